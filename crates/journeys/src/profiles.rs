@@ -1,0 +1,279 @@
+//! Profiles: touches that agree in channel, campaign, interaction, dimensions and predicates share one small number.
+//!
+//! A log has tens of millions of touches but only thousands of profiles, so everything that hangs on text (equality,
+//! order, group, whether a predicate holds) is settled once a profile, and the walk compares integers.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use attributary_core::batch::{TouchBatch, attribute};
+use attributary_core::journey::TouchFacts;
+use attributary_core::table::NULL_CODE;
+use attributary_core::value::Value;
+use rustc_hash::FxHashMap;
+
+use crate::rules::Rules;
+
+/// Hands out profile numbers to many threads. Numbers depend on who came first; nothing that is written hangs on them.
+pub struct ProfileInterner {
+    /// Which attributes are mapped; the others are null throughout and cost nothing.
+    mapped: Vec<usize>,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    dictionaries: Vec<Dictionary>,
+    /// Chains: level *i* maps (number after level *i* − 1, code at level *i*) to a number. Levels are the mapped
+    /// attributes and, last, the flags.
+    levels: Vec<Level>,
+    flags: FxHashMap<u64, u32>,
+    flag_values: Vec<u64>,
+}
+
+#[derive(Default)]
+struct Dictionary {
+    codes: FxHashMap<Value, u32>,
+    values: Vec<Value>,
+}
+
+#[derive(Default)]
+struct Level {
+    numbers: FxHashMap<u64, u32>,
+    /// (number after the level before, code), by number.
+    links: Vec<(u32, u32)>,
+}
+
+/// What one thread remembers of the shared numbers, so that it asks for each only once.
+#[derive(Default)]
+pub struct ProfileCache {
+    levels: Vec<FxHashMap<u64, u32>>,
+    flags: FxHashMap<u64, u32>,
+    /// The shared codes of the current batch's dictionaries, by level.
+    codes: Vec<Vec<u32>>,
+}
+
+impl ProfileInterner {
+    /// For touches with `attributes` columns (see [`attribute`]), of which those at the places `mapped` are mapped.
+    #[must_use]
+    pub fn new(attributes: usize, mapped: &[usize]) -> Self {
+        let mut shared = Shared::default();
+        shared.dictionaries.resize_with(attributes, Dictionary::default);
+        shared.levels.resize_with(mapped.len() + 1, Level::default);
+        Self { mapped: mapped.to_vec(), shared: Mutex::new(shared) }
+    }
+
+    /// Makes `cache` ready for the rows of `batch`.
+    pub fn enter(&self, batch: &TouchBatch, cache: &mut ProfileCache) {
+        cache.levels.resize_with(self.mapped.len() + 1, FxHashMap::default);
+        cache.codes.resize_with(self.mapped.len(), Vec::new);
+        let mut shared = self.lock();
+        for (codes, &place) in cache.codes.iter_mut().zip(&self.mapped) {
+            let dictionary = &mut shared.dictionaries[place];
+            codes.clear();
+            codes.extend(batch.attributes[place].dictionary.iter().map(|value| dictionary.code(value)));
+        }
+    }
+
+    /// The profile of a row of the batch that was entered last.
+    pub fn profile(&self, batch: &TouchBatch, row: usize, cache: &mut ProfileCache) -> u32 {
+        let mut number = 0;
+        for (level, &place) in self.mapped.iter().enumerate() {
+            let local = batch.attributes[place].codes[row];
+            let code = if local == NULL_CODE { NULL_CODE } else { cache.codes[level][local as usize] };
+            number = self.step(level, number, code, cache);
+        }
+        let flags = batch.flags[row];
+        let code = match cache.flags.get(&flags) {
+            Some(code) => *code,
+            None => {
+                let code = self.lock().flag_code(flags);
+                cache.flags.insert(flags, code);
+                code
+            }
+        };
+        self.step(self.mapped.len(), number, code, cache)
+    }
+
+    /// The finished list, once the last batch is in.
+    #[must_use]
+    pub fn finish(self, rules: &Rules) -> Profiles {
+        let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let last = shared.levels.len() - 1;
+        let count = shared.levels[last].links.len();
+        let mut codes = vec![vec![NULL_CODE; count]; shared.dictionaries.len()];
+        let mut flags = vec![0; count];
+        for profile in 0..count {
+            let (mut number, flag_code) = shared.levels[last].links[profile];
+            flags[profile] = shared.flag_values[flag_code as usize];
+            for (level, &place) in self.mapped.iter().enumerate().rev() {
+                let (before, code) = shared.levels[level].links[number as usize];
+                codes[place][profile] = code;
+                number = before;
+            }
+        }
+        let dictionaries = shared.dictionaries.into_iter().map(|dictionary| Arc::new(dictionary.values)).collect();
+        Profiles::new(dictionaries, codes, &flags, rules)
+    }
+
+    fn step(&self, level: usize, number: u32, code: u32, cache: &mut ProfileCache) -> u32 {
+        let key = u64::from(number) << 32 | u64::from(code);
+        if let Some(number) = cache.levels[level].get(&key) {
+            return *number;
+        }
+        let next = self.lock().levels[level].number(number, code);
+        cache.levels[level].insert(key, next);
+        next
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dictionary {
+    fn code(&mut self, value: &Value) -> u32 {
+        if let Some(code) = self.codes.get(value) {
+            return *code;
+        }
+        let code = self.values.len() as u32;
+        self.values.push(value.clone());
+        self.codes.insert(value.clone(), code);
+        code
+    }
+}
+
+impl Level {
+    fn number(&mut self, before: u32, code: u32) -> u32 {
+        let next = self.links.len() as u32;
+        let number = *self.numbers.entry(u64::from(before) << 32 | u64::from(code)).or_insert(next);
+        if number == next {
+            self.links.push((before, code));
+        }
+        number
+    }
+}
+
+impl Shared {
+    fn flag_code(&mut self, flags: u64) -> u32 {
+        let next = self.flag_values.len() as u32;
+        let code = *self.flags.entry(flags).or_insert(next);
+        if code == next {
+            self.flag_values.push(flags);
+        }
+        code
+    }
+}
+
+/// All profiles of a log, and what the walk asks of them. A profile is a place in each of the lists.
+pub struct Profiles {
+    /// The distinct values of each attribute.
+    pub dictionaries: Vec<Arc<Vec<Value>>>,
+    /// Per attribute, each profile's place in the dictionary, or [`NULL_CODE`].
+    pub codes: Vec<Vec<u32>>,
+    /// Per attribute, the rank of each dictionary place in the order of the tables.
+    pub ranks: Vec<Vec<u32>>,
+    /// What rules and models ask.
+    pub facts: Vec<TouchFacts>,
+    /// The rank of each profile's interaction, which comes before the id in the order of touches at one instant.
+    before_id: Vec<u32>,
+    /// The rank of its channel, campaign and dimensions, which come after the id.
+    after_id: Vec<u32>,
+}
+
+impl Profiles {
+    fn new(dictionaries: Vec<Arc<Vec<Value>>>, codes: Vec<Vec<u32>>, flags: &[u64], rules: &Rules) -> Self {
+        let ranks: Vec<Vec<u32>> = dictionaries.iter().map(|values| ranks(values)).collect();
+        let rank = |place: usize, profile: usize| rank_of(&ranks[place], codes[place][profile]);
+        let count = flags.len();
+        let before_id = (0..count).map(|profile| rank(attribute::INTERACTION, profile)).collect();
+        let after: Vec<usize> =
+            [attribute::CHANNEL, attribute::CAMPAIGN].into_iter().chain(attribute::DIMENSIONS..codes.len()).collect();
+        let mut order: Vec<u32> = (0..count as u32).collect();
+        let compare = |one: u32, other: u32| {
+            let rank_at = |place: &usize| rank(*place, one as usize).cmp(&rank(*place, other as usize));
+            after.iter().map(rank_at).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        };
+        order.sort_unstable_by(|one, other| compare(*one, *other));
+        let mut after_id = vec![0; count];
+        let mut next = 0;
+        for place in 0..count {
+            if place > 0 && compare(order[place - 1], order[place]).is_ne() {
+                next += 1;
+            }
+            after_id[order[place] as usize] = next;
+        }
+        let facts = facts(&dictionaries, &codes, flags, rules);
+        Self { dictionaries, codes, ranks, facts, before_id, after_id }
+    }
+
+    /// The number of profiles.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+    }
+
+    /// The value of an attribute of a profile.
+    #[must_use]
+    pub fn value(&self, attribute: usize, profile: u32) -> &Value {
+        const NULL: &Value = &Value::Null;
+        self.dictionaries[attribute].get(self.codes[attribute][profile as usize] as usize).unwrap_or(NULL)
+    }
+
+    /// The rank of a dictionary place of an attribute; null is before all.
+    #[must_use]
+    pub fn rank(&self, attribute: usize, code: u32) -> u32 {
+        rank_of(&self.ranks[attribute], code)
+    }
+
+    /// The order of two touches at one instant: interaction, id, channel, campaign, dimensions; ids are compared by `ids`.
+    pub fn compare(&self, one: u32, other: u32, ids: impl FnOnce() -> std::cmp::Ordering) -> std::cmp::Ordering {
+        let (one, other) = (one as usize, other as usize);
+        self.before_id[one].cmp(&self.before_id[other]).then_with(ids).then_with(|| self.after_id[one].cmp(&self.after_id[other]))
+    }
+}
+
+/// Nulls first: rank 0; the others from 1.
+fn rank_of(ranks: &[u32], code: u32) -> u32 {
+    if code == NULL_CODE { 0 } else { ranks[code as usize] }
+}
+
+fn ranks(values: &[Value]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..values.len() as u32).collect();
+    order.sort_unstable_by(|one, other| values[*one as usize].cmp(&values[*other as usize]));
+    let mut ranks = vec![0; values.len()];
+    for (rank, place) in order.into_iter().enumerate() {
+        ranks[place as usize] = rank as u32 + 1;
+    }
+    ranks
+}
+
+fn facts(dictionaries: &[Arc<Vec<Value>>], codes: &[Vec<u32>], flags: &[u64], rules: &Rules) -> Vec<TouchFacts> {
+    let interactions = &dictionaries[attribute::INTERACTION];
+    let mut placements = FxHashMap::default();
+    flags
+        .iter()
+        .enumerate()
+        .map(|(profile, &flags)| {
+            let code = |place: usize| codes[place][profile];
+            let interaction = code(attribute::INTERACTION);
+            let next = placements.len() as u32;
+            let text = interactions.get(interaction as usize).and_then(Value::as_text);
+            let class = rules.priority.iter().position(|name| Some(name.as_str()) == text).unwrap_or(rules.priority.len());
+            let own_window = rules.interaction_windows.iter().position(|(name, _)| Some(name.as_str()) == text);
+            TouchFacts {
+                channel: code(attribute::CHANNEL),
+                placement: *placements.entry((code(attribute::CHANNEL), code(attribute::CAMPAIGN))).or_insert(next),
+                class: class as u32,
+                click: !rules.interaction_mapped || text == Some("click"),
+                interaction_window: own_window.map_or(TouchFacts::NO_WINDOW, |place| place as u32),
+                flags,
+            }
+        })
+        .collect()
+}
