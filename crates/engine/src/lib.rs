@@ -1,1 +1,22 @@
-//! engine
+//! The engine: partitions the log by customer, walks each customer once for all models, windows, values and tables, and
+//! proves that the sums add up.
+//!
+//! The order of work: [`conversions::ConversionCollector`] takes the conversions, [`partition::Partition`] the touches,
+//! [`walk::walk`] does the rest. Everything that is summed is an integer, so nothing hangs on threads, files or memory.
+
+pub mod bucket;
+pub mod cells;
+pub mod conversions;
+pub mod credit;
+pub mod error;
+pub mod explain;
+pub mod ledger;
+pub mod partition;
+pub mod rejects;
+pub mod setup;
+pub mod spool;
+pub mod tables;
+pub mod walk;
+
+pub use error::EngineError;
+pub use setup::{GroupColumn, Interrupt, ModelSetup, Period, Range, Setup, TableSetup};

@@ -1,1 +1,181 @@
-//! frames
+//! The one crate that names polars. It opens a source (files, schemas, a checked plan; no data is touched) and then hands its
+//! rows on as batches of plain columns, from many threads and in bounded memory.
+//!
+//! ```text
+//! SourceSpec + mapping ── open ──► TouchSource / ConversionSource ── read ──► TouchBatch / ConversionBatch, to a sink
+//! ```
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+
+use attributary_core::time::Zone;
+
+mod amounts;
+mod coded;
+mod conversions;
+mod error;
+mod functions;
+mod guard;
+mod identities;
+mod json;
+mod plan;
+mod read;
+mod scan;
+mod source;
+mod sql;
+mod threads;
+mod times;
+mod touches;
+mod weight;
+
+pub use conversions::ConversionSource;
+pub use error::{Fault, FrameError};
+pub use guard::silence_reader_panics;
+pub use threads::set_threads;
+pub use touches::TouchSource;
+pub use weight::compile_weight;
+
+/// How many predicates a mapping may have: each is one bit of [`attributary_core::batch::TouchBatch::flags`].
+pub const MAX_PREDICATES: usize = 64;
+
+/// The extensions of the files that are read, each with its dot.
+#[must_use]
+pub fn extensions() -> Vec<String> {
+    source::extensions()
+}
+
+/// Where a source is and how its files are to be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceSpec {
+    /// The section of the pipeline file, `touchpoints` or `conversions`: messages name keys by it.
+    pub key: String,
+    /// The resolved path of a file, a folder or a pattern.
+    pub source: String,
+    /// The zone of times that name none.
+    pub zone: Zone,
+    /// `where`: an SQL condition over source columns.
+    pub filter: Option<String>,
+    /// Whether a column that some files lack is null there.
+    pub missing_as_null: bool,
+}
+
+/// Which column of the source is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnSpec {
+    /// The first of these names that a file has.
+    Names(Vec<String>),
+    /// An SQL expression over source columns, computed row by row.
+    Sql(String),
+}
+
+impl ColumnSpec {
+    /// The name or expression as a message shows it.
+    fn text(&self) -> String {
+        match self {
+            Self::Names(names) => names.join(" or "),
+            Self::Sql(sql) => sql.clone(),
+        }
+    }
+}
+
+/// A condition on touchpoints over the mapped names: `channel` (with `(not set)`), `campaign`, `interaction`, `id`, dimensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Predicate {
+    /// The key of the pipeline file that holds it, such as `model.last_non_direct.only`.
+    pub key: String,
+    /// The SQL text.
+    pub sql: String,
+}
+
+/// Which columns are what in touchpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TouchMapping {
+    /// The customer: text, binary or integers.
+    pub customer: ColumnSpec,
+    /// The time.
+    pub time: ColumnSpec,
+    /// The channel.
+    pub channel: ColumnSpec,
+    /// The campaign.
+    pub campaign: Option<ColumnSpec>,
+    /// The interaction.
+    pub interaction: Option<ColumnSpec>,
+    /// The touch's id: text, binary or integers.
+    pub id: Option<ColumnSpec>,
+    /// Further columns to group by, which keep their type.
+    pub dimensions: Vec<String>,
+    /// At most [`MAX_PREDICATES`]: predicate *i* becomes bit *i* of the flags.
+    pub predicates: Vec<Predicate>,
+}
+
+/// What one unit of a value column is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueUnit {
+    /// A unit of the currency: `245` is 245.00.
+    Major,
+    /// The currency's smallest unit: `245` is 2.45. Integers only.
+    Minor,
+}
+
+/// A value of conversions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueSpec {
+    /// Its name in the tables, for messages.
+    pub name: String,
+    /// Its column.
+    pub column: ColumnSpec,
+    /// What the column counts.
+    pub unit: ValueUnit,
+}
+
+/// Which columns are what in conversions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversionMapping {
+    /// The conversion's id: text, binary or integers.
+    pub id: ColumnSpec,
+    /// The customer: text, binary or integers.
+    pub customer: ColumnSpec,
+    /// The time.
+    pub time: ColumnSpec,
+    /// The kind.
+    pub kind: Option<ColumnSpec>,
+    /// The values.
+    pub values: Vec<ValueSpec>,
+    /// The digits behind the point of the currency.
+    pub exponent: u8,
+}
+
+/// A file of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows before any condition, where known.
+    pub rows: Option<u64>,
+    /// SHA-256 of its footer, in hexadecimal: Parquet and Arrow IPC.
+    pub footer_sha256: Option<String>,
+}
+
+/// Which times are handed on, in microseconds UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeBounds {
+    /// The first that is. With it, rows without a time are not handed on; without it they are.
+    pub from: Option<i64>,
+    /// The first that is not any more.
+    pub to: Option<i64>,
+}
+
+/// How far a read has come. Any thread may look.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Rows of the files that have passed, whether handed on or not.
+    pub rows: AtomicU64,
+    /// Bytes of the files that have passed.
+    pub bytes: AtomicU64,
+}
+
+/// The sink's word that reading shall end: it was interrupted, or failed and keeps its own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop;

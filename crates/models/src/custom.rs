@@ -54,7 +54,7 @@ mod tests {
             }
         }
         let mut parameters = Parameters::defaults(&SPEC).expect("defaults");
-        let problem = |parameters| (SPEC.build)(parameters, &Refuses).err().map(|error| error.to_string());
+        let problem = |parameters: &Parameters| (SPEC.build)(parameters, &Refuses).err().map(|error| error.to_string());
         assert_eq!(problem(&parameters).as_deref(), Some("weight: is required, and has no default"));
         parameters.set(&SPEC.parameters[0], "colour").expect("an expression");
         assert_eq!(problem(&parameters).as_deref(), Some("weight: no column colour"));

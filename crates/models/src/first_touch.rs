@@ -21,7 +21,7 @@ pub const SPEC: ModelSpec = ModelSpec {
 struct FirstTouch;
 
 impl Model for FirstTouch {
-    fn weigh(&self, journey: &Journey<'_>, _weights: &mut Vec<f64>) -> Credit {
+    fn weigh(&self, _journey: &Journey<'_>, _weights: &mut Vec<f64>) -> Credit {
         Credit::One(0)
     }
 }

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn long_journeys_are_counted_as_short_ones() {
         let channels = ["search", "social", "email"];
-        let touch = |place: usize| SampleTouch::click(channels[place * place % 5 % 3], (SHORT + 20 - place) as i64);
+        let touch = |place: usize| SampleTouch::click(channels[place * place % 11 % 3], (SHORT + 20 - place) as i64);
         for length in [SHORT, SHORT + 1, SHORT + 20] {
             let touches: Vec<_> = (0..length).map(touch).collect();
             let parts = SampleJourney::new(&touches).divide(&PerChannel, 90_000).expect("parts");

@@ -1,1 +1,51 @@
-//! simulate
+//! Deterministic synthetic logs: touchpoints and conversions as a nightly export would leave them, in files by time.
+//!
+//! Same settings, same bytes: on any machine, with any number of threads. Nothing is kept from one stretch of time to the
+//! next — who comes when, and what they buy after which session, is a function of the seed — so that any file can be made
+//! on its own, and a thousand million rows need no more memory than some hundred thousand.
+//!
+//! ```text
+//! <out>/touchpoints/<day>.parquet   event_id, user_id, event_time, channel, campaign, interaction, country, device
+//! <out>/conversions/<day>.parquet   order_id, user_id, ordered_at, kind, revenue, gross_margin
+//! ```
+
+mod calendar;
+mod error;
+mod market;
+mod orders;
+mod random;
+mod rows;
+mod settings;
+mod visits;
+mod writing;
+
+use std::path::Path;
+
+pub use error::SimulateError;
+pub use settings::{KeyKind, Preset, SETTINGS, SettingSpec, Settings};
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Touch rows.
+    pub touches: u64,
+    /// Conversion rows.
+    pub conversions: u64,
+    /// Files of both tables.
+    pub files: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+}
+
+/// Writes a log to the folder `out`, which is made if need be and must be empty. `progress` is called now and then, on the
+/// caller's thread, with the number of touch rows written so far.
+///
+/// Until all is written `out` holds a file `_unfinished`, and a file that is being written has a name that begins with a
+/// dot, so that readers pass over it.
+///
+/// # Errors
+/// Settings beyond their limits, a folder that is not empty, or a disk that refuses; see [`SimulateError`].
+pub fn simulate(out: &Path, settings: &Settings, progress: &dyn Fn(u64)) -> Result<Summary, SimulateError> {
+    settings.check()?;
+    writing::write(out, &visits::World::new(settings), progress)
+}

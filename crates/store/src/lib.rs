@@ -1,1 +1,29 @@
-//! store
+//! Where results live: typed Parquet files, the folder of runs, and the switch of `current`.
+//!
+//! The one crate that names arrow and parquet; neither appears in its public types. Two halves:
+//!
+//! - [`TableFile`] writes rows as one Parquet file whose bytes depend on the rows only; [`read_table`] reads one back.
+//! - [`Output`] is the folder a pipeline publishes to. Tables of a new run are written into a [`Staging`] folder inside
+//!   it, and [`Staging::publish`] turns that into `runs/<run_id>` and switches `current`, last and in one step.
+//!   Whatever goes wrong before that leaves `current` as it was.
+
+mod decode;
+mod encode;
+mod error;
+mod files;
+mod manifest;
+mod output;
+mod read;
+mod run_id;
+mod schema;
+mod staging;
+mod write;
+
+pub use error::{Fault, StoreError};
+pub use manifest::{
+    ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, RowCounts, TableEntry, TouchpointCounts,
+};
+pub use output::Output;
+pub use read::{TableReader, footer_sha256, read_table};
+pub use staging::{StagedFile, Staging};
+pub use write::{Layout, TableFile, WrittenFile};

@@ -1,0 +1,55 @@
+//! What can go wrong between rows and tables.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a walk failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A `custom` model's expression gave no usable weight.
+    #[error(
+        "model {model:?}: expected a finite weight of 0 or more, found {found} for touch {sequence} of {length} of conversion {conversion}"
+    )]
+    Weight {
+        /// The model's name.
+        model: String,
+        /// The weight, or `null`.
+        found: String,
+        /// The touch, from 1.
+        sequence: usize,
+        /// The touches of the journey.
+        length: usize,
+        /// The conversion's id.
+        conversion: String,
+    },
+    /// A `custom` model's expression failed as a whole.
+    #[error("model {model:?}: its weight cannot be computed: {problem}")]
+    Expression {
+        /// The model's name.
+        model: String,
+        /// What the expression's engine says.
+        problem: String,
+    },
+    /// Temporary space cannot be used.
+    #[error("cannot use temporary space at {}: {source}", path.display())]
+    Temp {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody asked the run to end.
+    #[error("interrupted")]
+    Interrupted,
+    /// What must never happen.
+    #[error("broken invariant: {0}")]
+    Bug(String),
+}
+
+impl EngineError {
+    /// For `map_err` on work with the file or folder at `path`.
+    pub fn temp(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Temp { path, source }
+    }
+}

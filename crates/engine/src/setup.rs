@@ -1,0 +1,215 @@
+//! What the engine is told: the rules, models, values and tables of one run.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use attributary_core::model::{Fallback, Weighing};
+use attributary_core::table::Field;
+use attributary_core::time::{self, Day};
+use attributary_core::value::ColumnType;
+use attributary_journeys::Rules;
+
+use crate::error::EngineError;
+
+/// Everything one run computes, all of it in one walk over the log.
+pub struct Setup {
+    /// Windows, reuse, priority, ignore, repeats.
+    pub rules: Rules,
+    /// The conversion days that are computed.
+    pub range: Range,
+    /// Names of the values, which become columns.
+    pub values: Vec<String>,
+    /// The currency's code and its digits behind the point.
+    pub currency: (String, u8),
+    /// The models, in the pipeline's order; their names are unique.
+    pub models: Vec<ModelSetup>,
+    /// The grouped tables.
+    pub tables: Vec<TableSetup>,
+    /// Whether the touch-level table is written.
+    pub credits: bool,
+    /// Rows of the paths table per window; 0: none, and customers without conversions are passed over.
+    pub paths: usize,
+    /// Names and types of the dimensions.
+    pub dimensions: Vec<Field>,
+    /// The type of customers among the conversions.
+    pub customer_type: ColumnType,
+    /// The type of customers among the touches.
+    pub touch_customer_type: ColumnType,
+    /// The type of conversion ids.
+    pub conversion_id_type: ColumnType,
+    /// The type of touch ids, where mapped.
+    pub touch_id_type: Option<ColumnType>,
+    /// Places of the touch attributes that are mapped (see `core::batch::attribute`).
+    pub mapped_attributes: Vec<usize>,
+    /// How many bytes of touches may be held before they go to disk.
+    pub memory: u64,
+    /// Where they go then; exists and belongs to this run.
+    pub temp: PathBuf,
+    /// How many threads walk.
+    pub threads: usize,
+}
+
+/// One model as the pipeline has it.
+pub struct ModelSetup {
+    /// Its name in the tables.
+    pub name: String,
+    /// How it weighs.
+    pub weighing: Weighing,
+    /// The predicate of `only`, as a bit of the touches' flags.
+    pub only: Option<u32>,
+    /// What holds where `only` leaves none.
+    pub fallback: Fallback,
+    /// Whether its credits add up to the conversion.
+    pub additive: bool,
+}
+
+/// Which of a journey's touches a model may credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrowed {
+    /// All of them.
+    All,
+    /// Those whose places were written.
+    Some,
+    /// None: the conversion stays unattributed.
+    Nothing,
+}
+
+impl ModelSetup {
+    /// Applies `only` and its fallback to `length` touches; `flags` gives those of a touch. Writes the places of those that
+    /// are left where they are fewer.
+    pub fn narrow(&self, length: usize, flags: impl Fn(usize) -> u64, places: &mut Vec<usize>) -> Narrowed {
+        let Some(flag) = self.only else { return Narrowed::All };
+        places.clear();
+        places.extend((0..length).filter(|place| flags(*place) >> flag & 1 == 1));
+        match (places.len(), self.fallback) {
+            (0, Fallback::None) => Narrowed::Nothing,
+            (0, Fallback::All) => Narrowed::All,
+            (left, _) if left == length => Narrowed::All,
+            _ => Narrowed::Some,
+        }
+    }
+}
+
+/// One grouped table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSetup {
+    /// Its name.
+    pub name: String,
+    /// What it groups by, in column order.
+    pub by: Vec<GroupColumn>,
+}
+
+/// A column that a table may group by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupColumn {
+    /// The conversion's day, or the first day of its period.
+    Conversion(Period),
+    /// The touch's day, or the first day of its period.
+    Touch(Period),
+    /// The conversion's kind.
+    Kind,
+    /// An attribute of the touch: a place as in `core::batch::attribute`.
+    Attribute(usize),
+}
+
+/// A stretch of the calendar, named by its first day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// A day.
+    Day,
+    /// An ISO week, from Monday.
+    Week,
+    /// A calendar month.
+    Month,
+}
+
+impl Period {
+    /// The first day of the period that holds `day`.
+    #[must_use]
+    pub fn start(self, day: Day) -> Day {
+        match self {
+            Self::Day => day,
+            Self::Week => time::week_start(day),
+            Self::Month => time::month_start(day),
+        }
+    }
+}
+
+/// Some days: from the first, inclusive, to the last, exclusive, either of which may be open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// The first day.
+    pub from: Option<Day>,
+    /// The day after the last.
+    pub to: Option<Day>,
+}
+
+impl Range {
+    /// Whether a day lies in it.
+    #[must_use]
+    pub fn contains(&self, day: Day) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day < to)
+    }
+
+    /// Whether a row of that day is counted; one without a day is where the range has no beginning.
+    #[must_use]
+    pub fn counts(&self, day: Option<Day>) -> bool {
+        day.map_or(self.from.is_none(), |day| self.contains(day))
+    }
+}
+
+impl Setup {
+    /// Whether customers who never convert are followed too.
+    #[must_use]
+    pub fn follows_everyone(&self) -> bool {
+        self.paths > 0
+    }
+
+    /// The name of an attribute.
+    #[must_use]
+    pub fn attribute_field(&self, place: usize) -> Field {
+        use attributary_core::batch::attribute::{CAMPAIGN, CHANNEL, DIMENSIONS, INTERACTION};
+        match place {
+            CHANNEL => Field::new("channel", ColumnType::Text),
+            CAMPAIGN => Field::new("campaign", ColumnType::Text),
+            INTERACTION => Field::new("interaction", ColumnType::Text),
+            _ => self.dimensions[place - DIMENSIONS].clone(),
+        }
+    }
+
+    /// The attributes that a weight expression may name: channel, and of the others those that are mapped.
+    pub fn weight_attributes(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..attributary_core::batch::attribute::DIMENSIONS + self.dimensions.len())
+            .filter(|place| self.mapped_attributes.contains(place))
+    }
+
+    /// The type of an amount.
+    #[must_use]
+    pub fn amount(&self) -> ColumnType {
+        ColumnType::amount(self.currency.1)
+    }
+
+    /// One amount column per value.
+    pub fn value_fields(&self) -> impl Iterator<Item = Field> + '_ {
+        self.values.iter().map(|name| Field::new(name, self.amount()))
+    }
+}
+
+/// Somebody's wish that the run should end; looked at often.
+#[derive(Debug, Default)]
+pub struct Interrupt(AtomicBool);
+
+impl Interrupt {
+    /// Asks the run to end.
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Goes on, or ends the run.
+    ///
+    /// # Errors
+    /// [`EngineError::Interrupted`] once [`Interrupt::interrupt`] was called.
+    pub fn check(&self) -> Result<(), EngineError> {
+        if self.0.load(Ordering::Relaxed) { Err(EngineError::Interrupted) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,443 @@
+//! Grouped tables: attributed shares, values and touches by whatever columns the pipeline names.
+//!
+//! Sums are kept per conversion day even where the table does not show it, so that days can be replaced and parts added
+//! up. A row of the accumulator holds all windows and models side by side: a touch finds its row once, and every further
+//! model costs only its additions.
+
+use std::sync::Arc;
+
+use attributary_core::batch::attribute::CHANNEL;
+use attributary_core::table::{Column, Field, NULL_CODE, Rows};
+use attributary_core::time::Day;
+use attributary_core::value::{ColumnType, Value};
+use attributary_core::{UNATTRIBUTED, WHOLE_SHARE};
+use attributary_journeys::Profiles;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+use rustc_hash::FxHashMap;
+
+use crate::conversions::Conversions;
+use crate::setup::{GroupColumn, Period, Setup, TableSetup};
+
+/// The day of a touch where there is no touch.
+const NO_DAY: Day = Day::MIN;
+
+/// The touch group of conversions that no touch got.
+const NO_TOUCH: u32 = u32::MAX;
+
+/// The lanes of a slot before its values: share and touches.
+const FIXED_LANES: usize = 2;
+
+/// A table's grouping, settled once the profiles are known; shared by all threads.
+pub struct Plan {
+    /// Each profile's group of touch attributes.
+    group_of: Vec<u32>,
+    /// A profile of each group.
+    example: Vec<u32>,
+    /// What the touch's day is turned into, where the table shows it.
+    touch_period: Option<Period>,
+    /// Whether rows differ by the conversion's kind.
+    by_kind: bool,
+    /// Whether all touches of a conversion fall into one row.
+    per_conversion: bool,
+    models: usize,
+    windows: usize,
+    values: usize,
+}
+
+/// Where a row's sums belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct GroupKey {
+    touch_group: u32,
+    touch_day: Day,
+    day: Day,
+    kind: u32,
+}
+
+/// One thread's sums of one table.
+#[derive(Default)]
+pub struct Grouped {
+    rows: FxHashMap<u128, u32>,
+    keys: Vec<GroupKey>,
+    /// Per row, window and model: share, touches, values.
+    lanes: Vec<i64>,
+    /// What overflowed a lane.
+    carry: FxHashMap<usize, i128>,
+    /// The last participation that a row was counted for.
+    stamps: Vec<u64>,
+}
+
+/// The parts of one conversion's share and values, one per touch.
+pub struct Parts<'a> {
+    /// Billionths.
+    pub shares: &'a [i64],
+    /// Minor units, per value.
+    pub values: &'a [Vec<i64>],
+}
+
+impl Plan {
+    /// The grouping of a table.
+    #[must_use]
+    pub fn new(setup: &Setup, table: &TableSetup, profiles: &Profiles) -> Self {
+        let attributes: Vec<usize> = table.by.iter().filter_map(|column| attribute(*column)).collect();
+        let mut groups: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
+        let mut example = Vec::new();
+        let group_of = (0..profiles.len())
+            .map(|profile| {
+                let codes = attributes.iter().map(|place| profiles.codes[*place][profile]).collect();
+                let next = groups.len() as u32;
+                let group = *groups.entry(codes).or_insert(next);
+                if group == next {
+                    example.push(profile as u32);
+                }
+                group
+            })
+            .collect();
+        let periods = table.by.iter().filter_map(|column| match column {
+            GroupColumn::Touch(period) => Some(*period),
+            _ => None,
+        });
+        // Weeks and months do not nest: where several periods are shown, days are kept and the periods follow from them.
+        let touch_period = periods.reduce(|one, other| if one == other { one } else { Period::Day });
+        Self {
+            group_of,
+            example,
+            touch_period,
+            by_kind: table.by.contains(&GroupColumn::Kind),
+            per_conversion: attributes.is_empty() && touch_period.is_none(),
+            models: setup.models.len(),
+            windows: setup.rules.windows.len(),
+            values: setup.values.len(),
+        }
+    }
+
+    fn stride(&self) -> usize {
+        FIXED_LANES + self.values
+    }
+
+    fn key(&self, touch_group: u32, touch_day: Day, day: Day, kind: u32) -> GroupKey {
+        GroupKey { touch_group, touch_day, day, kind: if self.by_kind { kind } else { NULL_CODE } }
+    }
+}
+
+fn attribute(column: GroupColumn) -> Option<usize> {
+    match column {
+        GroupColumn::Attribute(place) => Some(place),
+        _ => None,
+    }
+}
+
+impl Grouped {
+    /// Finds the rows of a conversion's touches, given by profile and time. `day_of` gives a touch's day.
+    pub fn find_rows(
+        &mut self,
+        plan: &Plan,
+        (day, kind): (Day, u32),
+        touches: impl Iterator<Item = (u32, i64)>,
+        day_of: impl Fn(i64) -> Day,
+        rows: &mut Vec<u32>,
+    ) {
+        rows.clear();
+        if plan.per_conversion {
+            let row = self.row(plan, plan.key(0, NO_DAY, day, kind));
+            rows.extend(touches.map(|_| row));
+            return;
+        }
+        let mut last = None;
+        for (profile, time) in touches {
+            let touch_day = plan.touch_period.map_or(NO_DAY, |period| period.start(day_of(time)));
+            let key = plan.key(plan.group_of[profile as usize], touch_day, day, kind);
+            let row = match last {
+                Some((known, row)) if known == key => row,
+                _ => self.row(plan, key),
+            };
+            last = Some((key, row));
+            rows.push(row);
+        }
+    }
+
+    /// Adds the parts that touches in `rows` got.
+    pub fn add_parts(&mut self, plan: &Plan, (model, window): (usize, usize), rows: &[u32], parts: &Parts<'_>) {
+        for (touch, row) in rows.iter().enumerate() {
+            let slot = self.slot(plan, *row, model, window);
+            self.add(slot, parts.shares[touch]);
+            self.add(slot + 1, i64::from(parts.shares[touch] > 0));
+            for (value, of_touches) in parts.values.iter().enumerate() {
+                self.add(slot + FIXED_LANES + value, of_touches[touch]);
+            }
+        }
+    }
+
+    /// Adds a whole conversion to one row. `touches` of it got a part.
+    pub fn add_whole(&mut self, plan: &Plan, (model, window): (usize, usize), row: u32, touches: i64, values: &[i64]) {
+        let slot = self.slot(plan, row, model, window);
+        self.add(slot, WHOLE_SHARE);
+        self.add(slot + 1, touches);
+        for (value, amount) in values.iter().enumerate() {
+            self.add(slot + FIXED_LANES + value, *amount);
+        }
+    }
+
+    /// Adds the whole conversion once to each distinct one of `rows`. `stamp` is another number for every call.
+    pub fn add_participation(&mut self, plan: &Plan, place: (usize, usize), rows: &[u32], stamp: u64, values: &[i64]) {
+        for row in rows {
+            if std::mem::replace(&mut self.stamps[*row as usize], stamp) == stamp {
+                let slot = self.slot(plan, *row, place.0, place.1);
+                self.add(slot + 1, 1);
+            } else {
+                self.add_whole(plan, place, *row, 1, values);
+            }
+        }
+    }
+
+    /// Adds a conversion that no touch got.
+    pub fn add_unattributed(&mut self, plan: &Plan, place: (usize, usize), (day, kind): (Day, u32), values: &[i64]) {
+        let touch_group = if plan.per_conversion { 0 } else { NO_TOUCH };
+        let row = self.row(plan, plan.key(touch_group, NO_DAY, day, kind));
+        self.add_whole(plan, place, row, 0, values);
+    }
+
+    /// Adds another thread's sums.
+    pub fn absorb(&mut self, plan: &Plan, other: &Self) {
+        let width = plan.models * plan.windows * plan.stride();
+        for (number, key) in other.keys.iter().enumerate() {
+            let row = self.row(plan, *key) as usize;
+            for lane in 0..width {
+                self.add(row * width + lane, other.lanes[number * width + lane]);
+                if let Some(carried) = other.carry.get(&(number * width + lane)) {
+                    *self.carry.entry(row * width + lane).or_default() += carried;
+                }
+            }
+        }
+    }
+
+    fn row(&mut self, plan: &Plan, key: GroupKey) -> u32 {
+        let packed = u128::from(key.touch_group) << 96
+            | u128::from(key.touch_day as u32) << 64
+            | u128::from(key.day as u32) << 32
+            | u128::from(key.kind);
+        let next = self.keys.len() as u32;
+        let row = *self.rows.entry(packed).or_insert(next);
+        if row == next {
+            self.keys.push(key);
+            self.stamps.push(0);
+            self.lanes.resize(self.lanes.len() + plan.models * plan.windows * plan.stride(), 0);
+        }
+        row
+    }
+
+    fn slot(&self, plan: &Plan, row: u32, model: usize, window: usize) -> usize {
+        ((row as usize * plan.windows + window) * plan.models + model) * plan.stride()
+    }
+
+    #[inline]
+    fn add(&mut self, lane: usize, amount: i64) {
+        let (sum, overflow) = self.lanes[lane].overflowing_add(amount);
+        self.lanes[lane] = sum;
+        if overflow {
+            // The lane wrapped around by 2⁶⁴; sums have 38 digits, so the rest is kept beside it.
+            *self.carry.entry(lane).or_default() += if amount > 0 { 1 << 64 } else { -(1 << 64) };
+        }
+    }
+
+    fn sum(&self, lane: usize) -> i128 {
+        i128::from(self.lanes[lane]) + self.carry.get(&lane).copied().unwrap_or(0)
+    }
+}
+
+/// The columns of a grouped table. The partial form has the conversion day before the `by` columns, unless it is one of them.
+#[must_use]
+pub fn fields(setup: &Setup, table: &TableSetup, partial: bool) -> Vec<Field> {
+    let mut fields = vec![Field::new("model", ColumnType::Text), Field::new("window", ColumnType::Text)];
+    if partial && !shows_day(table) {
+        fields.push(by_field(setup, GroupColumn::Conversion(Period::Day)));
+    }
+    fields.extend(table.by.iter().map(|column| by_field(setup, *column)));
+    fields.push(Field::new("conversions", ColumnType::SHARE));
+    fields.extend(setup.value_fields());
+    fields.push(Field::new("touches", ColumnType::COUNT));
+    fields
+}
+
+/// Whether a table is its own partial form.
+#[must_use]
+pub fn shows_day(table: &TableSetup) -> bool {
+    table.by.contains(&GroupColumn::Conversion(Period::Day))
+}
+
+/// Name and type of a `by` column.
+#[must_use]
+pub fn by_field(setup: &Setup, column: GroupColumn) -> Field {
+    let period_name = |prefix: &str, period: Period| {
+        let suffix = match period {
+            Period::Day => "date",
+            Period::Week => "week",
+            Period::Month => "month",
+        };
+        format!("{prefix}_{suffix}")
+    };
+    match column {
+        GroupColumn::Conversion(period) => Field::new(period_name("conversion", period), ColumnType::Date),
+        GroupColumn::Touch(period) => Field::new(period_name("touch", period), ColumnType::Date),
+        GroupColumn::Kind => Field::new("kind", ColumnType::Text),
+        GroupColumn::Attribute(place) => setup.attribute_field(place),
+    }
+}
+
+/// What [`finish`] needs to know of a table.
+#[derive(Clone, Copy)]
+pub struct Finish<'a> {
+    /// The run.
+    pub setup: &'a Setup,
+    /// The table.
+    pub table: &'a TableSetup,
+    /// Its grouping.
+    pub plan: &'a Plan,
+    /// The touches' profiles.
+    pub profiles: &'a Profiles,
+    /// The conversions.
+    pub conversions: &'a Conversions,
+}
+
+/// The rows of a table (or of its partial form), sorted by model, window and the columns that come after them.
+#[must_use]
+pub fn finish(grouped: &Grouped, of: Finish<'_>, partial: bool) -> Rows {
+    let Finish { setup, table, plan, profiles, conversions } = of;
+    let mut by = table.by.clone();
+    if partial && !shows_day(table) {
+        by.insert(0, GroupColumn::Conversion(Period::Day));
+    }
+    let kind_ranks = conversions.kind_ranks();
+    let unattributed = Value::text(UNATTRIBUTED);
+    let unattributed_rank = |place: usize| profiles.dictionaries[place].iter().filter(|value| **value < unattributed).count();
+
+    // What a row shows in a column, as a number of that column's order: null first.
+    let rank = |column: GroupColumn, key: &GroupKey| -> i64 {
+        match column {
+            GroupColumn::Conversion(period) => i64::from(period.start(key.day)),
+            GroupColumn::Touch(_) if key.touch_day == NO_DAY => i64::MIN,
+            GroupColumn::Touch(period) => i64::from(period.start(key.touch_day)),
+            GroupColumn::Kind => kind_ranks.get(key.kind as usize).map_or(-1, |rank| i64::from(*rank)),
+            // Doubled, so that `(unattributed)` finds a place between two channels, or the place of a channel called so.
+            GroupColumn::Attribute(CHANNEL) if key.touch_group == NO_TOUCH => {
+                let place = profiles.dictionaries[CHANNEL].contains(&unattributed);
+                2 * unattributed_rank(CHANNEL) as i64 + if place { 2 } else { 1 }
+            }
+            GroupColumn::Attribute(_) if key.touch_group == NO_TOUCH => 0,
+            GroupColumn::Attribute(place) => {
+                let profile = plan.example[key.touch_group as usize] as usize;
+                2 * i64::from(profiles.rank(place, profiles.codes[place][profile]))
+            }
+        }
+    };
+    let width = by.len();
+    let mut ranks: Vec<i64> = Vec::with_capacity(grouped.keys.len() * width);
+    for key in &grouped.keys {
+        ranks.extend(by.iter().map(|column| rank(*column, key)));
+    }
+    let ranks_of = |row: u32| &ranks[row as usize * width..][..width];
+    let mut order: Vec<u32> = (0..grouped.keys.len() as u32).collect();
+    order.par_sort_unstable_by(|one, other| ranks_of(*one).cmp(ranks_of(*other)));
+
+    let sorted_by_name = |names: Vec<String>| {
+        let mut places: Vec<usize> = (0..names.len()).collect();
+        places.sort_by(|one, other| names[*one].cmp(&names[*other]));
+        places
+    };
+    let models = sorted_by_name(setup.models.iter().map(|model| model.name.clone()).collect());
+    let windows = sorted_by_name(setup.rules.windows.iter().map(ToString::to_string).collect());
+
+    let pairs: Vec<(usize, usize)> = models.iter().flat_map(|model| windows.iter().map(|window| (*model, *window))).collect();
+    let of_pair = |&(model, window): &(usize, usize)| {
+        let mut output = Output { sums: vec![Vec::new(); plan.stride()], ..Output::default() };
+        let mut sums = vec![0; plan.stride()];
+        // Rows of days (or of channels called alike) that the table does not tell apart come one behind the other.
+        for same in order.chunk_by(|one, other| ranks_of(*one) == ranks_of(*other)) {
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                *sum = same.iter().map(|row| grouped.sum(grouped.slot(plan, *row, model, window) + lane)).sum::<i128>();
+            }
+            if sums.iter().any(|sum| *sum != 0) {
+                output.push(model, window, same[0], &sums);
+            }
+        }
+        output
+    };
+    let outputs: Vec<Output> = pairs.par_iter().map(of_pair).collect();
+    let mut output = Output { sums: vec![Vec::new(); plan.stride()], ..Output::default() };
+    for part in outputs {
+        output.models.extend(part.models);
+        output.windows.extend(part.windows);
+        output.rows.extend(part.rows);
+        output.sums.iter_mut().zip(part.sums).for_each(|(column, part)| column.extend(part));
+    }
+
+    let names = |names: Vec<String>| Arc::new(names.iter().map(|name| Value::text(name)).collect::<Vec<_>>());
+    let mut columns = vec![
+        Column::Codes { codes: output.models, dictionary: names(setup.models.iter().map(|model| model.name.clone()).collect()) },
+        Column::Codes { codes: output.windows, dictionary: names(setup.rules.windows.iter().map(ToString::to_string).collect()) },
+    ];
+    let keys: Vec<&GroupKey> = output.rows.iter().map(|row| &grouped.keys[*row as usize]).collect();
+    for column in &by {
+        columns.push(by_column(*column, &keys, of));
+    }
+    let mut sums = output.sums.into_iter();
+    columns.extend(sums.next().map(Column::Wide));
+    let touches = sums.next().unwrap_or_default();
+    columns.extend(sums.map(Column::Wide));
+    columns.push(Column::Ints(touches.into_iter().map(|count| count as i64).collect()));
+    Rows { columns }
+}
+
+#[derive(Default)]
+struct Output {
+    models: Vec<u32>,
+    windows: Vec<u32>,
+    rows: Vec<u32>,
+    sums: Vec<Vec<i128>>,
+}
+
+impl Output {
+    fn push(&mut self, model: usize, window: usize, row: u32, sums: &[i128]) {
+        self.models.push(model as u32);
+        self.windows.push(window as u32);
+        self.rows.push(row);
+        self.sums.iter_mut().zip(sums).for_each(|(column, sum)| column.push(*sum));
+    }
+}
+
+fn by_column(column: GroupColumn, keys: &[&GroupKey], of: Finish<'_>) -> Column {
+    let Finish { plan, profiles, conversions, .. } = of;
+    match column {
+        GroupColumn::Conversion(period) => Column::Ints(keys.iter().map(|key| period.start(key.day).into()).collect()),
+        GroupColumn::Touch(period) => {
+            let cell = |key: &&GroupKey| match key.touch_day {
+                NO_DAY => Value::Null,
+                day => Value::Int(period.start(day).into()),
+            };
+            Column::Values(keys.iter().map(cell).collect())
+        }
+        GroupColumn::Kind => {
+            let codes = keys.iter().map(|key| key.kind).collect();
+            Column::Codes { codes, dictionary: Arc::new(conversions.kind_values.clone()) }
+        }
+        GroupColumn::Attribute(place) => {
+            let mut dictionary = Vec::clone(&profiles.dictionaries[place]);
+            dictionary.push(Value::text(UNATTRIBUTED));
+            let unattributed = if place == CHANNEL { dictionary.len() as u32 - 1 } else { NULL_CODE };
+            let code = |key: &&GroupKey| match key.touch_group {
+                NO_TOUCH => unattributed,
+                group => profiles.codes[place][plan.example[group as usize] as usize],
+            };
+            Column::Codes { codes: keys.iter().map(code).collect(), dictionary: Arc::new(dictionary) }
+        }
+    }
+}
+
+/// The sums of a table over all rows of a model and window: share, then values. For additive models, the whole source.
+#[must_use]
+pub fn totals(grouped: &Grouped, plan: &Plan, model: usize, window: usize) -> Vec<i128> {
+    let lanes = std::iter::once(0).chain(FIXED_LANES..plan.stride());
+    lanes
+        .map(|lane| (0..grouped.keys.len() as u32).map(|row| grouped.sum(grouped.slot(plan, row, model, window) + lane)).sum())
+        .collect()
+}

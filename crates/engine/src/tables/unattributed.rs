@@ -1,0 +1,125 @@
+//! Conversions that no touch got, under each model and window, and why.
+
+use std::sync::Arc;
+
+use attributary_core::journey::Unattributed;
+use attributary_core::table::{Column, Field, Rows};
+use attributary_core::time;
+use attributary_core::value::{ColumnType, Value};
+
+use super::{SinkError, TableSink, write_whole};
+use crate::conversions::Conversions;
+use crate::setup::Setup;
+use crate::spool::{Block, Spooled};
+
+/// Columns of a spooled row.
+const CONVERSION: usize = 0;
+const MODEL: usize = 1;
+const WINDOW: usize = 2;
+const REASON: usize = 3;
+
+/// A spooled row.
+#[must_use]
+pub fn row(conversion: usize, model: usize, window: usize, reason: Unattributed) -> [i64; 4] {
+    [conversion as i64, model as i64, window as i64, reason as i64]
+}
+
+/// What orders the rows of a bucket.
+#[must_use]
+pub fn key(block: &Block, row: usize) -> [i64; 3] {
+    [CONVERSION, MODEL, WINDOW].map(|column| block.columns[column][row])
+}
+
+/// The conversion of a spooled row.
+#[must_use]
+pub fn conversion(block: &Block, row: usize) -> usize {
+    block.columns[CONVERSION][row] as usize
+}
+
+/// The table's columns.
+#[must_use]
+pub fn fields(setup: &Setup) -> Vec<Field> {
+    let mut fields = vec![
+        Field::new("model", ColumnType::Text),
+        Field::new("window", ColumnType::Text),
+        Field::new("conversion_id", setup.conversion_id_type.clone()),
+        Field::new("customer", setup.customer_type.clone()),
+        Field::new("conversion_time", ColumnType::instant()),
+        Field::new("kind", ColumnType::Text),
+    ];
+    fields.extend(setup.value_fields());
+    fields.push(Field::new("reason", ColumnType::Text));
+    fields
+}
+
+/// Writes the table, one file a conversion day.
+///
+/// # Errors
+/// Where the sink or the temporary space fails.
+pub fn write(setup: &Setup, spooled: &Spooled, conversions: &Conversions, sink: &mut dyn TableSink) -> Result<(), SinkError> {
+    let reasons = Arc::new(Unattributed::ALL.map(|reason| Value::text(&reason.to_string())).to_vec());
+    let to_rows = |block: &Block| {
+        let mut columns = model_and_window(setup, &block.columns[MODEL], &block.columns[WINDOW]);
+        columns.extend(conversion_columns(setup, &block.columns[CONVERSION], conversions));
+        for value in 0..setup.values.len() {
+            let amount = |conversion: &i64| i128::from(conversions.values(*conversion as usize)[value]);
+            columns.push(Column::Wide(block.columns[CONVERSION].iter().map(amount).collect()));
+        }
+        columns.push(Column::Codes { codes: to_codes(&block.columns[REASON]), dictionary: Arc::clone(&reasons) });
+        Rows { columns }
+    };
+    write_days(spooled, "unattributed", &fields(setup), &to_rows, sink)
+}
+
+/// Writes spooled rows, one file a day; where there are none, one file without rows.
+pub(super) fn write_days(
+    spooled: &Spooled,
+    table: &str,
+    fields: &[Field],
+    to_rows: &dyn Fn(&Block) -> Rows,
+    sink: &mut dyn TableSink,
+) -> Result<(), SinkError> {
+    let mut any = false;
+    for (day, blocks) in spooled.days() {
+        any = true;
+        sink.begin(table, &time::day_text(day), fields)?;
+        for block in blocks {
+            sink.rows(&to_rows(&block?))?;
+        }
+        sink.end()?;
+    }
+    if any { Ok(()) } else { write_whole(sink, table, fields, &no_rows(fields)) }
+}
+
+/// No rows of a table.
+#[must_use]
+pub fn no_rows(fields: &[Field]) -> Rows {
+    Rows { columns: fields.iter().map(|_| Column::Values(Vec::new())).collect() }
+}
+
+pub(super) fn model_and_window(setup: &Setup, models: &[i64], windows: &[i64]) -> Vec<Column> {
+    let model_names = setup.models.iter().map(|model| Value::text(&model.name)).collect();
+    let window_names = setup.rules.windows.iter().map(|window| Value::text(&window.to_string())).collect();
+    vec![
+        Column::Codes { codes: to_codes(models), dictionary: Arc::new(model_names) },
+        Column::Codes { codes: to_codes(windows), dictionary: Arc::new(window_names) },
+    ]
+}
+
+/// conversion_id, customer, conversion_time, kind.
+pub(super) fn conversion_columns(setup: &Setup, places: &[i64], conversions: &Conversions) -> [Column; 4] {
+    let places = || places.iter().map(|place| *place as usize);
+    [
+        Column::Values(places().map(|place| conversions.ids.value(place, &setup.conversion_id_type)).collect()),
+        Column::Values(places().map(|place| conversions.customers.value(place, &setup.customer_type)).collect()),
+        Column::Ints(places().map(|place| conversions.times[place]).collect()),
+        Column::Codes {
+            codes: places().map(|place| conversions.kinds[place]).collect(),
+            dictionary: Arc::new(conversions.kind_values.clone()),
+        },
+    ]
+}
+
+fn to_codes(numbers: &[i64]) -> Vec<u32> {
+    numbers.iter().map(|number| *number as u32).collect()
+}

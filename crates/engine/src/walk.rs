@@ -1,0 +1,430 @@
+//! The walk: bucket by bucket, customer by customer, each touch sorted and walked once for all models, windows, values
+//! and tables.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use attributary_core::batch::attribute::CHANNEL;
+use attributary_core::journey::{Rejected, Unattributed};
+use attributary_core::key::Key;
+use attributary_core::table::NULL_CODE;
+use attributary_journeys::{Profiles, Selector, Touches};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::bucket::{Bucket, Chunk};
+use crate::conversions::Conversions;
+use crate::credit::{Context, Crediting, Eligible};
+use crate::error::EngineError;
+use crate::ledger::Ledger;
+use crate::partition::{BUCKET_BITS, Partitioned};
+use crate::rejects::{Rejects, Side};
+use crate::setup::{Interrupt, Setup};
+use crate::spool::Spooled;
+use crate::tables::grouped::{Grouped, Plan, totals};
+use crate::tables::paths::Paths;
+
+/// A bucket over its part of the budget is divided by this many further bits of the hash.
+const DIVIDE_BITS: u32 = 4;
+
+/// What the walk brings home.
+pub struct Walked {
+    /// Each table's grouping and sums.
+    pub tables: Vec<(Plan, Grouped)>,
+    /// Unattributed conversions.
+    pub unattributed: Spooled,
+    /// Credits, if they are wanted.
+    pub credits: Option<Spooled>,
+    /// Paths, if they are wanted.
+    pub paths: Option<Paths>,
+    /// Touches that stand in some customer's order.
+    pub touches_used: u64,
+}
+
+/// Walks the whole log on the setup's number of threads. The models' side of the ledger is added to `ledger`, and checked.
+///
+/// # Errors
+/// Where temporary space fails, an expression gives no usable weight, someone interrupts, or the ledger does not add up.
+pub fn walk(
+    setup: &Setup,
+    conversions: &Conversions,
+    partitioned: Partitioned,
+    rejects: &Rejects,
+    ledger: &mut Ledger,
+    interrupt: &Interrupt,
+) -> Result<(Walked, Profiles), EngineError> {
+    let Partitioned { buckets, profiles, .. } = partitioned;
+    let plans: Vec<Plan> = setup.tables.iter().map(|table| Plan::new(setup, table, &profiles)).collect();
+    let context = Context { setup, profiles: &profiles, conversions, plans: &plans };
+    let threads = setup.threads.max(1);
+    let buckets: Vec<Mutex<Option<Bucket>>> = buckets.into_iter().map(|bucket| Mutex::new(Some(bucket))).collect();
+    let next = AtomicUsize::new(0);
+    let work = |thread: usize| -> Result<Walker<'_>, EngineError> {
+        let mut walker = Walker::new(context, rejects, thread);
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(bucket) = buckets.get(number) else { break };
+            interrupt.check()?;
+            let taken = bucket.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(bucket) = taken {
+                walker.walk_bucket(number as u32, bucket, number as u64, BUCKET_BITS, interrupt)?;
+            }
+        }
+        if thread == 0 {
+            walker.leave_anonymous()?;
+        }
+        Ok(walker)
+    };
+    // Plain threads of our own: the number is the setup's, whatever pool the readers use.
+    let walkers: Vec<Result<Walker<'_>, EngineError>> = std::thread::scope(|scope| {
+        let work = &work;
+        let handles: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+        let joined = handles.into_iter().map(|handle| handle.join());
+        joined
+            .map(|result| result.unwrap_or_else(|_| Err(EngineError::Bug("a thread of the walk panicked".to_owned()))))
+            .collect()
+    });
+
+    let mut grouped: Vec<Grouped> = Vec::new();
+    let (mut left, mut credits) = (Vec::new(), Vec::new());
+    let mut paths = Paths::new(setup.rules.windows.len());
+    let mut touches_used = 0;
+    for walker in walkers {
+        let walker = walker?;
+        touches_used += walker.touches_used;
+        paths.absorb(walker.paths);
+        let (of_thread, of_ledger, of_left, of_credits) = walker.crediting.finish();
+        ledger.absorb(of_ledger);
+        left.push(of_left);
+        credits.extend(of_credits);
+        if grouped.is_empty() {
+            grouped = of_thread;
+        } else {
+            for ((all, plan), of_thread) in grouped.iter_mut().zip(&plans).zip(&of_thread) {
+                all.absorb(plan, of_thread);
+            }
+        }
+    }
+    ledger.check(setup)?;
+    check_tables(setup, &plans, &grouped, ledger)?;
+    let walked = Walked {
+        tables: plans.into_iter().zip(grouped).collect(),
+        unattributed: Spooled::new(left),
+        credits: setup.credits.then(|| Spooled::new(credits)),
+        paths: (setup.paths > 0).then_some(paths),
+        touches_used,
+    };
+    Ok((walked, profiles))
+}
+
+/// Every table of an additive model must add up to what the ledger says, value by value, and to whole conversions.
+fn check_tables(setup: &Setup, plans: &[Plan], grouped: &[Grouped], ledger: &Ledger) -> Result<(), EngineError> {
+    for (number, model) in setup.models.iter().enumerate().filter(|(_, model)| model.additive) {
+        for window in 0..setup.rules.windows.len() {
+            let mut expected = vec![0_i128; 1 + setup.values.len()];
+            for (place, day) in &ledger.credited {
+                if (usize::from(place.1), usize::from(place.2)) == (number, window) {
+                    let conversions = day.attributed_conversions + day.unattributed_conversions;
+                    expected[0] += i128::from(conversions) * i128::from(attributary_core::WHOLE_SHARE);
+                    for sums in [&day.attributed, &day.unattributed] {
+                        expected[1..].iter_mut().zip(sums).for_each(|(sum, value)| *sum += value);
+                    }
+                }
+            }
+            for ((table, plan), grouped) in setup.tables.iter().zip(plans).zip(grouped) {
+                let found = totals(grouped, plan, number, window);
+                if found != expected {
+                    return Err(EngineError::Bug(format!(
+                        "table {:?}, model {:?}, window {}: expected sums {expected:?}, found {found:?}",
+                        table.name, model.name, setup.rules.windows[window],
+                    )));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One thread of the walk.
+struct Walker<'a> {
+    context: Context<'a>,
+    crediting: Crediting<'a>,
+    selector: Selector<'a>,
+    rejects: &'a Rejects,
+    paths: Paths,
+    touches_used: u64,
+    customer: Customer,
+    chosen: Vec<u32>,
+    channels: Vec<u32>,
+}
+
+/// One customer's touches in their total order.
+#[derive(Default)]
+pub(crate) struct Customer {
+    pub times: Vec<i64>,
+    pub profiles: Vec<u32>,
+    /// Places in the bucket's chunk.
+    pub records: Vec<u32>,
+}
+
+/// A touch on its way from the bucket to its customer.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Touch {
+    pub time: i64,
+    pub profile: u32,
+    pub record: u32,
+}
+
+impl Customer {
+    /// Takes a customer's touches out of a chunk: in order, without those whose id occurs twice at one instant.
+    pub fn take(&mut self, chunk: &Chunk, profiles: &Profiles, touches: &mut [Touch], duplicate: &mut dyn FnMut(&Touch)) {
+        let with_ids = !chunk.ids.is_empty();
+        let id = |touch: &Touch| if with_ids { chunk.ids.raw(touch.record as usize) } else { &[] };
+        let origin = |touch: &Touch| chunk.origins.get(touch.record as usize);
+        let compare = |one: &Touch, other: &Touch| {
+            one.time.cmp(&other.time).then_with(|| {
+                let by_columns = profiles.compare(one.profile, other.profile, || id(one).cmp(id(other)));
+                by_columns.then_with(|| origin(one).cmp(&origin(other)))
+            })
+        };
+        // Logs are nearly in order of time: most customers need no sorting at all.
+        if !touches.is_sorted_by(|one, other| compare(one, other).is_le()) {
+            touches.sort_unstable_by(compare);
+        }
+        self.times.clear();
+        self.profiles.clear();
+        self.records.clear();
+        let mut keep = |touch: &Touch| {
+            self.times.push(touch.time);
+            self.profiles.push(touch.profile);
+            self.records.push(touch.record);
+        };
+        if !with_ids {
+            touches.iter().for_each(&mut keep);
+            return;
+        }
+        let mut seen: FxHashSet<&[u8]> = FxHashSet::default();
+        for at_once in touches.chunk_by(|one, other| one.time == other.time) {
+            seen.clear();
+            for touch in at_once {
+                if at_once.len() > 1 && !id(touch).is_empty() && !seen.insert(id(touch)) {
+                    duplicate(touch);
+                } else {
+                    keep(touch);
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Walker<'a> {
+    fn new(context: Context<'a>, rejects: &'a Rejects, thread: usize) -> Self {
+        Self {
+            context,
+            crediting: Crediting::new(context, thread),
+            selector: Selector::new(&context.setup.rules, &context.profiles.facts),
+            rejects,
+            paths: Paths::new(context.setup.rules.windows.len()),
+            touches_used: 0,
+            customer: Customer::default(),
+            chosen: Vec::new(),
+            channels: Vec::new(),
+        }
+    }
+
+    /// Walks a bucket, whose customers' hashes begin with the `bits` bits of `prefix`; one that is over the budget is
+    /// divided and its parts walked one after another, which changes nothing in the order of anything.
+    fn walk_bucket(
+        &mut self,
+        number: u32,
+        bucket: Bucket,
+        prefix: u64,
+        bits: u32,
+        interrupt: &Interrupt,
+    ) -> Result<(), EngineError> {
+        let setup = self.context.setup;
+        if bucket.bytes() > setup.memory / 4 / setup.threads.max(1) as u64 && bits + DIVIDE_BITS <= 48 {
+            for (part, bucket) in bucket.divide(bits, DIVIDE_BITS)?.into_iter().enumerate() {
+                interrupt.check()?;
+                self.walk_bucket(number, bucket, prefix << DIVIDE_BITS | part as u64, bits + DIVIDE_BITS, interrupt)?;
+            }
+            return Ok(());
+        }
+        let chunk = bucket.load()?;
+        let conversions = self.context.conversions.of_bucket(prefix, bits);
+        let (groups, touches, ends) = group(&chunk, self.context.conversions, conversions.clone(), setup.follows_everyone());
+        let mut touches = touches;
+        let mut start = 0;
+        for (place, end) in ends.into_iter().enumerate() {
+            self.take_customer(&chunk, &mut touches[start as usize..end as usize]);
+            start = end;
+            match groups.get(place) {
+                Some(conversions) => self.walk_customer(&chunk, conversions.clone())?,
+                None => self.walk_null_journey(),
+            }
+            self.crediting.flush(number, false)?;
+        }
+        self.crediting.flush(number, true)
+    }
+
+    /// Puts a customer's touches in order and rejects those whose id occurs twice at one instant.
+    fn take_customer(&mut self, chunk: &Chunk, touches: &mut [Touch]) {
+        let mut customer = std::mem::take(&mut self.customer);
+        customer.take(chunk, self.context.profiles, touches, &mut |touch| self.reject_duplicate(chunk, touch));
+        self.touches_used += customer.times.len() as u64;
+        self.customer = customer;
+    }
+
+    fn reject_duplicate(&self, chunk: &Chunk, touch: &Touch) {
+        let record = touch.record as usize;
+        let (file, row) = chunk.origin(record);
+        let place = (Side::Touchpoints, file, row);
+        let id = chunk.ids.raw(record);
+        if chunk.customers.is_empty() {
+            // Only converters are followed: the conversions know the customer's name.
+            let conversions = self.context.conversions;
+            let key = (Key(chunk.keys[record]).hash(), Key(chunk.keys[record]));
+            let known = &conversions.keys[..conversions.anonymous_from];
+            let conversion = known.partition_point(|known| (known.hash(), *known) < key);
+            self.rejects.add_raw(place, Rejected::DuplicateId, touch.time, conversions.customers.raw(conversion), id);
+        } else {
+            self.rejects.add_raw(place, Rejected::DuplicateId, touch.time, chunk.customers.raw(record), id);
+        }
+    }
+
+    fn walk_customer(&mut self, chunk: &Chunk, conversions: std::ops::Range<usize>) -> Result<(), EngineError> {
+        let Context { conversions: all, setup, profiles, .. } = self.context;
+        let customer = std::mem::take(&mut self.customer);
+        let touches = Touches { times: &customer.times, profiles: &customer.profiles };
+        let consumed_until = setup.rules.consumed_until(&all.times[conversions.clone()], &all.kinds[conversions.clone()]);
+        let mut converted = false;
+        let mut chosen = std::mem::take(&mut self.chosen);
+        for conversion in conversions.clone().filter(|conversion| all.in_range(*conversion)) {
+            converted = true;
+            let time = all.times[conversion];
+            for window in 0..setup.rules.windows.len() {
+                let consumed_until = consumed_until[conversion - conversions.start];
+                match self.selector.select(touches, time, consumed_until, window, &mut chosen) {
+                    Err(reason) => {
+                        (0..setup.models.len()).for_each(|model| self.crediting.leave(conversion, model, window, reason));
+                    }
+                    Ok(()) => {
+                        if setup.paths > 0 {
+                            self.channels.clear();
+                            self.channels.extend(chosen.iter().map(|touch| channel(profiles, &customer, *touch)));
+                            let first = customer.times[chosen[0] as usize];
+                            self.paths.add(window, &self.channels, time - first, all.values(conversion));
+                        }
+                        let id = |touch: u32| match customer.records.get(touch as usize) {
+                            Some(record) if !chunk.ids.is_empty() => chunk.ids.raw(*record as usize),
+                            _ => &[],
+                        };
+                        self.crediting.credit(&Eligible {
+                            conversion,
+                            window,
+                            chosen: &chosen,
+                            times: &customer.times,
+                            profiles: &customer.profiles,
+                            id: &id,
+                        })?;
+                    }
+                }
+            }
+        }
+        self.chosen = chosen;
+        self.customer = customer;
+        if !converted {
+            self.walk_null_journey();
+        }
+        Ok(())
+    }
+
+    fn walk_null_journey(&mut self) {
+        let Context { setup, profiles, .. } = self.context;
+        if setup.paths == 0 {
+            return;
+        }
+        let customer = &self.customer;
+        let in_range = |time: &i64| setup.range.contains(setup.rules.zone.day(*time));
+        let Some(last) = customer.times.iter().rposition(in_range) else { return };
+        let touches = Touches { times: &customer.times, profiles: &customer.profiles };
+        for window in 0..setup.rules.windows.len() {
+            if self.selector.select_null_journey(touches, last, window, &mut self.chosen) {
+                self.channels.clear();
+                self.channels.extend(self.chosen.iter().map(|touch| channel(profiles, customer, *touch)));
+                self.paths.add_null(window, &self.channels);
+            }
+        }
+    }
+
+    /// Conversions without customer: a bucket of their own, behind all others.
+    fn leave_anonymous(&mut self) -> Result<(), EngineError> {
+        let Context { conversions, setup, .. } = self.context;
+        for conversion in (conversions.anonymous_from..conversions.len()).filter(|conversion| conversions.in_range(*conversion)) {
+            for window in 0..setup.rules.windows.len() {
+                for model in 0..setup.models.len() {
+                    self.crediting.leave(conversion, model, window, Unattributed::IdentityMissing);
+                }
+            }
+            self.crediting.flush(u32::MAX, false)?;
+        }
+        self.crediting.flush(u32::MAX, true)
+    }
+}
+
+fn channel(profiles: &Profiles, customer: &Customer, touch: u32) -> u32 {
+    profiles.codes[CHANNEL][customer.profiles[touch as usize] as usize]
+}
+
+/// Brings the touches of each customer together, in the order in which they came. The customers who convert come first, in
+/// the order of the conversions, with theirs; then, if everyone is followed, the others. A customer's touches end at `ends`.
+type Groups = (Vec<std::ops::Range<usize>>, Vec<Touch>, Vec<u32>);
+
+fn group(chunk: &Chunk, conversions: &Conversions, of_bucket: std::ops::Range<usize>, everyone: bool) -> Groups {
+    let mut places: FxHashMap<u128, u32> = FxHashMap::default();
+    let mut groups: Vec<std::ops::Range<usize>> = Vec::new();
+    for conversion in of_bucket {
+        match groups.last_mut() {
+            Some(last) if conversions.keys[last.start] == conversions.keys[conversion] => last.end = conversion + 1,
+            _ => {
+                places.insert(conversions.keys[conversion].0, groups.len() as u32);
+                groups.push(conversion..conversion + 1);
+            }
+        }
+    }
+    let mut counts = vec![0_u32; groups.len()];
+    let mut of_record = Vec::with_capacity(chunk.len());
+    for key in &chunk.keys {
+        let place = if everyone {
+            let next = counts.len() as u32;
+            let place = *places.entry(*key).or_insert(next);
+            if place == next {
+                counts.push(0);
+            }
+            place
+        } else {
+            places.get(key).copied().unwrap_or(NULL_CODE)
+        };
+        if place != NULL_CODE {
+            counts[place as usize] += 1;
+        }
+        of_record.push(place);
+    }
+    let mut next = 0;
+    let mut starts: Vec<u32> = counts
+        .iter()
+        .map(|count| {
+            let start = next;
+            next += count;
+            start
+        })
+        .collect();
+    let mut touches = vec![Touch::default(); next as usize];
+    for (record, place) in of_record.iter().enumerate().filter(|(_, place)| **place != NULL_CODE) {
+        let start = &mut starts[*place as usize];
+        touches[*start as usize] = Touch { time: chunk.times[record], profile: chunk.profiles[record], record: record as u32 };
+        *start += 1;
+    }
+    // Each start has moved to its end.
+    (groups, touches, starts)
+}

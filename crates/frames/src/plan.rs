@@ -1,0 +1,489 @@
+//! From what a mapping wants to an expression per file: which column it is there, whether its type will do, and one type for
+//! all files.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use attributary_core::value::{ColumnType, TimeUnit};
+use polars::prelude::{DataType, Expr, Schema, TimeUnit as PolarsUnit};
+
+use crate::ColumnSpec;
+use crate::error::FrameError;
+use crate::source::{FoundColumn, OpenFile, null_of};
+use crate::sql::{Compiled, Text};
+
+/// What makes an integer of epoch seconds a time: shown in a hint, and tested.
+pub(crate) const EPOCH_SQL: &str = "CAST(CAST(ts AS BIGINT) * 1000000 AS TIMESTAMP)";
+
+/// What a column is used for, which decides the types that will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A customer or an id.
+    Key,
+    /// A time.
+    Time,
+    /// Channel, campaign, interaction, kind: becomes text.
+    Label,
+    /// A dimension: keeps its type.
+    Dimension,
+    /// An amount in major units.
+    Amount,
+    /// An amount in whole minor units.
+    MinorAmount,
+}
+
+impl Role {
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Key => "text, binary or integers",
+            Self::Time => "timestamps, dates or ISO 8601 text",
+            Self::Label => "text, or what has one form as text: integers, booleans, dates",
+            Self::Dimension => "text, integers, decimals, booleans, dates or timestamps",
+            Self::Amount => "integers, decimals or floats",
+            Self::MinorAmount => "integers, as the unit is minor",
+        }
+    }
+
+    fn takes(self, kind: &DataType) -> bool {
+        if kind == &DataType::Null {
+            return true;
+        }
+        let (integer, float) = (kind.is_integer(), kind.is_float());
+        let decimal = matches!(kind, DataType::Decimal(..));
+        let day_or_time = matches!(kind, DataType::Date | DataType::Datetime(..));
+        let text = kind == &DataType::String;
+        match self {
+            Self::Key => text || integer || kind == &DataType::Binary,
+            Self::Time => text || day_or_time,
+            Self::Label | Self::Dimension => text || integer || decimal || day_or_time || kind == &DataType::Boolean,
+            Self::Amount => integer || decimal || float,
+            Self::MinorAmount => integer,
+        }
+    }
+
+    /// Whether cells that are written as text (CSV) stay so, whatever type was inferred.
+    fn keeps_text(self, inferred: &DataType) -> bool {
+        match self {
+            // As text, floats are as good a key as any: they are compared as written.
+            Self::Key => matches!(inferred, DataType::Float64 | DataType::Boolean),
+            Self::Dimension => inferred == &DataType::Float64,
+            Self::Label => true,
+            Self::Time => false,
+            Self::Amount | Self::MinorAmount => inferred != &DataType::String && inferred != &DataType::Boolean,
+        }
+    }
+
+    fn hint(self, kind: &DataType, column: &str) -> Option<String> {
+        match self {
+            Self::Time if kind.is_integer() || kind.is_float() => {
+                Some(format!("for seconds since 1970: time = {{ sql = \"{}\" }}", EPOCH_SQL.replace("ts", &quoted(column))))
+            }
+            Self::Key if kind.is_float() => Some(format!("if they are whole numbers: {{ sql = \"CAST({} AS BIGINT)\" }}", quoted(column))),
+            Self::Label | Self::Dimension if kind.is_float() || kind == &DataType::Binary => {
+                Some(format!("{{ sql = \"CAST({} AS VARCHAR)\" }} makes it text", quoted(column)))
+            }
+            Self::Amount if kind == &DataType::String => {
+                Some(format!("{{ sql = \"CAST({} AS DECIMAL(38, 6))\" }} makes numbers of it", quoted(column)))
+            }
+            Self::MinorAmount if kind.is_float() || matches!(kind, DataType::Decimal(..)) => {
+                Some("leave out the unit if the column holds major units".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A name as SQL takes it.
+fn quoted(name: &str) -> String {
+    let plain = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') && !name.starts_with(|first: char| first.is_ascii_digit());
+    if plain { name.to_owned() } else { format!("\\\"{name}\\\"") }
+}
+
+/// A column in every file of a source.
+pub(crate) struct Resolved {
+    /// Its type over all files.
+    pub kind: ColumnType,
+    /// For each file its cells there, and their type.
+    pub cells: Vec<(Expr, DataType)>,
+}
+
+/// The files of a source, and what is asked of all their columns.
+pub(crate) struct Resolver<'a> {
+    /// The files.
+    pub files: &'a [OpenFile],
+    /// Whether a column that only some files have is null in the others.
+    pub missing_as_null: bool,
+}
+
+impl Resolver<'_> {
+    /// The column that a mapping names, or computes.
+    pub(crate) fn resolve(&self, key: &str, spec: &ColumnSpec, role: Role) -> Result<Resolved, FrameError> {
+        let cells = match spec {
+            ColumnSpec::Names(names) => self.named(key, names, role)?,
+            ColumnSpec::Sql(sql) => {
+                let text = Text::parse(key, sql)?;
+                let compiled = self.compile(&text)?;
+                if let Some(wrong) = compiled.iter().find(|compiled| !role.takes(&logical(&compiled.kind))) {
+                    let found = type_name(&wrong.kind);
+                    return Err(text.wrong(format!("it gives {found}, expected {}", role.expected())));
+                }
+                compiled.into_iter().map(|compiled| as_logical(compiled.expr, compiled.kind)).collect()
+            }
+        };
+        let cells: Vec<_> = cells.into_iter().map(|(cells, kind)| for_role(role, cells, kind)).collect();
+        let kind = self.united(key, spec, role, &cells)?;
+        // Where a file has none of it, its nulls are of the type that the others have.
+        let typed = |(cells, own): (Expr, DataType)| match own {
+            DataType::Null if matches!(role, Role::Key | Role::Label | Role::Dimension) => {
+                let own = polars_type(&kind);
+                (null_of(own.clone()), own)
+            }
+            own => (cells, own),
+        };
+        let cells = cells.into_iter().map(typed).collect();
+        Ok(Resolved { kind, cells })
+    }
+
+    /// The first name that each file has.
+    fn named(&self, key: &str, names: &[String], role: Role) -> Result<Vec<(Expr, DataType)>, FrameError> {
+        let columns = self.columns(key, names)?;
+        for (file, column) in self.files.iter().zip(&columns) {
+            let Some(column) = column else { continue };
+            let as_text = column.written.is_some() && role.keeps_text(&column.kind);
+            if !as_text && !role.takes(&column.kind) {
+                return Err(FrameError::WrongType {
+                    key: key.to_owned(),
+                    column: column.name.clone(),
+                    file: file.file.path.clone(),
+                    found: type_name(&column.kind),
+                    expected: role.expected(),
+                    hint: role.hint(&column.kind, &column.name),
+                });
+            }
+            if role == Role::MinorAmount && column.kind == DataType::Float64 {
+                return Err(self.wrong_minor(key, column, file));
+            }
+        }
+        // A text in one file makes it a text in every file where it is written as one.
+        let any_text = matches!(role, Role::Key | Role::Dimension)
+            && columns.iter().flatten().any(|column| column.kind == DataType::String || (column.written.is_some() && role.keeps_text(&column.kind)));
+        Ok(columns
+            .into_iter()
+            .map(|column| match column {
+                None => (null_of(DataType::Null), DataType::Null),
+                Some(FoundColumn { kind: DataType::Null, .. }) => (null_of(DataType::Null), DataType::Null),
+                Some(FoundColumn { written: Some(written), kind, .. }) if any_text || role.keeps_text(kind) => {
+                    (written.clone(), DataType::String)
+                }
+                Some(column) => (column.cells.clone(), column.kind.clone()),
+            })
+            .collect())
+    }
+
+    fn wrong_minor(&self, key: &str, column: &FoundColumn, file: &OpenFile) -> FrameError {
+        FrameError::WrongType {
+            key: key.to_owned(),
+            column: column.name.clone(),
+            file: file.file.path.clone(),
+            found: type_name(&column.kind),
+            expected: Role::MinorAmount.expected(),
+            hint: Role::MinorAmount.hint(&column.kind, &column.name),
+        }
+    }
+
+    /// For each file the first of the names that it has; none where it may be missing.
+    fn columns(&self, key: &str, names: &[String]) -> Result<Vec<Option<&FoundColumn>>, FrameError> {
+        let columns: Vec<_> = self.files.iter().map(|file| names.iter().find_map(|name| file.column(name))).collect();
+        let elsewhere = columns.iter().any(Option::is_some);
+        match columns.iter().position(Option::is_none) {
+            Some(missing) if !elsewhere || !self.missing_as_null => Err(FrameError::MissingColumn {
+                key: key.to_owned(),
+                columns: names.to_vec(),
+                file: self.files[missing].file.path.clone(),
+                found: self.files[missing].names(),
+                elsewhere,
+            }),
+            _ => Ok(columns),
+        }
+    }
+
+    /// An SQL text over source columns, for each file.
+    pub(crate) fn compile(&self, text: &Text<'_>) -> Result<Vec<Compiled>, FrameError> {
+        let mut inputs: HashMap<String, Vec<(Expr, DataType)>> = HashMap::new();
+        for name in text.names() {
+            // Names that no file has are no columns of the source: what they are the compiler says.
+            if self.files.iter().any(|file| file.column(&name).is_some()) {
+                let columns = self.columns(text.key, std::slice::from_ref(&name))?;
+                inputs.insert(name.clone(), self.sql_input(text.key, &name, &columns)?);
+            }
+        }
+        let mut done: HashMap<Vec<DataType>, Compiled> = HashMap::new();
+        let mut names: Vec<_> = inputs.keys().cloned().collect();
+        names.sort_unstable();
+        (0..self.files.len())
+            .map(|file| {
+                let kinds: Vec<_> = names.iter().map(|name| inputs[name][file].1.clone()).collect();
+                if !done.contains_key(&kinds) {
+                    let mut schema: Schema = names.iter().zip(&kinds).map(|(name, kind)| (name.as_str().into(), kind.clone())).collect();
+                    let compiled = text.compile(&schema).map_err(|error| match error {
+                        // The list of what there is should be all of it.
+                        FrameError::UnknownColumn { key, sql, column, .. } => {
+                            FrameError::UnknownColumn { key, sql, column, known: self.all_names() }
+                        }
+                        error => error,
+                    })?;
+                    schema.shrink_to_fit();
+                    done.insert(kinds.clone(), compiled);
+                }
+                let Compiled { expr, kind } = done[&kinds].clone();
+                let expr = replace_columns(expr, &|name| inputs.get(name).map(|cells| cells[file].0.clone()));
+                Ok(Compiled { expr, kind })
+            })
+            .collect()
+    }
+
+    fn all_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for name in self.files.iter().flat_map(OpenFile::names) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// A column as SQL sees it: the same kind of thing in every file.
+    fn sql_input(&self, key: &str, name: &str, columns: &[Option<&FoundColumn>]) -> Result<Vec<(Expr, DataType)>, FrameError> {
+        let known = || columns.iter().flatten().filter(|column| column.kind != DataType::Null);
+        let is_number = |kind: &DataType| kind.is_numeric() || matches!(kind, DataType::Decimal(..));
+        let same = |left: &DataType, right: &DataType| {
+            left == right || (is_number(left) && is_number(right)) || matches!((left, right), (DataType::Datetime(..), DataType::Datetime(..)))
+        };
+        let first = known().next().map_or(DataType::String, |column| column.kind.clone());
+        let mixed = known().any(|column| !same(&column.kind, &first));
+        let float = known().any(|column| column.kind == DataType::Float64);
+        let mut cells = Vec::with_capacity(columns.len());
+        for (place, column) in columns.iter().enumerate() {
+            cells.push(match column {
+                Some(FoundColumn { written: Some(written), .. }) if mixed => (written.clone(), DataType::String),
+                Some(FoundColumn { written: Some(_), kind: DataType::Int64, cells, .. }) if float => {
+                    (cells.clone().strict_cast(DataType::Float64), DataType::Float64)
+                }
+                Some(column) if column.kind != DataType::Null => {
+                    if mixed && column.kind != DataType::String {
+                        return Err(self.mixed(key, name, columns, place));
+                    }
+                    (column.cells.clone(), column.kind.clone())
+                }
+                _ => {
+                    let kind = if mixed { DataType::String } else { first.clone() };
+                    (null_of(kind.clone()), kind)
+                }
+            });
+        }
+        Ok(cells)
+    }
+
+    fn mixed(&self, key: &str, name: &str, columns: &[Option<&FoundColumn>], place: usize) -> FrameError {
+        let kind = |place: usize| columns[place].map(|column| &column.kind);
+        let other = (0..columns.len()).find(|&other| kind(other).is_some_and(|it| it != &DataType::Null && Some(it) != kind(place)));
+        let (early, late) = match other {
+            Some(other) if other > place => (place, other),
+            Some(other) => (other, place),
+            None => (place, place),
+        };
+        FrameError::MixedTypes {
+            key: key.to_owned(),
+            column: name.to_owned(),
+            file: self.files[late].file.path.clone(),
+            found: kind(late).map_or_else(String::new, type_name),
+            other_file: self.files[early].file.path.clone(),
+            other_found: kind(early).map_or_else(String::new, type_name),
+        }
+    }
+
+    /// One type for what the files have.
+    fn united(&self, key: &str, spec: &ColumnSpec, role: Role, cells: &[(Expr, DataType)]) -> Result<ColumnType, FrameError> {
+        let mut united: Option<(usize, ColumnType)> = None;
+        for (place, (_, kind)) in cells.iter().enumerate() {
+            let Some(kind) = column_type(kind) else { continue };
+            united = match united {
+                None => Some((place, kind)),
+                // Each file's times and amounts are turned into one form by their own type.
+                Some(before) if matches!(role, Role::Time | Role::Amount | Role::MinorAmount) => Some(before),
+                Some((other, before)) => match wider(&before, &kind) {
+                    Some(kind) => Some((other, kind)),
+                    None => {
+                        return Err(FrameError::MixedTypes {
+                            key: key.to_owned(),
+                            column: spec.text(),
+                            file: self.files[place].file.path.clone(),
+                            found: kind.to_string(),
+                            other_file: self.files[other].file.path.clone(),
+                            other_found: before.to_string(),
+                        });
+                    }
+                },
+            };
+        }
+        Ok(united.map_or(ColumnType::Text, |(_, kind)| kind))
+    }
+}
+
+/// `expr` with some of its columns replaced.
+pub(crate) fn replace_columns(expr: Expr, by: &dyn Fn(&str) -> Option<Expr>) -> Expr {
+    // Not `map_expr`: that would go on into what was put in.
+    use polars::prelude::Selector;
+    let mut done: Vec<Expr> = Vec::new();
+    let marked = expr.map_expr(|part| {
+        let name = match &part {
+            Expr::Column(name) => Some(name.clone()),
+            Expr::Selector(Selector::ByName { names, .. }) if names.len() == 1 => names.first().cloned(),
+            _ => None,
+        };
+        match name.and_then(|name| by(&name)) {
+            Some(replacement) => {
+                done.push(replacement);
+                Expr::Column(format!("\u{0}{}", done.len() - 1).into())
+            }
+            None => part,
+        }
+    });
+    marked.map_expr(|part| match &part {
+        Expr::Column(name) => {
+            let place = name.strip_prefix('\u{0}').and_then(|place| place.parse::<usize>().ok());
+            place.and_then(|place| done.get(place).cloned()).unwrap_or(part)
+        }
+        _ => part,
+    })
+}
+
+/// Labels become text; all else stays.
+fn for_role(role: Role, cells: Expr, kind: DataType) -> (Expr, DataType) {
+    if role == Role::Label && kind != DataType::String && kind != DataType::Null {
+        return (cells.cast(DataType::String), DataType::String);
+    }
+    (cells, kind)
+}
+
+fn logical(kind: &DataType) -> DataType {
+    match kind {
+        DataType::Categorical(..) | DataType::Enum(..) => DataType::String,
+        other => other.clone(),
+    }
+}
+
+fn as_logical(cells: Expr, kind: DataType) -> (Expr, DataType) {
+    match logical(&kind) {
+        same if same == kind => (cells, kind),
+        text => (cells.cast(text.clone()), text),
+    }
+}
+
+/// The type of a column in words of the core; none for one of nulls only.
+pub(crate) fn column_type(kind: &DataType) -> Option<ColumnType> {
+    let int = |bits, signed| Some(ColumnType::Int { bits, signed });
+    match kind {
+        DataType::String | DataType::Categorical(..) | DataType::Enum(..) => Some(ColumnType::Text),
+        DataType::Binary => Some(ColumnType::Binary),
+        DataType::Boolean => Some(ColumnType::Boolean),
+        DataType::Int8 => int(8, true),
+        DataType::Int16 => int(16, true),
+        DataType::Int32 => int(32, true),
+        DataType::Int64 => int(64, true),
+        DataType::UInt8 => int(8, false),
+        DataType::UInt16 => int(16, false),
+        DataType::UInt32 => int(32, false),
+        DataType::UInt64 => int(64, false),
+        DataType::Float32 => Some(ColumnType::Float { bits: 32 }),
+        DataType::Float64 => Some(ColumnType::Float { bits: 64 }),
+        DataType::Decimal(precision, scale) => Some(ColumnType::Decimal { precision: *precision as u8, scale: *scale as u8 }),
+        DataType::Date => Some(ColumnType::Date),
+        DataType::Datetime(unit, zone) => {
+            let unit = match unit {
+                PolarsUnit::Milliseconds => TimeUnit::Milli,
+                PolarsUnit::Microseconds => TimeUnit::Micro,
+                PolarsUnit::Nanoseconds => TimeUnit::Nano,
+            };
+            Some(ColumnType::Timestamp { unit, zone: zone.as_ref().map(|zone| Arc::from(zone.as_str())) })
+        }
+        _ => None,
+    }
+}
+
+/// The polars type of a column of the core.
+pub(crate) fn polars_type(kind: &ColumnType) -> DataType {
+    match kind {
+        ColumnType::Text => DataType::String,
+        ColumnType::Binary => DataType::Binary,
+        ColumnType::Boolean => DataType::Boolean,
+        ColumnType::Int { bits: 8, signed: true } => DataType::Int8,
+        ColumnType::Int { bits: 16, signed: true } => DataType::Int16,
+        ColumnType::Int { bits: 32, signed: true } => DataType::Int32,
+        ColumnType::Int { signed: true, .. } => DataType::Int64,
+        ColumnType::Int { bits: 8, signed: false } => DataType::UInt8,
+        ColumnType::Int { bits: 16, signed: false } => DataType::UInt16,
+        ColumnType::Int { bits: 32, signed: false } => DataType::UInt32,
+        ColumnType::Int { signed: false, .. } => DataType::UInt64,
+        ColumnType::Float { bits: 32 } => DataType::Float32,
+        ColumnType::Float { .. } => DataType::Float64,
+        ColumnType::Decimal { precision, scale } => DataType::Decimal((*precision).into(), (*scale).into()),
+        ColumnType::Date => DataType::Date,
+        ColumnType::Timestamp { unit, zone } => {
+            let unit = match unit {
+                TimeUnit::Second | TimeUnit::Milli => PolarsUnit::Milliseconds,
+                TimeUnit::Micro => PolarsUnit::Microseconds,
+                TimeUnit::Nano => PolarsUnit::Nanoseconds,
+            };
+            let zone = zone.as_ref().and_then(|zone| polars::prelude::TimeZone::opt_try_new(Some(&**zone)).ok().flatten());
+            DataType::Datetime(unit, zone)
+        }
+    }
+}
+
+/// The type that holds every value of both; none where they are different things.
+fn wider(left: &ColumnType, right: &ColumnType) -> Option<ColumnType> {
+    match (left, right) {
+        (left, right) if left == right => Some(left.clone()),
+        (&ColumnType::Int { bits: left, signed: from }, &ColumnType::Int { bits: right, signed: to }) => {
+            if from == to {
+                return Some(ColumnType::Int { bits: left.max(right), signed: from });
+            }
+            let (signed, unsigned) = if from { (left, right) } else { (right, left) };
+            let bits = signed.max(unsigned.checked_mul(2)?);
+            (bits <= 64).then_some(ColumnType::Int { bits, signed: true })
+        }
+        _ => None,
+    }
+}
+
+/// A type as a message names it.
+pub(crate) fn type_name(kind: &DataType) -> String {
+    match column_type(kind) {
+        Some(kind) => kind.to_string(),
+        None if kind.is_nested() => format!("nested ({kind})"),
+        None => kind.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_unite_to_the_width_that_holds_both() {
+        let int = |bits, signed| ColumnType::Int { bits, signed };
+        assert_eq!(wider(&int(8, true), &int(64, true)), Some(int(64, true)));
+        assert_eq!(wider(&int(32, false), &int(16, false)), Some(int(32, false)));
+        assert_eq!(wider(&int(8, true), &int(32, false)), Some(int(64, true)));
+        assert_eq!(wider(&int(64, true), &int(64, false)), None);
+        assert_eq!(wider(&ColumnType::Text, &int(8, true)), None);
+    }
+
+    #[test]
+    fn replacing_does_not_reach_into_what_was_put_in() {
+        use polars::prelude::col;
+        let swapped = replace_columns(col("a") + col("b"), &|name| Some(col(if name == "a" { "b" } else { "a" })));
+        assert_eq!(swapped, col("b") + col("a"));
+    }
+}

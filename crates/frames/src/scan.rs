@@ -1,0 +1,148 @@
+//! What touchpoints and conversions have in common: files, a time, a condition, and the way from both to a plan per file.
+
+use attributary_core::time::Zone;
+use polars::prelude::{BooleanChunked, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, PlSmallStr, PolarsResult, Series, col};
+
+use crate::error::FrameError;
+use crate::plan::{Resolved, Resolver};
+use crate::read::{BatchError, FilePlan, read};
+use crate::source::{self, OpenFile, ROW};
+use crate::sql::Text;
+use crate::times::{condition, instants, within};
+use crate::{ColumnSpec, Progress, SourceFile, SourceSpec, TimeBounds};
+
+/// The time's column in a plan, beside those that the mapping adds.
+const TIME: &str = "time";
+
+/// The files of a source with all that is asked of them.
+pub(crate) struct Scan {
+    /// The files, for whoever asks.
+    pub files: Vec<SourceFile>,
+    opened: Vec<OpenFile>,
+    zone: Zone,
+    time: Resolved,
+    filter: Option<Vec<Expr>>,
+    /// For each file the columns to select, then those to add that are computed from the selected ones.
+    selected: Vec<(Vec<Expr>, Vec<Expr>)>,
+    sql_keys: Vec<String>,
+}
+
+/// A batch as it comes from a plan, without the rows outside the bounds.
+pub(crate) struct RawBatch {
+    /// The place of its file.
+    pub file: u32,
+    /// Each row's place in the file.
+    pub rows: Vec<u64>,
+    /// Each row's time.
+    pub times: Vec<i64>,
+    frame: DataFrame,
+}
+
+impl RawBatch {
+    /// A column by its name in the plan.
+    pub(crate) fn column(&self, name: &str) -> PolarsResult<&Series> {
+        Ok(self.frame.column(name)?.as_materialized_series())
+    }
+}
+
+impl Scan {
+    /// Finds and opens the files of a source.
+    pub(crate) fn files(spec: &SourceSpec) -> Result<Vec<OpenFile>, FrameError> {
+        source::open(spec)
+    }
+
+    /// A source of opened files, in which each file selects its columns: first those of the file, then those that are
+    /// computed from them.
+    pub(crate) fn new(
+        spec: &SourceSpec,
+        time: &ColumnSpec,
+        opened: Vec<OpenFile>,
+        selected: Vec<(Vec<Expr>, Vec<Expr>)>,
+        mut sql_keys: Vec<String>,
+    ) -> Result<Self, FrameError> {
+        let resolver = Resolver { files: &opened, missing_as_null: spec.missing_as_null };
+        let key = format!("{}.columns.time", spec.key);
+        let time_cells = resolver.resolve(&key, time, crate::plan::Role::Time)?;
+        if matches!(time, ColumnSpec::Sql(_)) {
+            sql_keys.push(key);
+        }
+        let filter = match &spec.filter {
+            Some(sql) => {
+                let key = format!("{}.where", spec.key);
+                let text = Text::parse(&key, sql)?;
+                let compiled = resolver.compile(&text)?;
+                let conditions = compiled.into_iter().map(|compiled| compiled.condition(&text)).collect::<Result<_, _>>()?;
+                sql_keys.push(key);
+                Some(conditions)
+            }
+            None => None,
+        };
+        let files = opened.iter().map(|file| file.file.clone()).collect();
+        Ok(Self { files, opened, zone: spec.zone.clone(), time: time_cells, filter, selected, sql_keys })
+    }
+
+    /// Reads all files and hands their batches to `take`, from `threads` threads.
+    pub(crate) fn read(
+        &self,
+        bounds: &TimeBounds,
+        threads: usize,
+        progress: &Progress,
+        take: &(dyn Fn(RawBatch) -> Result<(), BatchError> + Sync),
+    ) -> Result<(), FrameError> {
+        let plans: Vec<_> = (0..self.opened.len())
+            .map(|file| {
+                let (cells, kind) = &self.time.cells[file];
+                let condition = condition(cells, kind, bounds, &self.zone);
+                FilePlan {
+                    file: &self.files[file],
+                    whole: condition.is_none() && self.filter.is_none(),
+                    frame: Box::new(move || self.frame(file, condition.clone())),
+                    sql_keys: &self.sql_keys,
+                }
+            })
+            .collect();
+        read(&plans, threads, progress, &|file, frame| {
+            let batch = self.batch(file, frame, bounds)?;
+            if batch.rows.is_empty() { Ok(()) } else { take(batch) }
+        })
+    }
+
+    fn frame(&self, file: usize, condition: Option<Expr>) -> PolarsResult<LazyFrame> {
+        let mut frame = self.opened[file].scan()?;
+        for condition in condition.into_iter().chain(self.filter.as_ref().map(|filter| filter[file].clone())) {
+            frame = frame.filter(condition);
+        }
+        let (selected, added) = &self.selected[file];
+        let own = [col(ROW), self.time.cells[file].0.clone().alias(TIME)];
+        frame = frame.select(own.into_iter().chain(selected.iter().cloned()).collect::<Vec<_>>());
+        Ok(if added.is_empty() { frame } else { frame.with_columns(added.clone()) })
+    }
+
+    fn batch(&self, file: usize, mut frame: DataFrame, bounds: &TimeBounds) -> PolarsResult<RawBatch> {
+        let mut times = instants(frame.column(TIME)?.as_materialized_series(), &self.zone)?;
+        if *bounds != TimeBounds::default() {
+            let kept: Vec<_> = times.iter().map(|instant| within(bounds, *instant)).collect();
+            if kept.contains(&false) {
+                frame = frame.filter(&BooleanChunked::from_slice(PlSmallStr::EMPTY, &kept))?;
+                let mut kept = kept.iter();
+                times.retain(|_| kept.next() == Some(&true));
+            }
+        }
+        let rows = frame.column(ROW)?.cast(&DataType::UInt64)?;
+        let rows = rows.u64()?.iter().map(Option::unwrap_or_default).collect();
+        Ok(RawBatch { file: file as u32, rows, times, frame })
+    }
+}
+
+/// The columns of a plan's batch that are true, as bits: column *i* is bit *i*.
+pub(crate) fn flags(batch: &RawBatch, columns: &[String]) -> PolarsResult<Vec<u64>> {
+    let mut flags = vec![0_u64; batch.rows.len()];
+    for (bit, name) in columns.iter().enumerate() {
+        let holds = batch.column(name)?;
+        for (flags, holds) in flags.iter_mut().zip(holds.bool()?.iter()) {
+            *flags |= u64::from(holds == Some(true)) << bit;
+        }
+    }
+    Ok(flags)
+}
+

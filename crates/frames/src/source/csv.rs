@@ -1,0 +1,130 @@
+//! CSV files with a header. Every cell is read as it is written; types are inferred from all of them and laid over the text.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use polars::prelude::{
+    DataFrame, DataType, Engine, Expr, LazyCsvReader, LazyFileListReader, LazyFrame, PlanCallback, PolarsResult, RowIndex, Schema,
+    lit, polars_bail, when,
+};
+
+use super::{Format, Inspected, ROW, null_of, polars_path};
+
+pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv"], inspect, scan };
+
+fn inspect(path: &Path) -> PolarsResult<Inspected> {
+    let header = reader(path)?.with_infer_schema_length(Some(0)).finish()?.collect_schema()?;
+    if header.is_empty() {
+        polars_bail!(ComputeError: "it has no header");
+    }
+    let names: Vec<_> = header.iter_names().map(ToString::to_string).collect();
+    let inferred = Arc::new(Mutex::new((vec![Cells::default(); names.len()], 0_u64)));
+    let shared = Arc::clone(&inferred);
+    let look = PlanCallback::new(move |batch: DataFrame| {
+        let mut inferred = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        inferred.1 += batch.height() as u64;
+        for (cells, column) in inferred.0.iter_mut().zip(batch.columns().iter().skip(1)) {
+            column.str()?.iter().flatten().for_each(|cell| cells.add(cell));
+        }
+        Ok(false)
+    });
+    scan(path, &names)?.sink_batches(look, false, None)?.collect_with_engine(Engine::Streaming)?;
+    let inferred = inferred.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let columns = names.into_iter().zip(&inferred.0).map(|(name, cells)| (name, cells.kind())).collect();
+    Ok(Inspected { columns, rows: Some(inferred.1), footer_sha256: None, written: true })
+}
+
+fn scan(path: &Path, columns: &[String]) -> PolarsResult<LazyFrame> {
+    let schema: Schema = columns.iter().map(|name| (name.as_str().into(), DataType::String)).collect();
+    let row_index = RowIndex { name: ROW.into(), offset: 0 };
+    reader(path)?.with_schema(Some(Arc::new(schema))).with_row_index(Some(row_index)).finish()
+}
+
+fn reader(path: &Path) -> PolarsResult<LazyCsvReader> {
+    Ok(LazyCsvReader::new(polars_path(path)?).with_glob(false).with_cache(false).with_has_header(true))
+}
+
+/// The cells of a column that was inferred to be of type `kind`.
+pub(super) fn typed(text: Expr, kind: &DataType) -> Expr {
+    // Cells that are quoted and empty are empty too.
+    let filled = || when(text.clone().neq(lit(""))).then(text.clone()).otherwise(null_of(DataType::String));
+    match kind {
+        DataType::Int64 | DataType::Float64 => filled().strict_cast(kind.clone()),
+        DataType::Boolean => filled().str().to_lowercase().eq(lit("true")),
+        DataType::Null => null_of(DataType::Null),
+        _ => text,
+    }
+}
+
+/// What the cells of a column have been so far.
+#[derive(Clone, Copy, Default)]
+struct Cells {
+    integers: bool,
+    floats: bool,
+    truths: bool,
+    texts: bool,
+}
+
+impl Cells {
+    fn add(&mut self, cell: &str) {
+        if self.texts || cell.is_empty() {
+            return;
+        }
+        match cell.as_bytes() {
+            bytes if is_integer(bytes) && cell.parse::<i64>().is_ok() => self.integers = true,
+            // Whole numbers beyond 64 bits are floats to SQL: keys and values take the text.
+            bytes if is_float(bytes) => self.floats = true,
+            _ if cell.eq_ignore_ascii_case("true") || cell.eq_ignore_ascii_case("false") => self.truths = true,
+            _ => self.texts = true,
+        }
+    }
+
+    fn kind(self) -> DataType {
+        match (self.integers, self.floats, self.truths, self.texts) {
+            (false, false, false, false) => DataType::Null,
+            (true, false, false, false) => DataType::Int64,
+            (_, true, false, false) => DataType::Float64,
+            (false, false, true, false) => DataType::Boolean,
+            _ => DataType::String,
+        }
+    }
+}
+
+fn is_integer(cell: &[u8]) -> bool {
+    let digits = cell.strip_prefix(b"-").unwrap_or(cell);
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
+fn is_float(cell: &[u8]) -> bool {
+    let digits = cell.strip_prefix(b"-").or_else(|| cell.strip_prefix(b"+")).unwrap_or(cell);
+    if [&b"inf"[..], b"nan", b"infinity"].iter().any(|word| digits.eq_ignore_ascii_case(word)) {
+        return true;
+    }
+    let starts_right = matches!(digits, [b'0'..=b'9', ..] | [b'.', b'0'..=b'9', ..]);
+    let only_number = digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    starts_right && only_number && std::str::from_utf8(cell).is_ok_and(|cell| cell.parse::<f64>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(cells: &[&str]) -> DataType {
+        let mut seen = Cells::default();
+        cells.iter().for_each(|cell| seen.add(cell));
+        seen.kind()
+    }
+
+    #[test]
+    fn types_come_from_every_cell() {
+        assert_eq!(kind(&["1", "", "-20"]), DataType::Int64);
+        assert_eq!(kind(&["007"]), DataType::Int64);
+        assert_eq!(kind(&["1", "2.50", "1e3", "NaN"]), DataType::Float64);
+        assert_eq!(kind(&["12345678901234567890"]), DataType::Float64);
+        assert_eq!(kind(&["true", "FALSE"]), DataType::Boolean);
+        assert_eq!(kind(&["", ""]), DataType::Null);
+        for text in [&["1", "x"][..], &["true", "1"], &["1-2"], &["2025-01-01"], &["e5"], &["1 "], &["."]] {
+            assert_eq!(kind(text), DataType::String, "{text:?}");
+        }
+    }
+}

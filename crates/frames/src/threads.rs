@@ -1,0 +1,49 @@
+//! How many threads polars may use. It reads that from its environment when it first runs, and never again.
+
+/// Bounds the threads of polars to `threads`, and says whether that took effect.
+///
+/// To be called at the very start of `main`: a process that has more than one thread already is left as it is, as setting
+/// the environment is only sound while nobody else can read it.
+#[must_use]
+pub fn set_threads(threads: usize) -> bool {
+    if !is_single_threaded() {
+        return false;
+    }
+    let threads = threads.max(1);
+    // Row groups, record batches and pieces of CSV that are fetched ahead: the bound of memory while a file is read.
+    let ahead = (threads + 1).to_string();
+    let settings = [
+        ("POLARS_MAX_THREADS", threads.to_string()),
+        ("POLARS_ROW_GROUP_PREFETCH_SIZE", ahead.clone()),
+        ("POLARS_RECORD_BATCH_PREFETCH_SIZE", ahead),
+    ];
+    for (name, value) in settings {
+        set(name, &value);
+    }
+    true
+}
+
+#[expect(unsafe_code, reason = "polars takes its number of threads from the environment only")]
+fn set(name: &str, value: &str) {
+    // SAFETY: the only caller has made sure that this is the only thread of the process, so nobody reads the environment now.
+    unsafe { std::env::set_var(name, value) };
+}
+
+/// Whether this is the only thread of the process; where that cannot be said, it is taken as not so.
+fn is_single_threaded() -> bool {
+    if cfg!(windows) {
+        // The environment of Windows has its own lock.
+        return true;
+    }
+    std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_process_of_several_threads_is_left_alone() {
+        // The test harness has a thread of its own.
+        assert!(!super::set_threads(1));
+        assert!(std::env::var_os("POLARS_ROW_GROUP_PREFETCH_SIZE").is_none());
+    }
+}

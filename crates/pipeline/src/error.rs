@@ -1,0 +1,102 @@
+//! Everything that can end a command, and whose fault it is.
+
+use attributary_engine::EngineError;
+use attributary_frames::FrameError;
+use attributary_store::StoreError;
+
+use crate::file::FileError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pipeline file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A source.
+    #[error(transparent)]
+    Frames(#[from] FrameError),
+    /// Between rows and tables.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The output.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was asked for cannot be.
+    #[error("{problem}")]
+    Usage {
+        /// What was expected, and what was found.
+        problem: String,
+        /// How to put it right.
+        hint: Option<String>,
+    },
+    /// The input is there, but not as it should be.
+    #[error("{problem}")]
+    Input {
+        /// What was expected, and what was found.
+        problem: String,
+        /// How to put it right.
+        hint: Option<String>,
+    },
+}
+
+/// Whose fault an error is; the command line makes exit codes of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Our own.
+    Bug,
+    /// The command line or the pipeline file.
+    Usage,
+    /// The input.
+    Input,
+    /// The output.
+    Output,
+    /// Another run holds the output.
+    Held,
+    /// Someone asked the command to end.
+    Interrupted,
+}
+
+impl Error {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::File(_) | Self::Usage { .. } => Fault::Usage,
+            Self::Input { .. } => Fault::Input,
+            Self::Frames(error) => match error.fault() {
+                attributary_frames::Fault::Pipeline => Fault::Usage,
+                attributary_frames::Fault::Input => Fault::Input,
+                attributary_frames::Fault::Stopped => Fault::Interrupted,
+            },
+            Self::Engine(error) => match error {
+                EngineError::Weight { .. } | EngineError::Expression { .. } => Fault::Usage,
+                EngineError::Temp { .. } => Fault::Output,
+                EngineError::Interrupted => Fault::Interrupted,
+                EngineError::Bug(_) => Fault::Bug,
+            },
+            Self::Store(error) => match error.fault() {
+                attributary_store::Fault::Usage => Fault::Usage,
+                attributary_store::Fault::Input => Fault::Input,
+                attributary_store::Fault::Output => Fault::Output,
+                attributary_store::Fault::Held => Fault::Held,
+                attributary_store::Fault::Bug => Fault::Bug,
+            },
+        }
+    }
+
+    /// How to put it right, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Frames(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Usage { hint, .. } | Self::Input { hint, .. } => hint.clone(),
+            Self::Engine(EngineError::Weight { model, .. }) => Some(format!(
+                "make the weight of model {model:?} 0 or more for every touch, for example with coalesce(…, 0) or greatest(…, 0)"
+            )),
+            Self::Engine(EngineError::Temp { .. }) => Some("free some space beside the output, or give the run more memory".to_owned()),
+            Self::Engine(_) => None,
+        }
+    }
+}

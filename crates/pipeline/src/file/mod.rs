@@ -1,0 +1,158 @@
+//! The pipeline file: TOML in, a checked [`Pipeline`] out. What is wrong is said with its line, what was expected, what
+//! was found, and the nearest word that would have done.
+
+mod document;
+mod error;
+mod journey;
+mod models;
+mod names;
+mod nearest;
+mod pipeline;
+mod section;
+mod sources;
+mod tables;
+mod variables;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use attributary_core::money;
+
+use self::document::Node;
+use self::error::Fault;
+use self::section::Section;
+
+pub use self::error::{FileError, Place, Problem};
+pub use self::names::GroupColumn;
+pub use self::nearest::{all_near, nearest};
+pub use self::pipeline::{
+    Column, Conversions, Currency, Dimension, Fingerprints, Ignore, IgnoreWhen, JourneyRules, ModelEntry, Pipeline, Repeats,
+    Reuse, Source, TableEntry, Touchpoints, ValueColumn,
+};
+
+/// Reads a pipeline file.
+///
+/// `overrides` are what stands behind `--set`, each `key=value`; `environment` answers for `${NAME}`.
+///
+/// # Errors
+/// Where the file cannot be read or anything in it is not as it should be.
+pub fn load(path: &Path, overrides: &[String], environment: &dyn Fn(&str) -> Option<String>) -> Result<Pipeline, FileError> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => Problem::NotFound,
+        _ => Problem::Unreadable(error),
+    };
+    let bytes = std::fs::read(path).map_err(|error| FileError::new(path, Fault::whole(unreadable(error))))?;
+    let text = String::from_utf8(bytes).map_err(|_| FileError::new(path, Fault::whole(Problem::NotText)))?;
+    parse(path, &text, overrides, environment)
+}
+
+/// Reads the text of a pipeline file that is, or would be, at `path`. See [`load`].
+///
+/// # Errors
+/// Where anything in it is not as it should be.
+pub fn parse(
+    path: &Path,
+    text: &str,
+    overrides: &[String],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Pipeline, FileError> {
+    read(path, text, overrides, environment).map_err(|fault| FileError::new(path, fault))
+}
+
+fn read(path: &Path, text: &str, overrides: &[String], environment: &dyn Fn(&str) -> Option<String>) -> Result<Pipeline, Fault> {
+    let mut document = Node::parse(text.strip_prefix('\u{feff}').unwrap_or(text))?;
+    for assignment in overrides {
+        document.set(assignment)?;
+    }
+    let fingerprints = Fingerprints {
+        pipeline_sha256: document.fingerprint(&[]),
+        settings_sha256: document.fingerprint(&["pipeline.name", "pipeline.output", "output.keep"]),
+    };
+    document.for_each_text("", &mut |key, place, text| {
+        let fault = |problem| Fault { place: Some(place), key: key.to_owned(), problem };
+        *text = variables::expand(text, environment).map_err(fault)?;
+        Ok(())
+    })?;
+    resolve(path, &document, fingerprints)
+}
+
+fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<Pipeline, Fault> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let root = Section::root(document, &["pipeline", "touchpoints", "conversions", "journey", "model", "table", "output"])?;
+    let head = root.section("pipeline", &["name", "output", "currency", "timezone"])?;
+    let tail = root.section("output", &["credits", "paths", "keep"])?;
+    let currency = currency(&head)?;
+    let touchpoints = sources::touchpoints(&root, folder)?;
+    let conversions = sources::conversions(&root, folder, &touchpoints.dimensions)?;
+    let pipeline = Pipeline {
+        name: match head.get("name") {
+            Some(field) => field.text()?.to_owned(),
+            None => path.file_stem().map_or_else(|| "pipeline".to_owned(), |stem| stem.to_string_lossy().into_owned()),
+        },
+        output: head
+            .get("output")
+            .map(|field| sources::resolve(&field, folder, "expected a folder"))
+            .transpose()?
+            .map(PathBuf::from),
+        currency,
+        zone: sources::zone(&head)?,
+        journey: journey::journey(&root, &touchpoints, &conversions)?,
+        models: models::models(&root, &touchpoints.dimensions)?,
+        tables: tables::tables(&root, &touchpoints, &conversions)?,
+        touchpoints,
+        conversions,
+        credits: tail.get("credits").map_or(Ok(false), |field| field.boolean())?,
+        paths: tail.get("paths").map_or(Ok(10_000), |field| field.count())?,
+        keep: tail.get("keep").map_or(Ok(0), |field| field.count())?,
+        fingerprints,
+        file: path.to_owned(),
+        places: places(document),
+    };
+    let found = pipeline.predicates().len();
+    if found > Pipeline::MAX_PREDICATES {
+        return Err(Fault::whole(Problem::TooManyPredicates { limit: Pipeline::MAX_PREDICATES, found }));
+    }
+    Ok(pipeline)
+}
+
+fn currency(head: &Section<'_>) -> Result<Currency, Fault> {
+    let field = head.need("currency", "currency = \"EUR\"")?;
+    let code = field.text()?;
+    let Some(exponent) = money::exponent(code) else {
+        let such_as = "a code of ISO 4217 such as EUR, USD or SEK";
+        return Err(field.fault(Problem::UnknownName {
+            what: "currency",
+            found: code.to_owned(),
+            near: near_codes(code),
+            such_as,
+        }));
+    };
+    Ok(Currency { code: code.to_owned(), exponent })
+}
+
+/// Currency codes that are one slip away, those of the same letters first.
+fn near_codes(code: &str) -> Vec<String> {
+    let code = code.to_uppercase();
+    let letters = |code: &str| {
+        let mut letters = code.as_bytes().to_vec();
+        letters.sort_unstable();
+        letters
+    };
+    let mut near = money::codes();
+    near.retain(|known| strsim::damerau_levenshtein(known, &code) <= 1);
+    near.sort_by_key(|known| letters(known) != letters(&code));
+    near.into_iter().take(3).map(str::to_owned).collect()
+}
+
+/// Where every value of the file stands, by its dotted key.
+fn places(document: &Node) -> BTreeMap<String, Place> {
+    let mut places = BTreeMap::new();
+    document.for_each("", &mut |key, place| {
+        places.entry(key.to_owned()).or_insert(place);
+    });
+    places
+}

@@ -1,0 +1,253 @@
+//! The pipeline file once it is read: every default filled in, every word checked, every path resolved.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use attributary_core::duration::Window;
+use attributary_core::model::{ModelSpec, Parameters};
+use attributary_core::time::Zone;
+
+use super::error::{Fault, FileError, Place, Problem};
+use super::names::GroupColumn;
+
+/// Everything a pipeline file says.
+pub struct Pipeline {
+    /// `pipeline.name`; by default the file's own, without extension.
+    pub name: String,
+    /// `pipeline.output`, relative to the file's folder; none where the file leaves it to `--output`.
+    pub output: Option<PathBuf>,
+    /// `pipeline.currency`.
+    pub currency: Currency,
+    /// `pipeline.timezone`: the zone of calendar days.
+    pub zone: Zone,
+    /// `[touchpoints]`.
+    pub touchpoints: Touchpoints,
+    /// `[conversions]`.
+    pub conversions: Conversions,
+    /// `[journey]`.
+    pub journey: JourneyRules,
+    /// `[[model]]`, at least one, in the file's order.
+    pub models: Vec<ModelEntry>,
+    /// `[[table]]`, in the file's order, or the three that are made without any.
+    pub tables: Vec<TableEntry>,
+    /// `output.credits`: whether the touch-level table is written.
+    pub credits: bool,
+    /// `output.paths`: rows of the paths table per window; 0 is no table.
+    pub paths: usize,
+    /// `output.keep`: published runs to keep; 0 is all.
+    pub keep: usize,
+    /// What the manifest knows the file by.
+    pub fingerprints: Fingerprints,
+    pub(super) file: PathBuf,
+    pub(super) places: BTreeMap<String, Place>,
+}
+
+/// A currency of ISO 4217.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Currency {
+    /// Such as `SEK`.
+    pub code: String,
+    /// Digits behind the point.
+    pub exponent: u8,
+}
+
+/// SHA-256 in hexadecimal digits, of the canonical text with `--set` applied and `${NAME}` left as it is, so that no secret
+/// gets into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// Of everything.
+    pub pipeline_sha256: String,
+    /// Of everything but `pipeline.name`, `pipeline.output` and `output.keep`: runs that agree in it may be merged.
+    pub settings_sha256: String,
+}
+
+/// Where the values of a column come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// The first of these columns that a file has; at least one.
+    Names(Vec<String>),
+    /// A SQL expression over the source's columns.
+    Sql(String),
+}
+
+/// What both sources say.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// A file, a folder or a glob, relative to the working directory or absolute.
+    pub path: String,
+    /// The zone of times that have none.
+    pub zone: Zone,
+    /// A SQL predicate over the source's columns.
+    pub filter: Option<String>,
+    /// Whether a column that a file lacks is null there, instead of an error.
+    pub missing_as_null: bool,
+}
+
+/// `[touchpoints]`.
+#[derive(Clone, Debug)]
+pub struct Touchpoints {
+    /// Where the rows come from.
+    pub source: Source,
+    /// `columns.customer`.
+    pub customer: Column,
+    /// `columns.time`.
+    pub time: Column,
+    /// `columns.channel`.
+    pub channel: Column,
+    /// `columns.campaign`.
+    pub campaign: Option<Column>,
+    /// `columns.interaction`.
+    pub interaction: Option<Column>,
+    /// `columns.id`.
+    pub id: Option<Column>,
+    /// `dimensions`, in the file's order.
+    pub dimensions: Vec<Dimension>,
+}
+
+/// A further column to group by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dimension {
+    /// Its name in predicates and tables.
+    pub name: String,
+    /// Where its values come from.
+    pub column: Column,
+}
+
+/// `[conversions]`.
+#[derive(Clone, Debug)]
+pub struct Conversions {
+    /// Where the rows come from.
+    pub source: Source,
+    /// `columns.id`.
+    pub id: Column,
+    /// `columns.customer`.
+    pub customer: Column,
+    /// `columns.time`.
+    pub time: Column,
+    /// `columns.kind`.
+    pub kind: Option<Column>,
+    /// `values`, at least one, in the file's order.
+    pub values: Vec<ValueColumn>,
+}
+
+/// One value of conversions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueColumn {
+    /// Its name in tables.
+    pub name: String,
+    /// Where it comes from.
+    pub column: Column,
+    /// Whether the source gives whole minor units.
+    pub minor: bool,
+}
+
+/// `[journey]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JourneyRules {
+    /// `windows`, at least one, each name once.
+    pub windows: Vec<Window>,
+    /// `window_unit = "calendar_day"`; then every window is `all` or whole days.
+    pub calendar_days: bool,
+    /// `interaction_windows`, in the file's order.
+    pub interaction_windows: Vec<(String, Window)>,
+    /// `touch_reuse`.
+    pub reuse: Reuse,
+    /// `reuse_by = "kind"`.
+    pub reuse_by_kind: bool,
+    /// `repeats`.
+    pub repeats: Repeats,
+    /// `priority`: interactions, the best first.
+    pub priority: Vec<String>,
+    /// `ignore`.
+    pub ignore: Option<Ignore>,
+}
+
+/// Whether a touch may count for several conversions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// Each conversion looks back on its own.
+    Overlap,
+    /// Only touches after the previous conversion count.
+    SincePreviousConversion,
+}
+
+/// Which of several touches of one channel and campaign count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// All.
+    Keep,
+    /// The last of a run of them.
+    CollapseConsecutive,
+    /// The first of the journey.
+    First,
+    /// The last of the journey.
+    Last,
+}
+
+/// Touches that do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignore {
+    /// `where`: a SQL predicate over the mapped names.
+    pub filter: String,
+    /// `when`.
+    pub when: IgnoreWhen,
+}
+
+/// When touches that match `ignore` do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IgnoreWhen {
+    /// Never do they count.
+    Always,
+    /// They count only where no other touch remains.
+    OthersExist,
+}
+
+/// A `[[model]]`.
+#[derive(Clone)]
+pub struct ModelEntry {
+    /// Its name in tables, unique.
+    pub name: String,
+    /// The model.
+    pub spec: &'static ModelSpec,
+    /// Its parameters, defaults filled in, and `fallback`.
+    pub parameters: Parameters,
+    /// `only`: a SQL predicate over the mapped names.
+    pub only: Option<String>,
+}
+
+/// A `[[table]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableEntry {
+    /// Its name, unique.
+    pub name: String,
+    /// What it is grouped by, each once.
+    pub by: Vec<GroupColumn>,
+}
+
+impl Pipeline {
+    /// The distinct predicates of `[journey]` and `[[model]]`, in the file's order: at most [`Pipeline::MAX_PREDICATES`].
+    /// A touch carries a bit for each.
+    #[must_use]
+    pub fn predicates(&self) -> Vec<&str> {
+        let all = self.journey.ignore.iter().map(|ignore| ignore.filter.as_str());
+        let all = all.chain(self.models.iter().filter_map(|model| model.only.as_deref()));
+        let mut distinct = Vec::new();
+        for predicate in all {
+            if !distinct.contains(&predicate) {
+                distinct.push(predicate);
+            }
+        }
+        distinct
+    }
+
+    /// How many distinct predicates there may be.
+    pub const MAX_PREDICATES: usize = 64;
+
+    /// Something that only showed after the file was read, such as an error in its SQL, said of the key where it stands.
+    /// Keys are dotted; a model or table is meant by its name.
+    #[must_use]
+    pub fn invalid(&self, key: &str, problem: impl Into<String>, hint: Option<String>) -> FileError {
+        let problem = Problem::Invalid { problem: problem.into(), hint };
+        FileError::new(&self.file, Fault { place: self.places.get(key).copied(), key: key.to_owned(), problem })
+    }
+}

@@ -1,0 +1,161 @@
+//! `[touchpoints]` and `[conversions]`: where rows come from and which columns mean what.
+
+use std::path::Path;
+
+use attributary_core::time::Zone;
+
+use super::document::Item;
+use super::error::{Fault, Problem};
+use super::names::{check_column, check_snake_case};
+use super::nearest::all_near;
+use super::pipeline::{Column, Conversions, Dimension, Source, Touchpoints, ValueColumn};
+use super::section::{Field, Section};
+
+const DIMENSION_INSTEAD: &str = "give it another name: dimensions = { my_name = \"its_column\" }";
+const VALUE_INSTEAD: &str = "give it another name: values = { my_name = \"its_column\" }";
+
+pub(super) fn touchpoints(root: &Section<'_>, folder: &Path) -> Result<Touchpoints, Fault> {
+    let known = ["source", "timezone", "where", "missing_columns", "columns", "dimensions"];
+    let section = root.section("touchpoints", &known)?;
+    let columns = section.section("columns", &["customer", "time", "channel", "campaign", "interaction", "id"])?;
+    let optional = |name| columns.get(name).map(|field| column(&field)).transpose();
+    Ok(Touchpoints {
+        source: source(&section, folder)?,
+        customer: column(&columns.need("customer", "columns = { customer = \"user_id\", … }")?)?,
+        time: column(&columns.need("time", "columns = { time = \"event_time\", … }")?)?,
+        channel: column(&columns.need("channel", "columns = { channel = \"channel\", … }")?)?,
+        campaign: optional("campaign")?,
+        interaction: optional("interaction")?,
+        id: optional("id")?,
+        dimensions: section.get("dimensions").map(|field| dimensions(&field)).transpose()?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn conversions(root: &Section<'_>, folder: &Path, dimensions: &[Dimension]) -> Result<Conversions, Fault> {
+    let known = ["source", "timezone", "where", "missing_columns", "columns", "values"];
+    let section = root.section("conversions", &known)?;
+    let columns = section.section("columns", &["id", "customer", "time", "kind"])?;
+    let conversions = Conversions {
+        source: source(&section, folder)?,
+        id: column(&columns.need("id", "columns = { id = \"order_id\", … }")?)?,
+        customer: column(&columns.need("customer", "columns = { customer = \"user_id\", … }")?)?,
+        time: column(&columns.need("time", "columns = { time = \"ordered_at\", … }")?)?,
+        kind: columns.get("kind").map(|field| column(&field)).transpose()?,
+        values: values(&section.need("values", VALUES_EXAMPLE)?, dimensions)?,
+    };
+    if conversions.values.is_empty() {
+        return Err(section.missing("values", VALUES_EXAMPLE));
+    }
+    Ok(conversions)
+}
+
+const VALUES_EXAMPLE: &str = "values = { revenue = \"revenue\" }";
+
+/// What both sources have.
+fn source(section: &Section<'_>, folder: &Path) -> Result<Source, Fault> {
+    let field = section.need("source", "source = \"../sample-data/touchpoints\"")?;
+    let path = resolve(&field, folder, "expected a file, a folder or a glob")?;
+    Ok(Source {
+        path,
+        zone: zone(section)?,
+        filter: section.get("where").map(|field| field.text().map(str::to_owned)).transpose()?,
+        missing_as_null: match section.get("missing_columns") {
+            Some(field) => field.choice(&[("error", false), ("null", true)])?,
+            None => false,
+        },
+    })
+}
+
+/// A path, relative to the pipeline file's folder.
+pub(super) fn resolve(field: &Field<'_>, folder: &Path, expected: &str) -> Result<String, Fault> {
+    let path = field.text()?;
+    if path.contains("://") {
+        return Err(field.fault(Problem::invalid(format!("{expected} on this machine, found the URL {path:?}"))));
+    }
+    let path = folder.join(path.strip_prefix("./").unwrap_or(path));
+    path.to_str().map(str::to_owned).ok_or_else(|| field.fault(Problem::invalid("expected a path of UTF-8 text")))
+}
+
+/// `timezone`, by default UTC.
+pub(super) fn zone(section: &Section<'_>) -> Result<Zone, Fault> {
+    let Some(field) = section.get("timezone") else { return Ok(Zone::utc()) };
+    let name = field.text()?;
+    Zone::named(name).ok_or_else(|| {
+        let near = all_near(name, &Zone::names()).into_iter().take(3).map(str::to_owned).collect();
+        let such_as = "a name such as UTC, Europe/Stockholm or America/New_York, or an offset such as +02:00";
+        field.fault(Problem::UnknownName { what: "time zone", found: name.to_owned(), near, such_as })
+    })
+}
+
+/// A column by name, by alternative names, or computed.
+fn column(field: &Field<'_>) -> Result<Column, Fault> {
+    match &field.node.item {
+        Item::Text(_) => Ok(Column::Names(vec![field.text()?.to_owned()])),
+        Item::List(names) if names.is_empty() => Err(field.wrong(COLUMN)),
+        Item::List(_) => {
+            let names = field.texts("[\"client_id\", \"clientId\"]")?;
+            Ok(Column::Names(names.iter().map(|name| name.text().map(str::to_owned)).collect::<Result<_, _>>()?))
+        }
+        Item::Table(_) => {
+            let sql = field.section(&["sql"])?.need("sql", "{ sql = \"lower(utm_source)\" }")?;
+            Ok(Column::Sql(sql.text()?.to_owned()))
+        }
+        _ => Err(field.wrong(COLUMN)),
+    }
+}
+
+const COLUMN: &str = "a column's name, a list of alternative names, or { sql = \"…\" }";
+
+/// Names of columns, or names of one's own for columns, as values have.
+fn dimensions(field: &Field<'_>) -> Result<Vec<Dimension>, Fault> {
+    let mut dimensions = Vec::new();
+    if let Item::Table(_) = field.node.item {
+        for (name, field) in field.entries("a table")? {
+            check_column(name, &field, DIMENSION_INSTEAD)?;
+            dimensions.push(Dimension { name: name.to_owned(), column: column(&field)? });
+        }
+        return Ok(dimensions);
+    }
+    for field in field.texts("[\"country\", \"device\"]")? {
+        let name = field.text()?;
+        check_column(name, &field, DIMENSION_INSTEAD)?;
+        dimensions.push(Dimension { name: name.to_owned(), column: Column::Names(vec![name.to_owned()]) });
+    }
+    Ok(dimensions)
+}
+
+fn values(field: &Field<'_>, dimensions: &[Dimension]) -> Result<Vec<ValueColumn>, Fault> {
+    let value = |(name, field): (&str, Field<'_>)| {
+        check_snake_case(name, &field)?;
+        check_column(name, &field, VALUE_INSTEAD)?;
+        if dimensions.iter().any(|dimension| dimension.name == name) {
+            let by = "a dimension of touchpoints".to_owned();
+            return Err(field.fault(Problem::Taken { name: name.to_owned(), by, instead: VALUE_INSTEAD }));
+        }
+        let (column, minor) = value_column(&field)?;
+        Ok(ValueColumn { name: name.to_owned(), column, minor })
+    };
+    field.entries("a table of values, such as { revenue = \"revenue\" }")?.into_iter().map(value).collect()
+}
+
+/// A column, or one with the unit that its numbers are in.
+fn value_column(field: &Field<'_>) -> Result<(Column, bool), Fault> {
+    if !matches!(field.node.item, Item::Table(_)) {
+        return Ok((column(field)?, false));
+    }
+    let section = field.section(&["column", "sql", "unit"])?;
+    let minor = match section.get("unit") {
+        Some(unit) => unit.choice(&[("major", false), ("minor", true)])?,
+        None => false,
+    };
+    let column = match (section.get("column"), section.get("sql")) {
+        (Some(_), Some(sql)) => {
+            return Err(sql.fault(Problem::invalid("expected either column or sql, found both")));
+        }
+        (None, Some(sql)) => Column::Sql(sql.text()?.to_owned()),
+        (name, None) => {
+            column(&name.ok_or_else(|| section.missing("column", "{ column = \"revenue_cents\", unit = \"minor\" }"))?)?
+        }
+    };
+    Ok((column, minor))
+}

@@ -1,0 +1,75 @@
+//! What a caller asks for besides the pipeline file.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+
+use attributary_core::time::Day;
+
+/// The words of `attributary run`; `check` and `explain` use some of them.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// `--set key=value`, in order.
+    pub overrides: Vec<String>,
+    /// Where to write instead of where the file says.
+    pub output: Option<PathBuf>,
+    /// The first conversion day.
+    pub from: Option<Day>,
+    /// The day after the last.
+    pub to: Option<Day>,
+    /// Put the days into the current run.
+    pub merge: bool,
+    /// How many threads; by default all of the machine's.
+    pub threads: Option<usize>,
+    /// How much memory the process may take, in bytes; by default 60 % of what the machine grants.
+    pub memory: Option<u64>,
+    /// The run's id; by default the time and a few random digits.
+    pub run_id: Option<String>,
+}
+
+/// How far a run has come; any thread may look at any time.
+#[derive(Debug, Default)]
+pub struct Progress {
+    phase: AtomicU8,
+    /// Bytes that the sources hold together.
+    pub total_bytes: AtomicU64,
+    /// Conversions read.
+    pub conversions: attributary_frames::Progress,
+    /// Touches read.
+    pub touchpoints: attributary_frames::Progress,
+}
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading the pipeline file and the schemas.
+    Planning,
+    /// Reading conversions.
+    Conversions,
+    /// Reading touches.
+    Touchpoints,
+    /// Walking the journeys.
+    Walking,
+    /// Writing tables.
+    Writing,
+}
+
+impl Progress {
+    /// What the run is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Planning,
+            1 => Phase::Conversions,
+            2 => Phase::Touchpoints,
+            3 => Phase::Walking,
+            _ => Phase::Writing,
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        tracing::debug!(phase = ?phase, "phase");
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,200 @@
+//! What a command has to say, as data: the command line turns it into text or JSON.
+
+use std::path::PathBuf;
+
+use attributary_core::journey::Verdict;
+use attributary_core::time::Day;
+use serde::Serialize;
+
+/// What a run did.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    /// The run's id.
+    pub run_id: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The currency's code.
+    pub currency: String,
+    /// The days that were computed: from, inclusive, and to, exclusive, as text.
+    pub range: (Option<String>, Option<String>),
+    /// Whether the days were put into the run that was current before.
+    pub merged: bool,
+    /// What became of the source rows.
+    pub rows: attributary_store::RowCounts,
+    /// One entry per model and window, in the pipeline's order.
+    pub models: Vec<ModelSummary>,
+    /// The lines of the ledger.
+    pub ledger: Vec<LedgerLine>,
+    /// The tables that were written: name, rows, files.
+    pub tables: Vec<(String, u64, usize)>,
+    /// Runs that were removed because of `keep`.
+    pub pruned: Vec<String>,
+    /// What someone should know: not errors.
+    pub warnings: Vec<String>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// The most memory that the process held, in bytes.
+    pub peak_memory_bytes: u64,
+    /// The bytes that were put aside on disk for want of memory.
+    pub spilled_bytes: u64,
+}
+
+/// What one model said under one window.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelSummary {
+    /// The model's name.
+    pub model: String,
+    /// The window as typed.
+    pub window: String,
+    /// Whether its credits add up to the conversions.
+    pub additive: bool,
+    /// Conversions that touches got.
+    pub attributed_conversions: u64,
+    /// Conversions that no touch got.
+    pub unattributed_conversions: u64,
+    /// Per value: name, and what touches got of it as a decimal.
+    pub attributed: Vec<(String, String)>,
+    /// The channels that got most of the first value: channel and amount as a decimal; at most three.
+    pub top_channels: Vec<(String, String)>,
+}
+
+/// A line of the ledger; amounts as decimals.
+#[derive(Clone, Debug, Serialize)]
+pub struct LedgerLine {
+    /// The model's name.
+    pub model: String,
+    /// The window as typed.
+    pub window: String,
+    /// The value's name.
+    pub value: String,
+    /// The currency's code.
+    pub currency: String,
+    /// All accepted and rejected rows.
+    pub source: String,
+    /// What touches got.
+    pub attributed: String,
+    /// What no touch got.
+    pub unattributed: String,
+    /// The valid values of rejected rows.
+    pub rejected: String,
+    /// Always zero.
+    pub difference: String,
+    /// What rounding at the door added.
+    pub rounding: String,
+}
+
+/// What `check` found: what a run would read and write.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckReport {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The folder that a run would write to, if the file names one.
+    pub output: Option<PathBuf>,
+    /// The currency's code.
+    pub currency: String,
+    /// The zone of calendar days.
+    pub timezone: String,
+    /// The two sources.
+    pub sources: Vec<SourceReport>,
+    /// The windows as typed.
+    pub windows: Vec<String>,
+    /// Name, kind and whether it is additive.
+    pub models: Vec<(String, String, bool)>,
+    /// The tables that a run would write, with their columns (name and type).
+    pub tables: Vec<(String, Vec<(String, String)>)>,
+}
+
+/// A source as it was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceReport {
+    /// `touchpoints` or `conversions`.
+    pub source: String,
+    /// As the pipeline names it.
+    pub path: String,
+    /// How many files it has.
+    pub files: usize,
+    /// Their size together.
+    pub bytes: u64,
+    /// Their rows together, where all files say so without being read.
+    pub rows: Option<u64>,
+    /// What each mapped name is read from, and its type where it is known.
+    pub columns: Vec<(String, String, Option<String>)>,
+}
+
+/// The journey of one conversion as the engine sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The conversion's id.
+    pub conversion_id: String,
+    /// Its customer; none if it has none.
+    pub customer: Option<String>,
+    /// Its time, UTC.
+    pub time: String,
+    /// Its day in the pipeline's time zone.
+    pub day: String,
+    /// Its kind.
+    pub kind: Option<String>,
+    /// Its values: name and decimal.
+    pub values: Vec<(String, String)>,
+    /// The currency's code.
+    pub currency: String,
+    /// The file and row it came from.
+    pub origin: (String, u64),
+    /// The names of the columns of [`ExplainedTouch::columns`].
+    pub columns: Vec<String>,
+    /// Every touch of the customer, in order.
+    pub touches: Vec<ExplainedTouch>,
+    /// What each model made of it, per window.
+    pub models: Vec<ExplainedModel>,
+}
+
+/// A touch of the customer.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedTouch {
+    /// Its time, UTC.
+    pub time: String,
+    /// Channel, campaign, interaction, id, dimensions, as far as they are mapped; none for null.
+    pub columns: Vec<Option<String>>,
+    /// The file and row it came from.
+    pub origin: (String, u64),
+}
+
+/// One model under one window.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedModel {
+    /// The model's name.
+    pub model: String,
+    /// The window as typed.
+    pub window: String,
+    /// Why no touch got anything, if none did.
+    pub unattributed: Option<String>,
+    /// One for each touch.
+    pub touches: Vec<ExplainedCredit>,
+}
+
+/// What one touch got.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedCredit {
+    /// Why it may or may not get credit.
+    #[serde(serialize_with = "as_text")]
+    pub verdict: Verdict,
+    /// Its weight, if it was weighed.
+    pub weight: Option<f64>,
+    /// Its share as a decimal, if it was weighed.
+    pub share: Option<String>,
+    /// Per value its amount as a decimal; none if it was not weighed.
+    pub amounts: Option<Vec<String>>,
+}
+
+fn as_text<S: serde::Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(verdict)
+}
+
+/// A range of days as text.
+#[must_use]
+pub fn range_text(from: Option<Day>, to: Option<Day>) -> (Option<String>, Option<String>) {
+    let text = |day: Option<Day>| day.map(attributary_core::time::day_text);
+    (text(from), text(to))
+}

@@ -1,0 +1,239 @@
+//! Conversions. Most follow a session of the customer's, the sooner the likelier; some follow an earlier conversion (a
+//! refund its purchase, a deal its lead); a few come from customers who were never reached. Each is a function of
+//! (seed, slice, turn), made again wherever something follows it.
+
+use attributary_core::duration::{DAY, SECOND};
+
+use crate::random::{Random, Share, Stream, scale};
+use crate::visits::{Touch, World};
+
+/// How many conversions come from customers without any touch.
+const UNREACHED: Share = Share::percent(3);
+/// How many sessions are looked at before one converts for certain.
+const TRIES: usize = 8;
+const HOUR: i64 = DAY / 24;
+
+/// A conversion without its id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Order {
+    /// Microseconds UTC.
+    pub time: i64,
+    /// The customer's number.
+    pub customer: u64,
+    /// The code of its kind: 0 first, 1 follow-up.
+    pub kind: u8,
+    /// In minor units; negative where it is a refund.
+    pub revenue: i64,
+    /// What is left of it after costs.
+    pub margin: i64,
+}
+
+/// A conversion row of a slice.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// What it says.
+    pub order: Order,
+    /// The turn whose id it has: its own, or that of the one it repeats.
+    pub id_of: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    First,
+    FollowUp,
+    Repeat,
+}
+
+impl World {
+    /// The conversion rows of a slice, in no order.
+    pub fn turns(&self, place: usize) -> Vec<Turn> {
+        let slice = &self.calendar.slices[place];
+        let mut turns: Vec<Turn> = Vec::new();
+        for turn in 0..(slice.conversions.end - slice.conversions.start) as usize {
+            let row = match (self.kind(place, turn as u64), turns.last()) {
+                (Kind::Repeat, Some(last)) if last.id_of + 1 == turn => {
+                    // Half of them are sent twice in one moment, the others again some seconds later.
+                    let mut random = Random::new(self.settings.seed, Stream::Order, place as u64, turn as u64);
+                    let later = random.between(0, 2) * random.between(1, 90) * SECOND;
+                    let time = (last.order.time + later).min(slice.time.end - 1);
+                    Turn { order: Order { time, ..last.order }, id_of: last.id_of }
+                }
+                (Kind::FollowUp, _) => {
+                    let order = self.follow_up(place, turn as u64).unwrap_or_else(|| self.first(place, turn as u64));
+                    Turn { order, id_of: turn }
+                }
+                _ => Turn { order: self.first(place, turn as u64), id_of: turn },
+            };
+            turns.push(row);
+        }
+        turns
+    }
+
+    fn kind(&self, place: usize, turn: u64) -> Kind {
+        let mut random = Random::new(self.settings.seed, Stream::Turn, place as u64, turn);
+        if random.chance(Share::of(self.settings.duplicates)) {
+            Kind::Repeat
+        } else if random.chance(Share::percent(self.market.follow_ups)) {
+            Kind::FollowUp
+        } else {
+            Kind::First
+        }
+    }
+
+    /// A purchase or lead.
+    fn first(&self, place: usize, turn: u64) -> Order {
+        let mut random = Random::new(self.settings.seed, Stream::Order, place as u64, turn);
+        let time = self.calendar.slices[place].draw(&mut random);
+        let unreached = self.crowd.all - self.crowd.reached;
+        let (customer, time) = if unreached > 0 && random.chance(UNREACHED) {
+            (self.crowd.reached + random.below(unreached), time)
+        } else {
+            self.after_a_session(&mut random, place, time)
+        };
+        let revenue = self.market.revenue(&mut random, false);
+        Order { time, customer, kind: 0, revenue, margin: margin(&mut random, revenue) }
+    }
+
+    /// Looks for a session at some lag before `time` that is ready to convert; who it is, and when.
+    fn after_a_session(&self, random: &mut Random, place: usize, time: i64) -> (u64, i64) {
+        let slice = &self.calendar.slices[place];
+        let begin = self.calendar.slices[0].time.start;
+        let mut found = None;
+        for _ in 0..TRIES {
+            let lag = self.market.lag(random);
+            let source = if lag < HOUR {
+                Some(place)
+            } else {
+                // Before the log begins there is nothing to follow: then any time since will do.
+                let wanted = if time - lag < begin { random.between(begin, time + 1) } else { time - lag };
+                self.calendar.slice_at(wanted)
+            };
+            let Some(source) = source else { continue };
+            let sessions = self.sessions(&self.calendar.slices[source]);
+            if sessions == 0 {
+                continue;
+            }
+            let (stage, touch) = self.last_touch(random, source, sessions);
+            // In the same visit, or at least not before it.
+            let time =
+                if lag < HOUR { touch.time + lag } else { time.max(touch.time + scale(random.draw(), HOUR as u64) as i64) };
+            let time = if source < place { time } else { slice.clamp(time.min(slice.time.end - 1)).max(touch.time) };
+            found = Some((touch.customer, time));
+            let ready = random.draw() < u64::MAX / 4 + stage / 4 * 3;
+            if ready && random.below(100) < self.market.closes(touch.channel) {
+                break;
+            }
+        }
+        found.unwrap_or_else(|| (self.crowd.draw(random), time))
+    }
+
+    /// Some session of a slice: how far the interest is, and the session's last touch.
+    fn last_touch(&self, random: &mut Random, place: usize, sessions: u64) -> (u64, Touch) {
+        let session = self.session(place, random.below(sessions));
+        let stage = session.stage();
+        let touches = session.touches(&self.market, &self.calendar.slices[place]);
+        // A session has at least one touch.
+        let none = Touch { time: 0, customer: 0, campaign: None, channel: 0, interaction: 0, country: 0, device: 0 };
+        (stage, touches.max_by_key(|touch| touch.time).unwrap_or(none))
+    }
+
+    /// A refund or deal. The turn of the same number, some days ago, is what it follows, so that nothing is followed
+    /// twice; none where there was no such turn, or where it was no first conversion.
+    fn follow_up(&self, place: usize, turn: u64) -> Option<Order> {
+        let slice = &self.calendar.slices[place];
+        let days = &self.market.follow_up_days;
+        let lag = Random::new(self.settings.seed, Stream::Lag, turn, 0).between(days.start, days.end) * DAY;
+        let source = self.calendar.slice_at(slice.time.start - lag)?;
+        let earlier = &self.calendar.slices[source].conversions;
+        if turn >= earlier.end - earlier.start || self.kind(source, turn) != Kind::First {
+            return None;
+        }
+        let earlier = self.first(source, turn);
+        let mut random = Random::new(self.settings.seed, Stream::FollowUp, place as u64, turn);
+        let order = Order { time: slice.draw(&mut random), customer: earlier.customer, kind: 1, ..earlier };
+        if self.market.kinds[1] != "refund" {
+            let revenue = self.market.revenue(&mut random, true);
+            return Some(Order { revenue, margin: margin(&mut random, revenue), ..order });
+        }
+        // Three of four are taken back whole, of the others some articles.
+        let percent = if random.below(4) > 0 { 100 } else { random.between(15, 85) };
+        Some(Order { revenue: -(earlier.revenue * percent / 100), margin: -(earlier.margin * percent / 100), ..order })
+    }
+}
+
+/// Between 20 and 60 % of the revenue.
+fn margin(random: &mut Random, revenue: i64) -> i64 {
+    revenue * random.between(2_000, 6_001) / 10_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Preset, Settings};
+    use std::collections::HashSet;
+
+    fn all(world: &World) -> Vec<Order> {
+        (0..world.calendar.slices.len()).flat_map(|place| world.turns(place)).map(|turn| turn.order).collect()
+    }
+
+    fn clean(preset: Preset) -> World {
+        let shared = Settings { preset, duplicates: 0.0, nulls: 0.0, customers: 5_000, ..Settings::default() };
+        World::new(&Settings { touches: 60_000, conversions: Some(4_000), days: 120, ..shared })
+    }
+
+    #[test]
+    fn refunds_take_back_at_most_what_an_earlier_purchase_of_the_customer_brought() {
+        let orders = all(&clean(Preset::B2c));
+        let refunds: Vec<_> = orders.iter().filter(|order| order.kind == 1).collect();
+        assert!((100..300).contains(&refunds.len()), "{}", refunds.len());
+        let mut whole = HashSet::new();
+        for refund in &refunds {
+            assert!(refund.revenue < 0 && refund.margin < 0 && refund.margin > refund.revenue);
+            let of = orders.iter().find(|it| {
+                it.kind == 0
+                    && it.customer == refund.customer
+                    && it.time + DAY < refund.time
+                    && it.revenue >= -refund.revenue
+                    && it.margin >= -refund.margin
+            });
+            assert!(of.is_some(), "{refund:?}");
+            assert!(whole.insert((refund.customer, refund.revenue)), "taken back twice: {refund:?}");
+        }
+        for order in orders.iter().filter(|order| order.kind == 0) {
+            let percent = order.margin * 100 / order.revenue;
+            assert!((19..=60).contains(&percent), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn most_conversions_follow_a_touch_within_thirty_days() {
+        let world = clean(Preset::B2c);
+        let touches: Vec<Touch> = (0..world.calendar.slices.len())
+            .flat_map(|place| {
+                let slice = &world.calendar.slices[place];
+                (0..world.sessions(slice)).map(move |it| (place, it))
+            })
+            .flat_map(|(place, it)| world.session(place, it).touches(&world.market, &world.calendar.slices[place]))
+            .collect();
+        let orders = all(&world);
+        let followed = |order: &Order| {
+            touches.iter().any(|it| it.customer == order.customer && it.time <= order.time && order.time - it.time <= 30 * DAY)
+        };
+        let sample: Vec<_> = orders.iter().filter(|order| order.kind == 0).step_by(7).collect();
+        let share = sample.iter().filter(|order| followed(order)).count() * 100 / sample.len();
+        assert!((90..=98).contains(&share), "{share} %");
+        let again = orders.len() - orders.iter().map(|order| order.customer).collect::<HashSet<_>>().len();
+        assert!(again > 500, "repeat customers: {again}");
+    }
+
+    #[test]
+    fn deals_are_large_and_later_than_a_lead() {
+        let orders = all(&clean(Preset::B2b));
+        let deals: Vec<_> = orders.iter().filter(|order| order.kind == 1).collect();
+        assert!((300..1_200).contains(&deals.len()), "{}", deals.len());
+        for deal in deals {
+            assert!(deal.revenue > 500_000);
+            assert!(orders.iter().any(|it| it.kind == 0 && it.customer == deal.customer && it.time < deal.time));
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! From the world to files: some threads, each with one file at a time.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use attributary_core::table::{Field, Rows};
+use attributary_store::{Layout, TableFile};
+
+use crate::visits::World;
+use crate::{SimulateError, Summary};
+
+/// In the output folder as long as it is not complete. Readers skip names that begin so.
+const UNFINISHED: &str = "_unfinished";
+const TOUCHPOINTS: &str = "touchpoints";
+const CONVERSIONS: &str = "conversions";
+const LAYOUT: Layout = Layout { row_group_rows: 1 << 20, compression_level: 1 };
+
+/// Writes all files of the world, see [`crate::simulate`].
+pub fn write(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summary, SimulateError> {
+    prepare(out)?;
+    let summary = write_files(out, world, progress)?;
+    // Names first, then the word that all is well.
+    for folder in [TOUCHPOINTS, CONVERSIONS] {
+        sync_folder(&out.join(folder))?;
+    }
+    let marker = out.join(UNFINISHED);
+    fs::remove_file(&marker).map_err(failed("remove", &marker))?;
+    sync_folder(out)?;
+    Ok(summary)
+}
+
+/// What the threads tell: rows as they are written, and what came of each file.
+enum News {
+    Touches(u64),
+    Done(Result<Summary, SimulateError>),
+}
+
+fn write_files(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summary, SimulateError> {
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let files = world.calendar.files.len();
+    thread::scope(|scope| {
+        let (sender, news) = channel();
+        for _ in 0..threads(world) {
+            let (sender, next, stop) = (sender.clone(), &next, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let file = next.fetch_add(1, Ordering::Relaxed);
+                    if file >= files {
+                        break;
+                    }
+                    let done = write_pair(out, world, file, &sender);
+                    stop.fetch_or(done.is_err(), Ordering::Relaxed);
+                    // Nobody listens only after all threads are done.
+                    let _ = sender.send(News::Done(done));
+                }
+            });
+        }
+        drop(sender);
+
+        let (mut summary, mut failure, mut touches) = (Summary::default(), None, 0);
+        for news in news {
+            match news {
+                News::Touches(rows) => {
+                    touches += rows;
+                    progress(touches);
+                }
+                News::Done(Ok(pair)) => {
+                    summary.touches += pair.touches;
+                    summary.conversions += pair.conversions;
+                    summary.files += pair.files;
+                    summary.bytes += pair.bytes;
+                }
+                News::Done(Err(error)) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or(Ok(summary), Err)
+    })
+}
+
+fn threads(world: &World) -> usize {
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    world.settings.threads.map_or_else(cores, |threads| threads as usize).min(world.calendar.files.len())
+}
+
+/// Both tables' file of one stretch of time.
+fn write_pair(out: &Path, world: &World, file: usize, sender: &Sender<News>) -> Result<Summary, SimulateError> {
+    let touches = |rows: u64| {
+        let _ = sender.send(News::Touches(rows));
+    };
+    let (touches, touch_bytes) = write_file(out, TOUCHPOINTS, world, file, &world.touch_fields(), World::touch_rows, &touches)?;
+    let (conversions, conversion_bytes) =
+        write_file(out, CONVERSIONS, world, file, &world.conversion_fields(), World::conversion_rows, &|_| ())?;
+    Ok(Summary { touches, conversions, files: 2, bytes: touch_bytes + conversion_bytes })
+}
+
+/// One file, slice by slice; its rows and bytes.
+fn write_file(
+    out: &Path,
+    table: &str,
+    world: &World,
+    file: usize,
+    fields: &[Field],
+    rows: fn(&World, usize) -> Rows,
+    written: &dyn Fn(u64),
+) -> Result<(u64, u64), SimulateError> {
+    let plan = &world.calendar.files[file];
+    let folder = out.join(table);
+    let (hidden, path) = (folder.join(format!(".{}.parquet", plan.name)), folder.join(format!("{}.parquet", plan.name)));
+    let mut table_file = TableFile::create(&hidden, fields, &LAYOUT)?;
+    for slice in plan.slices.clone() {
+        let rows = rows(world, slice);
+        table_file.write(&rows)?;
+        written(rows.len() as u64);
+    }
+    let finished = table_file.finish()?;
+    fs::rename(&hidden, &path).map_err(failed("rename", &hidden))?;
+    Ok((finished.rows, finished.bytes))
+}
+
+/// Makes the folders, and marks the output as unfinished.
+fn prepare(out: &Path) -> Result<(), SimulateError> {
+    match fs::read_dir(out) {
+        Ok(mut entries) => {
+            if out.join(UNFINISHED).exists() {
+                return Err(SimulateError::Unfinished { path: out.to_owned() });
+            }
+            if let Some(entry) = entries.next() {
+                let found = entry.map_err(failed("read", out))?.file_name().to_string_lossy().into_owned();
+                return Err(SimulateError::NotEmpty { path: out.to_owned(), found });
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(SimulateError::NotAFolder { path: out.to_owned() });
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => fs::create_dir_all(out).map_err(failed("create", out))?,
+        Err(error) => return Err(failed("read", out)(error)),
+    }
+    let marker = out.join(UNFINISHED);
+    let text = "A simulation is being written here, or was broken off. If none is running, remove this folder.\n";
+    fs::write(&marker, text).map_err(failed("create", &marker))?;
+    for table in [TOUCHPOINTS, CONVERSIONS] {
+        let folder = out.join(table);
+        fs::create_dir(&folder).map_err(failed("create", &folder))?;
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> Result<(), SimulateError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("write", folder))
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SimulateError {
+    let path = path.to_owned();
+    move |source| SimulateError::Io { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use attributary_core::value::Value;
+    use attributary_store::read_table;
+
+    use super::*;
+    use crate::{KeyKind, Settings, simulate};
+
+    fn small() -> Settings {
+        let settings = Settings { customers: 500, touches: 3_000, conversions: Some(200), days: 5, ..Settings::default() };
+        Settings { nulls: 0.01, duplicates: 0.01, ..settings }
+    }
+
+    /// Every file of a simulation, by its path within the output.
+    fn bytes(settings: &Settings) -> BTreeMap<String, Vec<u8>> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("log");
+        let summary = simulate(&out, settings, &|_| ()).expect("a log");
+        let mut files = BTreeMap::new();
+        for table in fs::read_dir(&out).expect("tables") {
+            let table = table.expect("a table").path();
+            for file in fs::read_dir(&table).expect("a folder") {
+                let path = file.expect("a file").path();
+                let name = path.strip_prefix(&out).expect("within").to_string_lossy().into_owned();
+                files.insert(name, fs::read(&path).expect("bytes"));
+            }
+        }
+        assert_eq!(summary.files, files.len() as u64);
+        assert_eq!(summary.bytes, files.values().map(|bytes| bytes.len() as u64).sum::<u64>());
+        files
+    }
+
+    #[test]
+    fn same_settings_same_bytes_whatever_the_threads() {
+        for keys in [KeyKind::Text, KeyKind::Hex16, KeyKind::Integer] {
+            let one = bytes(&Settings { threads: Some(1), keys, ..small() });
+            assert_eq!(one.len(), 10);
+            assert!(one.contains_key("touchpoints/2026-01-05.parquet") && one.contains_key("conversions/2026-01-01.parquet"));
+            assert_eq!(one, bytes(&Settings { threads: Some(2), keys, ..small() }));
+            let other = bytes(&Settings { seed: 2, keys, ..small() });
+            assert!(one.iter().all(|(name, bytes)| other[name] != *bytes));
+        }
+    }
+
+    #[test]
+    fn files_hold_what_the_settings_say() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let progress = std::cell::Cell::new(0);
+        let summary = simulate(folder.path(), &small(), &|rows| progress.set(rows)).expect("a log");
+        assert_eq!((summary.touches, summary.conversions, progress.get()), (3_000, 200, 3_000));
+        let first = folder.path().join("conversions/2026-01-01.parquet");
+        let reader = read_table(&first).expect("a table");
+        let names: Vec<_> = reader.fields().iter().map(|field| format!("{} {}", field.name, field.kind)).collect();
+        assert_eq!(
+            names,
+            [
+                "order_id text",
+                "user_id text",
+                "ordered_at timestamp[us, UTC]",
+                "kind text",
+                "revenue decimal(18, 2)",
+                "gross_margin decimal(18, 2)"
+            ]
+        );
+        let touches = read_table(&folder.path().join("touchpoints/2026-01-01.parquet")).expect("a table");
+        let names: Vec<_> = touches.fields().iter().map(|field| field.name.clone()).collect();
+        assert_eq!(names, ["event_id", "user_id", "event_time", "channel", "campaign", "interaction", "country", "device"]);
+        for rows in touches {
+            let rows = rows.expect("rows");
+            assert!((0..rows.len()).any(|row| rows.columns[3].value(row) == Value::text("paid_search")));
+        }
+    }
+
+    #[test]
+    fn a_log_of_one_touch_and_one_of_more_files_than_rows() {
+        let tiny = Settings { customers: 1, touches: 1, conversions: Some(0), files: Some(3), days: 1, ..small() };
+        assert_eq!(bytes(&tiny).len(), 6);
+        let no_campaigns = Settings { channels: 1, campaigns: 0, touches: 40, conversions: Some(90), ..tiny };
+        assert!(bytes(&no_campaigns).contains_key("touchpoints/part-00002.parquet"));
+    }
+
+    #[test]
+    fn nothing_is_mixed_with_what_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = |out: &Path| {
+            let error = simulate(out, &small(), &|_| ()).expect_err("an error");
+            assert!(error.hint().is_some());
+            error.to_string().replace(&folder.path().display().to_string(), "[folder]")
+        };
+        let out = folder.path().join("log");
+        simulate(&out, &small(), &|_| ()).expect("a log");
+        let message = error(&out);
+        assert!(message.starts_with("folder [folder]/log is not empty, it holds "), "{message}");
+        assert_eq!(
+            error(&out.join("touchpoints/2026-01-01.parquet")),
+            "[folder]/log/touchpoints/2026-01-01.parquet is not a folder"
+        );
+        fs::write(out.join(UNFINISHED), "").expect("a marker");
+        assert_eq!(error(&out), "folder [folder]/log holds a simulation that did not finish");
+    }
+
+    #[test]
+    fn a_broken_run_leaves_its_mark() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("log");
+        // Something stands where a file must go.
+        let blocked = out.join("conversions/.2026-02-05.parquet");
+        let made = std::cell::Cell::new(false);
+        let block = |_| {
+            if !made.replace(true) {
+                fs::create_dir(&blocked).expect("a folder");
+            }
+        };
+        let settings = Settings { threads: Some(1), days: 40, ..small() };
+        let error = simulate(&out, &settings, &block).expect_err("an error");
+        assert!(error.to_string().contains("2026-02-05.parquet"), "{error}");
+        assert!(out.join(UNFINISHED).exists());
+    }
+}

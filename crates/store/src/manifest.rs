@@ -1,0 +1,204 @@
+//! `manifest.json`: what a run read, decided and wrote.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+
+/// The name of the file in a run's folder.
+pub(crate) const FILE_NAME: &str = "manifest.json";
+
+/// What a run read, decided and wrote. Two runs on the same input differ only in `run_id`, `started`, `finished` and
+/// `peak_memory_bytes`. Keys that a reader does not know are skipped, those that are missing get their empty value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Manifest {
+    /// The run; filled in by [`crate::Staging::publish`].
+    pub run_id: String,
+    /// The version of attributary.
+    pub version: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The SHA-256 of the pipeline's resolved text, secrets left out.
+    pub pipeline_sha256: String,
+    /// The SHA-256 of the settings that two runs must share to be merged.
+    pub settings_sha256: String,
+    /// The conversion days of the run.
+    pub range: Range,
+    /// Every file that was read.
+    pub inputs: Vec<InputFile>,
+    /// What became of the rows.
+    pub rows: RowCounts,
+    /// The models, in the pipeline's order.
+    pub models: Vec<ModelEntry>,
+    /// The windows as typed, in the pipeline's order.
+    pub windows: Vec<String>,
+    /// The tables by name; filled in by [`crate::Staging::publish`].
+    pub tables: Vec<TableEntry>,
+    /// What a later run needs besides the tables, by name; filled in by [`crate::Staging::publish`].
+    pub state: Vec<TableEntry>,
+    /// When the run began, RFC 3339.
+    pub started: String,
+    /// When it ended, RFC 3339.
+    pub finished: String,
+    /// The most memory it held.
+    pub peak_memory_bytes: u64,
+}
+
+/// Calendar days in the pipeline's time zone; null where open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Range {
+    /// The first day.
+    pub from: Option<String>,
+    /// The day after the last.
+    pub to: Option<String>,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InputFile {
+    /// `touchpoints` or `conversions`.
+    pub source: String,
+    /// Where it is.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// The SHA-256 of its footer, where it is Parquet.
+    pub footer_sha256: Option<String>,
+}
+
+/// What became of the source rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RowCounts {
+    /// Of the touchpoints.
+    pub touchpoints: TouchpointCounts,
+    /// Of the conversions.
+    pub conversions: ConversionCounts,
+}
+
+/// What became of the touchpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TouchpointCounts {
+    /// Rows read.
+    pub read: u64,
+    /// Rows rejected, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Touches that came into a journey.
+    pub used: u64,
+}
+
+/// What became of the conversions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConversionCounts {
+    /// Rows read.
+    pub read: u64,
+    /// Rows rejected, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Conversions accepted, on any day.
+    pub accepted: u64,
+    /// Those of them in the range.
+    pub in_range: u64,
+}
+
+/// A model of the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelEntry {
+    /// Its name in the tables.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Whether its credits add up to the conversions.
+    pub additive: bool,
+}
+
+/// A table, or a part of the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TableEntry {
+    /// Its name.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its files, in their order.
+    pub files: Vec<FileEntry>,
+}
+
+/// A file of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileEntry {
+    /// Where it is, from the run's folder, with forward slashes.
+    pub path: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// The table of a name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&TableEntry> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        Ok(json)
+    }
+}
+
+/// A run that was published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishedRun {
+    /// Its folder, with `current` resolved.
+    pub folder: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl PublishedRun {
+    /// Reads the manifest of a run's folder.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchRun`] where there is none, [`StoreError::Manifest`] where it cannot be understood.
+    pub fn read(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join(FILE_NAME);
+        let json = fs::read(&path).map_err(|source| StoreError::NoSuchRun { path: folder.to_owned(), source })?;
+        let manifest = serde_json::from_slice(&json).map_err(|source| StoreError::Manifest { path, source })?;
+        Ok(Self { folder: folder.to_owned(), manifest })
+    }
+
+    /// Where a file of the manifest is. A path that would lead out of the run's folder is refused.
+    ///
+    /// # Errors
+    /// [`StoreError::NotCarried`].
+    pub fn path(&self, file: &FileEntry) -> Result<PathBuf, StoreError> {
+        let relative = Path::new(&file.path);
+        let inside = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        if inside && !file.path.is_empty() {
+            Ok(self.folder.join(relative))
+        } else {
+            Err(StoreError::NotCarried { path: relative.to_owned(), problem: "is not a path inside a run".to_owned() })
+        }
+    }
+}
+
+/// An I/O error that says what is there instead.
+pub(crate) fn not_a_link() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is not a link")
+}

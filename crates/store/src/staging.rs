@@ -1,0 +1,222 @@
+//! A run that is being written, and how it becomes visible.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use attributary_core::table::{Field, Rows};
+
+use crate::error::StoreError;
+use crate::files;
+use crate::manifest::{self, FileEntry, Manifest, PublishedRun, TableEntry};
+use crate::output::Root;
+use crate::run_id;
+use crate::write::{Layout, TableFile, WrittenFile};
+
+/// The folder of the state, beside those of the tables.
+const STATE: &str = "state";
+
+/// A run that is being written. Dropped without [`Staging::publish`], it removes all it wrote.
+pub struct Staging {
+    root: Arc<Root>,
+    run_id: String,
+    folder: PathBuf,
+    /// The finished files by (section, table), then by (length of the path, path): `part-2` comes before `part-10`.
+    finished: BTreeMap<(Section, String), BTreeMap<(usize, String), FileEntry>>,
+    published: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Section {
+    Tables,
+    State,
+}
+
+/// A file of a run that is being written; several can be written at a time, on any thread. Dropped before
+/// [`StagedFile::finish`], it is not part of the run.
+pub struct StagedFile {
+    file: TableFile,
+    section: Section,
+    table: String,
+    path: String,
+}
+
+impl Staging {
+    pub(crate) fn new(root: Arc<Root>, run_id: &str, folder: PathBuf) -> Self {
+        Self { root, run_id: run_id.to_owned(), folder, finished: BTreeMap::new(), published: false }
+    }
+
+    /// The run's id.
+    #[must_use]
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// Begins a file of a table: `file` is its name without extension, such as `part-0` or a day.
+    ///
+    /// # Errors
+    /// [`StoreError::TableName`] for a name that is no plain name, [`StoreError::StagedTwice`], [`StoreError::Output`].
+    pub fn table_file(&mut self, table: &str, file: &str, fields: &[Field]) -> Result<StagedFile, StoreError> {
+        self.create(Section::Tables, table, file, fields)
+    }
+
+    /// Begins a file that a later run needs, but no reader of the tables: it lies under `state/`.
+    ///
+    /// # Errors
+    /// As [`Staging::table_file`].
+    pub fn state_file(&mut self, table: &str, file: &str, fields: &[Field]) -> Result<StagedFile, StoreError> {
+        self.create(Section::State, table, file, fields)
+    }
+
+    /// Takes a file of a table over from a published run, as a hard link where the file system can, else as a copy.
+    ///
+    /// # Errors
+    /// [`StoreError::NotCarried`] where that run has no such file or its size is not what the manifest says,
+    /// otherwise as [`Staging::table_file`].
+    pub fn carry_over(&mut self, from: &PublishedRun, table: &str, file: &str) -> Result<(), StoreError> {
+        self.carry(Section::Tables, from, table, file)
+    }
+
+    /// Takes a file of the state over from a published run.
+    ///
+    /// # Errors
+    /// As [`Staging::carry_over`].
+    pub fn carry_over_state(&mut self, from: &PublishedRun, table: &str, file: &str) -> Result<(), StoreError> {
+        self.carry(Section::State, from, table, file)
+    }
+
+    /// Makes the run visible: completes and writes its manifest, waits until the disk has everything, moves the folder to
+    /// `runs/<run_id>` and switches `current` to it, in one step and last.
+    ///
+    /// # Errors
+    /// [`StoreError::Output`]; then nothing is published, `current` is as it was and the id is free again.
+    pub fn publish(mut self, mut manifest: Manifest) -> Result<PublishedRun, StoreError> {
+        manifest.run_id.clone_from(&self.run_id);
+        manifest.tables = self.entries(Section::Tables);
+        manifest.state = self.entries(Section::State);
+        let path = self.folder.join(manifest::FILE_NAME);
+        let json = manifest.to_json().map_err(|source| StoreError::Manifest { path: path.clone(), source })?;
+        files::write_synced(&path, &json)?;
+        files::sync_folders(&self.folder)?;
+
+        // What may need space comes before the first step that shows.
+        let link = self.root.path.join(format!(".staging-{}+current", self.run_id));
+        symlink(Path::new("runs").join(&self.run_id), &link).map_err(StoreError::output("create", &link))?;
+        let switched = self.root.ids().append(&self.run_id).and_then(|undo| self.switch(&link).inspect_err(|_| undo.run()));
+        if switched.is_err() {
+            let _ = fs::remove_file(&link);
+        }
+        switched?;
+        self.published = true;
+        Ok(PublishedRun { folder: self.root.run(&self.run_id), manifest })
+    }
+
+    /// Moves the folder and then the link; takes the folder back where the second fails.
+    fn switch(&self, link: &Path) -> Result<(), StoreError> {
+        let (run, current) = (self.root.run(&self.run_id), self.root.current());
+        fs::rename(&self.folder, &run).map_err(StoreError::output("create", &run))?;
+        let linked = files::sync_folder(&self.root.runs())
+            .and_then(|()| fs::rename(link, &current).map_err(StoreError::output("switch", &current)));
+        if linked.is_err() {
+            let _ = fs::rename(&run, &self.folder);
+            return linked;
+        }
+        // The switch is done and holds; a disk that cannot confirm it does not undo it.
+        let _ = files::sync_folder(&self.root.path);
+        Ok(())
+    }
+
+    fn create(&mut self, section: Section, table: &str, file: &str, fields: &[Field]) -> Result<StagedFile, StoreError> {
+        let path = self.place(section, table, file)?;
+        let full = self.folder.join(&path);
+        let file = TableFile::create(&full, fields, &Layout::default())?;
+        Ok(StagedFile { file, section, table: table.to_owned(), path })
+    }
+
+    fn carry(&mut self, section: Section, from: &PublishedRun, table: &str, file: &str) -> Result<(), StoreError> {
+        let path = self.place(section, table, file)?;
+        let refuse = |problem: String| StoreError::NotCarried { path: from.folder.join(&path), problem };
+        let tables = if section == Section::Tables { &from.manifest.tables } else { &from.manifest.state };
+        let entry = tables.iter().flat_map(|table| &table.files).find(|entry| entry.path == path);
+        let entry = entry.ok_or_else(|| refuse("is not in that run's manifest".to_owned()))?.clone();
+        let (source, target) = (from.path(&entry)?, self.folder.join(&path));
+        let size = fs::metadata(&source).map_err(StoreError::output("read", &source))?.len();
+        if size != entry.bytes {
+            return Err(refuse(format!("has {size} bytes; its manifest says {}", entry.bytes)));
+        }
+        if fs::hard_link(&source, &target).is_err() {
+            fs::copy(&source, &target).map_err(StoreError::output("copy", &target))?;
+            fs::File::open(&target).and_then(|it| it.sync_all()).map_err(StoreError::output("write", &target))?;
+        }
+        self.record(section, table, entry);
+        Ok(())
+    }
+
+    /// The path of a file from the run's folder; its own folder exists afterwards.
+    fn place(&self, section: Section, table: &str, file: &str) -> Result<String, StoreError> {
+        let taken = section == Section::Tables && [STATE, manifest::FILE_NAME].contains(&table);
+        for name in [table, file] {
+            if taken || name.is_empty() || name.len() > 128 || name.starts_with('.') || !run_id::is_plain(name) {
+                return Err(StoreError::TableName { name: name.to_owned() });
+            }
+        }
+        let folder = match section {
+            Section::Tables => table.to_owned(),
+            Section::State => format!("{STATE}/{table}"),
+        };
+        let path = format!("{folder}/{file}.parquet");
+        let full = self.folder.join(&path);
+        if full.exists() {
+            return Err(StoreError::StagedTwice { path: full });
+        }
+        files::create_folder(&self.folder.join(folder))?;
+        Ok(path)
+    }
+
+    fn record(&mut self, section: Section, table: &str, entry: FileEntry) {
+        let files = self.finished.entry((section, table.to_owned())).or_default();
+        files.insert((entry.path.len(), entry.path.clone()), entry);
+    }
+
+    fn entries(&self, section: Section) -> Vec<TableEntry> {
+        let tables = self.finished.iter().filter(|((it, _), _)| *it == section);
+        tables
+            .map(|((_, name), files)| {
+                let files: Vec<_> = files.values().cloned().collect();
+                TableEntry { name: name.clone(), rows: files.iter().map(|file| file.rows).sum(), files }
+            })
+            .collect()
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.published {
+            // What cannot be removed now is litter for the next start.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+impl StagedFile {
+    /// Appends rows.
+    ///
+    /// # Errors
+    /// As [`TableFile::write`].
+    pub fn write(&mut self, rows: &Rows) -> Result<(), StoreError> {
+        self.file.write(rows)
+    }
+
+    /// Completes the file and makes it a part of the run.
+    ///
+    /// # Errors
+    /// As [`TableFile::finish`].
+    pub fn finish(self, staging: &mut Staging) -> Result<WrittenFile, StoreError> {
+        let written = self.file.finish()?;
+        let WrittenFile { rows, bytes, sha256, .. } = written.clone();
+        staging.record(self.section, &self.table, FileEntry { path: self.path, rows, bytes, sha256 });
+        Ok(written)
+    }
+}

@@ -1,0 +1,243 @@
+//! One table as one Parquet file. Its bytes depend on the rows alone: not on how they were cut into batches, nor on the
+//! clock, the machine or the threads.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use attributary_core::table::{Field, Rows};
+use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use sha2::{Digest, Sha256};
+
+use crate::encode::{Encoder, Misfit};
+use crate::error::StoreError;
+use crate::files;
+use crate::schema::{Form, schema};
+
+/// Rows are handed to the Parquet writer in batches of exactly this many, because it looks at page sizes between batches.
+const BATCH_ROWS: usize = 64 * 1024;
+
+/// Row groups are cut here even if they have few rows, so that long texts do not fill the memory.
+const ROW_GROUP_BYTES: usize = 256 << 20;
+
+/// Who wrote the file. In the form that other readers parse; the number is that of this file layout, not of the program,
+/// so that a release does not change the bytes of a table.
+const CREATED_BY: &str = "attributary version 1";
+
+/// How a file is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The rows of a row group, at least one.
+    pub row_group_rows: usize,
+    /// The level of zstd, 1 to 22.
+    pub compression_level: i32,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { row_group_rows: 1 << 20, compression_level: 3 }
+    }
+}
+
+/// A Parquet file being written. Its memory is bounded by one row group. Dropped before [`TableFile::finish`], it removes
+/// the file.
+pub struct TableFile {
+    unfinished: Unfinished,
+    writer: ArrowWriter<HashingFile>,
+    schema: SchemaRef,
+    encoders: Vec<Encoder>,
+    /// Fewer than [`BATCH_ROWS`] rows that wait for more.
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+    rows: u64,
+}
+
+/// A finished file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its rows.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, as 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+impl TableFile {
+    /// Begins a file at `path` (its folder must exist; a file that is there is overwritten) with these columns.
+    ///
+    /// # Errors
+    /// [`StoreError::Output`] where the file cannot be created, [`StoreError::Shape`] without columns.
+    pub fn create(path: &Path, fields: &[Field], layout: &Layout) -> Result<Self, StoreError> {
+        if fields.is_empty() {
+            return Err(StoreError::Shape {
+                table: path.to_owned(),
+                expected: "one column or more".to_owned(),
+                found: "none".to_owned(),
+            });
+        }
+        let file = File::create(path).map_err(StoreError::output("create", path))?;
+        let unfinished = Unfinished { path: path.to_owned(), armed: true };
+        let schema = Arc::new(schema(fields, Form::Memory));
+        let options = ArrowWriterOptions::new().with_properties(properties(fields, layout)).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(HashingFile::new(file), Arc::clone(&schema), options)
+            .map_err(|error| writing(path, error))?;
+        let encoders = fields.iter().map(Encoder::new).collect();
+        Ok(Self { unfinished, writer, schema, encoders, waiting: Vec::new(), waiting_rows: 0, rows: 0 })
+    }
+
+    /// Appends rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Shape`] and [`StoreError::Mismatch`] where they are not rows of this table, [`StoreError::Output`]
+    /// where the disk refuses them (it may be full). After an error the file is of no use.
+    pub fn write(&mut self, rows: &Rows) -> Result<(), StoreError> {
+        self.check_shape(rows)?;
+        let mut start = 0;
+        while start < rows.len() {
+            let end = rows.len().min(start + BATCH_ROWS - self.waiting_rows);
+            let columns = self.encoders.iter_mut().zip(&rows.columns).map(|(encoder, column)| {
+                encoder.array(column, start..end).map_err(|Misfit(found)| StoreError::Mismatch {
+                    table: self.unfinished.path.clone(),
+                    column: encoder.field.name.clone(),
+                    expected: encoder.field.kind.clone(),
+                    found,
+                })
+            });
+            let columns = columns.collect::<Result<Vec<_>, _>>()?;
+            let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
+                .map_err(|error| writing(&self.unfinished.path, error.into()))?;
+            self.waiting.push(batch);
+            self.waiting_rows += end - start;
+            if self.waiting_rows == BATCH_ROWS {
+                self.hand_over()?;
+            }
+            start = end;
+        }
+        self.rows += rows.len() as u64;
+        Ok(())
+    }
+
+    /// Writes what is left and the footer, and waits until the disk has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Output`] where the disk refuses; the file is removed then.
+    pub fn finish(mut self) -> Result<WrittenFile, StoreError> {
+        self.hand_over()?;
+        let Self { mut unfinished, mut writer, rows, .. } = self;
+        let path = unfinished.path.clone();
+        // Not `into_inner`, which turns what the disk says into plain text.
+        writer.finish().map_err(|error| writing(&path, error))?;
+        writer.sync().map_err(StoreError::output("write", &path))?;
+        let file = writer.inner();
+        file.file.sync_all().map_err(StoreError::output("write", &path))?;
+        unfinished.armed = false;
+        Ok(WrittenFile { path, rows, bytes: file.bytes, sha256: files::hex(&file.hash.clone().finalize()) })
+    }
+
+    fn check_shape(&self, rows: &Rows) -> Result<(), StoreError> {
+        let wrong =
+            |expected: String, found: String| Err(StoreError::Shape { table: self.unfinished.path.clone(), expected, found });
+        if rows.columns.len() != self.encoders.len() {
+            return wrong(format!("{} columns", self.encoders.len()), format!("{}", rows.columns.len()));
+        }
+        let odd = self.encoders.iter().zip(&rows.columns).find(|(_, column)| column.len() != rows.len());
+        match odd {
+            Some((encoder, column)) => {
+                wrong(format!("{} rows", rows.len()), format!("{} in column {:?}", column.len(), encoder.field.name))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn hand_over(&mut self) -> Result<(), StoreError> {
+        let path = &self.unfinished.path;
+        let batches = std::mem::take(&mut self.waiting);
+        self.waiting_rows = 0;
+        match batches.as_slice() {
+            [] => Ok(()),
+            [one] => self.writer.write(one).map_err(|error| writing(path, error)),
+            many => concat_batches(&self.schema, many)
+                .map_err(ParquetError::from)
+                .and_then(|one| self.writer.write(&one))
+                .map_err(|error| writing(path, error)),
+        }
+    }
+}
+
+fn properties(fields: &[Field], layout: &Layout) -> WriterProperties {
+    // The types in arrow's own words, so that zones, seconds and widths come back exactly.
+    let arrow_schema = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&schema(fields, Form::File)));
+    let level = ZstdLevel::try_new(layout.compression_level.clamp(1, 22)).unwrap_or_default();
+    WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(layout.row_group_rows.max(1)))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_key_value_metadata(Some(vec![arrow_schema]))
+        .build()
+}
+
+/// An error of the Parquet writer: the disk's where it carries one, ours otherwise.
+fn writing(path: &Path, error: ParquetError) -> StoreError {
+    let error: Box<dyn std::error::Error + Send + Sync> = match error {
+        ParquetError::External(inner) => inner,
+        other => Box::new(other),
+    };
+    match error.downcast::<io::Error>() {
+        Ok(source) => StoreError::Output { action: "write", path: path.to_owned(), source: *source },
+        Err(source) => StoreError::Encode { path: path.to_owned(), source },
+    }
+}
+
+/// Counts and hashes what goes to the disk, so that the file need not be read again.
+struct HashingFile {
+    file: File,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl HashingFile {
+    fn new(file: File) -> Self {
+        Self { file, hash: Sha256::new(), bytes: 0 }
+    }
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Removes its file when dropped, unless disarmed.
+struct Unfinished {
+    path: PathBuf,
+    armed: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Only what we created: never a device or a pipe that the path names.
+        if self.armed && std::fs::symlink_metadata(&self.path).is_ok_and(|it| it.is_file()) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

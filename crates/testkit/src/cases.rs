@@ -1,0 +1,408 @@
+//! The end-to-end cases: one TOML file each with journeys, settings and the expected tables. `tests/cases/README.md` says
+//! how they are written.
+
+use std::path::{Path, PathBuf};
+
+use attributary_core::money::{self, Rounded};
+use attributary_core::table::Field;
+use attributary_core::time::{self, Zone};
+use attributary_core::value::{ColumnType, TimeUnit, Value};
+
+use crate::log::{self, TextTable};
+use crate::pipeline_file;
+use crate::rows::{ConversionRow, TouchRow};
+use crate::settings::OracleSettings;
+use crate::table::{self, Table};
+
+/// One case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// One line on what it shows.
+    pub title: String,
+    /// Where the expected numbers come from.
+    pub source: String,
+    /// Arguments of `run` besides the pipeline file.
+    pub run: Vec<String>,
+    /// The pipeline as the oracle takes it.
+    pub settings: OracleSettings,
+    /// The touchpoints to write as one Parquet file.
+    pub touchpoints: Table,
+    /// The conversions to write as one Parquet file.
+    pub conversions: Table,
+    /// The touchpoints as the oracle takes them.
+    pub touch_rows: Vec<TouchRow>,
+    /// The conversions as the oracle takes them.
+    pub conversion_rows: Vec<ConversionRow>,
+    /// What must come out.
+    pub expected: Vec<Expectation>,
+    pipeline: toml::Table,
+}
+
+/// What some columns of one table must hold.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// The table's name.
+    pub table: String,
+    /// Columns that say which rows are meant, with the cell's text; all rows where there are none.
+    pub filter: Vec<(String, String)>,
+    /// All of those rows, some columns.
+    pub rows: TextTable,
+}
+
+impl Case {
+    /// Every case of a folder, by name.
+    ///
+    /// # Errors
+    /// The first that cannot be read, with its file.
+    pub fn all(folder: &Path) -> Result<Vec<Self>, String> {
+        let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        paths.sort();
+        paths.iter().map(|path| Self::read(path)).collect()
+    }
+
+    /// The folder of the cases of this workspace.
+    #[must_use]
+    pub fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases")
+    }
+
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// Says what is wrong, with the file.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        text.and_then(|text| Self::parse(&name, &text)).map_err(|wrong| format!("{}: {wrong}", path.display()))
+    }
+
+    /// Reads the text of one file.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let mut file: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        let mut take_text = |key: &str| match file.remove(key) {
+            Some(toml::Value::String(text)) => Ok(text),
+            _ => Err(format!("{key} is missing or no text")),
+        };
+        let (title, source) = (take_text("title")?, take_text("source")?);
+        let journeys = take_text("journeys").ok();
+        let run = match file.remove("run") {
+            None => Vec::new(),
+            Some(run) => run.try_into::<Vec<String>>().map_err(|error| format!("run: {error}"))?,
+        };
+        let expected = expectations(file.remove("expect").ok_or("expect is missing")?)?;
+        let sections = ["pipeline", "touchpoints", "conversions", "journey", "model", "table", "output"];
+        if let Some(unknown) = file.keys().find(|key| !sections.contains(&key.as_str())) {
+            return Err(format!("unknown key {unknown}, a case has title, source, run, journeys, expect, {}", sections.join(", ")));
+        }
+        let (touch_text, conversion_text) = match journeys {
+            Some(text) => log::journeys(&text)?,
+            None => (rows_of(&mut file, "touchpoints")?, rows_of(&mut file, "conversions")?),
+        };
+        let touchpoints = typed(&mut file, "touchpoints", &touch_text)?;
+        let conversions = typed(&mut file, "conversions", &conversion_text)?;
+        infer_mapping(&mut file, &touch_text.columns, &conversion_text.columns);
+        let settings = pipeline_file::from_pipeline(&file, &run)?;
+        let touch_rows = touch_rows(&file, &touchpoints, &settings)?;
+        let conversion_rows = conversion_rows(&file, &conversions, &settings)?;
+        let name = name.to_owned();
+        Ok(Self {
+            name, title, source, run, settings, touchpoints, conversions, touch_rows, conversion_rows, expected, pipeline: file,
+        })
+    }
+
+    /// The pipeline file for a real run over the written sources.
+    #[must_use]
+    pub fn pipeline_toml(&self, touchpoints_path: &str, conversions_path: &str, output: &str) -> String {
+        let mut file = self.pipeline.clone();
+        section(&mut file, "touchpoints").insert("source".into(), touchpoints_path.into());
+        section(&mut file, "conversions").insert("source".into(), conversions_path.into());
+        let pipeline = section(&mut file, "pipeline");
+        pipeline.insert("output".into(), output.into());
+        for (key, default) in [("name", self.name.as_str()), ("currency", "EUR")] {
+            if !pipeline.contains_key(key) {
+                pipeline.insert(key.into(), default.into());
+            }
+        }
+        if self.expected.iter().any(|expected| expected.table == "credits") {
+            section(&mut file, "output").insert("credits".into(), true.into());
+        }
+        file.to_string()
+    }
+}
+
+impl Expectation {
+    /// Holds the rows against the table that was found. Grouped tables and paths must be in this order, others may be in any.
+    ///
+    /// # Errors
+    /// Shows both.
+    pub fn check(&self, found: &Table) -> Result<(), String> {
+        let mut chosen = found.clone();
+        for (column, text) in &self.filter {
+            let place = found.place(column)?;
+            let wanted = table::cell((text != "-").then_some(text), &found.fields[place].kind)?;
+            chosen.rows.retain(|row| row[place] == wanted);
+        }
+        let mut found = chosen.project(&self.rows.columns)?;
+        let read = |row: &Vec<Option<String>>| -> Result<Vec<Value>, String> {
+            row.iter().zip(&found.fields).map(|(text, field)| table::cell(text.as_deref(), &field.kind)).collect()
+        };
+        let rows = self.rows.rows.iter().map(read).collect::<Result<_, _>>()?;
+        let mut expected = Table { fields: found.fields.clone(), rows };
+        if ["credits", "unattributed", "rejects", "ledger"].contains(&self.table.as_str()) {
+            (expected, found) = (expected.sorted(), found.sorted());
+        }
+        table::difference(&expected, &found).map_or(Ok(()), |difference| Err(format!("{}: {difference}", self.table)))
+    }
+}
+
+/// `table = '''…'''`, or a list of `{ where = { model = "…" }, rows = '''…''' }`.
+fn expectations(value: toml::Value) -> Result<Vec<Expectation>, String> {
+    let toml::Value::Table(tables) = value else { return Err("expect holds tables".to_owned()) };
+    let mut found = Vec::new();
+    for (table, value) in tables {
+        let parts = match value {
+            toml::Value::Array(parts) => parts,
+            one => vec![one],
+        };
+        for part in parts {
+            let (filter, text) = match &part {
+                toml::Value::String(text) => (Vec::new(), Some(text.as_str())),
+                other => {
+                    let filter = other.get("where").and_then(toml::Value::as_table).into_iter().flatten();
+                    let pair = |(column, text): (&String, &toml::Value)| Some((column.clone(), text.as_str()?.to_owned()));
+                    (filter.filter_map(pair).collect(), other.get("rows").and_then(toml::Value::as_str))
+                }
+            };
+            let text = text.ok_or_else(|| format!("expect.{table} needs rows"))?;
+            let rows = TextTable::parse(text).map_err(|wrong| format!("expect.{table}: {wrong}"))?;
+            found.push(Expectation { table: table.clone(), filter, rows });
+        }
+    }
+    Ok(found)
+}
+
+fn section<'a>(file: &'a mut toml::Table, name: &str) -> &'a mut toml::Table {
+    let entry = file.entry(name.to_owned()).or_insert_with(|| toml::Table::new().into());
+    if !entry.is_table() {
+        *entry = toml::Table::new().into();
+    }
+    entry.as_table_mut().expect("it was just made one")
+}
+
+fn rows_of(file: &mut toml::Table, name: &str) -> Result<TextTable, String> {
+    match section(file, name).remove("rows") {
+        Some(toml::Value::String(text)) => TextTable::parse(&text).map_err(|wrong| format!("{name}: {wrong}")),
+        _ => Err(format!("{name}.rows is missing, and there are no journeys")),
+    }
+}
+
+const TOUCH_COLUMNS: [&str; 6] = ["customer", "time", "channel", "campaign", "interaction", "id"];
+const CONVERSION_COLUMNS: [&str; 4] = ["id", "customer", "time", "kind"];
+
+/// The cells by `types` (`text`, `int`, `float`, `decimal`, `date`, `instant`, `wall_clock`); without: `time` is an instant,
+/// what is no known column of the conversions a decimal, all else text.
+fn typed(file: &mut toml::Table, name: &str, text: &TextTable) -> Result<Table, String> {
+    let types = section(file, name).remove("types");
+    let mut fields = Vec::new();
+    for (place, column) in text.columns.iter().enumerate() {
+        let default = match column.as_str() {
+            "time" => "instant",
+            _ if name == "conversions" && !CONVERSION_COLUMNS.contains(&column.as_str()) => "decimal",
+            _ => "text",
+        };
+        let word = types.as_ref().and_then(|types| types.get(column)?.as_str()).unwrap_or(default);
+        let kind = match word {
+            "text" => ColumnType::Text,
+            "int" => ColumnType::Int { bits: 64, signed: true },
+            "float" => ColumnType::Float { bits: 64 },
+            "date" => ColumnType::Date,
+            "instant" => ColumnType::instant(),
+            "wall_clock" => ColumnType::Timestamp { unit: TimeUnit::Micro, zone: None },
+            "decimal" => {
+                let cells = text.rows.iter().filter_map(|row| money::parse_decimal(row[place].as_deref()?).flatten());
+                let scale = cells.map(|(_, scale)| scale).max().unwrap_or(0);
+                ColumnType::Decimal { precision: 38, scale: u8::try_from(scale).map_err(|_| "too many digits")? }
+            }
+            _ => return Err(format!("{name}.types.{column}: no type {word}")),
+        };
+        fields.push(Field::new(column, kind));
+    }
+    let cells = |row: &Vec<Option<String>>| -> Result<Vec<Value>, String> {
+        row.iter().zip(&fields).map(|(text, field)| table::cell(text.as_deref(), &field.kind)).collect()
+    };
+    let rows = text.rows.iter().map(cells).collect::<Result<_, _>>().map_err(|wrong| format!("{name}: {wrong}"))?;
+    Ok(Table { fields, rows })
+}
+
+/// Where a source says nothing of its columns, each is mapped to its own name, and the others are dimensions and values.
+fn infer_mapping(file: &mut toml::Table, touch_columns: &[String], conversion_columns: &[String]) {
+    let identity = |names: Vec<&String>| -> toml::Value {
+        names.into_iter().map(|name| (name.clone(), toml::Value::from(name.as_str()))).collect::<toml::Table>().into()
+    };
+    let split = |all: &'_ [String], known: &[&str]| all.iter().cloned().partition::<Vec<_>, _>(|name| known.contains(&name.as_str()));
+    let (known, dimensions) = split(touch_columns, &TOUCH_COLUMNS);
+    let touchpoints = section(file, "touchpoints");
+    if !touchpoints.contains_key("columns") {
+        touchpoints.insert("columns".into(), identity(known.iter().collect()));
+        if !dimensions.is_empty() {
+            touchpoints.insert("dimensions".into(), dimensions.into());
+        }
+    }
+    let (known, values) = split(conversion_columns, &CONVERSION_COLUMNS);
+    let conversions = section(file, "conversions");
+    if !conversions.contains_key("columns") {
+        conversions.insert("columns".into(), identity(known.iter().collect()));
+    }
+    if !conversions.contains_key("values") {
+        conversions.insert("values".into(), identity(values.iter().collect()));
+    }
+}
+
+fn touch_rows(file: &toml::Table, table: &Table, settings: &OracleSettings) -> Result<Vec<TouchRow>, String> {
+    let source = Source::new(file, "touchpoints", table)?;
+    let row = |row: usize| -> Result<TouchRow, String> {
+        Ok(TouchRow {
+            file: 0,
+            row: row as u64,
+            customer: source.mapped_text(row, "customer")?,
+            time: source.time(row)?,
+            channel: source.mapped_text(row, "channel")?,
+            campaign: source.mapped_text(row, "campaign")?,
+            interaction: source.mapped_text(row, "interaction")?,
+            id: source.mapped_text(row, "id")?,
+            dimensions: settings.dimensions.iter().map(|name| source.text(row, name)).collect::<Result<_, _>>()?,
+        })
+    };
+    (0..table.rows.len()).map(row).collect()
+}
+
+fn conversion_rows(file: &toml::Table, table: &Table, settings: &OracleSettings) -> Result<Vec<ConversionRow>, String> {
+    let source = Source::new(file, "conversions", table)?;
+    let mappings = file["conversions"]["values"].as_table().ok_or("conversions.values is a table")?;
+    let value = |row: usize, mapping: &toml::Value| -> Result<Option<Rounded>, String> {
+        let minor = mapping.get("unit").and_then(toml::Value::as_str) == Some("minor");
+        let column = mapping.as_str().or_else(|| mapping.get("column")?.as_str()).ok_or("a value names its column")?;
+        let place = table.place(column)?;
+        Ok(match (&table.rows[row][place], &table.fields[place].kind) {
+            (Value::Int(number), _) if minor => money::from_minor(*number),
+            (Value::Int(number), ColumnType::Decimal { scale, .. }) => {
+                money::from_decimal(*number, (*scale).into(), settings.exponent())
+            }
+            (Value::Int(number), _) => money::from_decimal(*number, 0, settings.exponent()),
+            (number @ Value::Float(_), _) => number.as_float().and_then(|it| money::from_float(it, settings.exponent())),
+            _ => None,
+        })
+    };
+    let row = |row: usize| -> Result<ConversionRow, String> {
+        Ok(ConversionRow {
+            file: 0,
+            row: row as u64,
+            id: source.mapped_text(row, "id")?,
+            customer: source.mapped_text(row, "customer")?,
+            time: source.time(row)?,
+            kind: source.mapped_text(row, "kind")?,
+            values: mappings.values().map(|mapping| value(row, mapping)).collect::<Result<_, _>>()?,
+        })
+    };
+    (0..table.rows.len()).map(row).collect()
+}
+
+struct Source<'a> {
+    table: &'a Table,
+    columns: &'a toml::Value,
+    zone: Zone,
+}
+
+impl<'a> Source<'a> {
+    fn new(file: &'a toml::Table, name: &str, table: &'a Table) -> Result<Self, String> {
+        let zone = file[name].get("timezone").and_then(toml::Value::as_str).unwrap_or("UTC");
+        let zone = Zone::named(zone).ok_or_else(|| format!("no time zone {zone}"))?;
+        Ok(Self { table, columns: &file[name]["columns"], zone })
+    }
+
+    /// The cell of a mapped column; none where it is null or not mapped.
+    fn mapped_text(&self, row: usize, name: &str) -> Result<Option<String>, String> {
+        let column = self.columns.get(name).and_then(toml::Value::as_str);
+        column.map_or(Ok(None), |column| self.text(row, column))
+    }
+
+    fn text(&self, row: usize, column: &str) -> Result<Option<String>, String> {
+        let place = self.table.place(column)?;
+        match &self.table.rows[row][place] {
+            Value::Null => Ok(None),
+            Value::Text(text) => Ok(Some(text.to_string())),
+            other => Err(format!("{column} holds {other:?}; the oracle takes keys and dimensions as text")),
+        }
+    }
+
+    fn time(&self, row: usize) -> Result<Option<i64>, String> {
+        let column = self.columns.get("time").and_then(toml::Value::as_str).ok_or("columns.time is missing")?;
+        let place = self.table.place(column)?;
+        Ok(match (&self.table.rows[row][place], &self.table.fields[place].kind) {
+            (Value::Text(text), _) => time::parse_instant(text, &self.zone),
+            (Value::Int(day), ColumnType::Date) => i32::try_from(*day).ok().map(|day| self.zone.start_of(day)),
+            (Value::Int(time), ColumnType::Timestamp { zone: Some(_), .. }) => i64::try_from(*time).ok(),
+            (Value::Int(time), _) => i64::try_from(*time).ok().map(|wall_clock| self.zone.instant(wall_clock)),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle;
+
+    #[test]
+    fn the_oracle_agrees_with_every_case() {
+        let cases = Case::all(&Case::folder()).expect("cases that can be read");
+        let mut wrong = Vec::new();
+        for case in &cases {
+            let tables = oracle::run(&case.touch_rows, &case.conversion_rows, &case.settings);
+            assert!(!case.title.is_empty() && !case.source.is_empty() && !case.expected.is_empty(), "{}", case.name);
+            for expected in &case.expected {
+                let found = tables.get(&expected.table).ok_or_else(|| format!("no table {}", expected.table));
+                if let Err(problem) = found.and_then(|found| expected.check(found)) {
+                    wrong.push(format!("{} ({}): {problem}", case.name, case.title));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(cases.len() >= 45, "only {} cases", cases.len());
+    }
+
+    #[test]
+    fn the_pipeline_of_a_case_says_what_the_oracle_was_told() {
+        for case in Case::all(&Case::folder()).expect("cases that can be read") {
+            let text = case.pipeline_toml("touchpoints.parquet", "conversions.parquet", "out");
+            let file: toml::Table = text.parse().expect(&text);
+            assert_eq!(pipeline_file::from_pipeline(&file, &case.run).as_ref(), Ok(&case.settings), "{}", case.name);
+            assert_eq!(file["touchpoints"]["source"].as_str(), Some("touchpoints.parquet"));
+        }
+    }
+
+    const SMALL: &str = "title = 'a'\nsource = 'b'\njourneys = 'x > y = 3'\n[[model]]\nkind = 'linear'\n[expect]\n";
+
+    #[test]
+    fn a_wrong_expectation_is_found() {
+        for (rows, right) in [
+            ("channel revenue\nx 1.5\ny 1.5", true),
+            ("channel revenue\nx 1.5\ny 1.51", false),
+            ("channel revenue\nx 1.5", false),
+            ("channel revenue\ny 1.5\nx 1.5", false),
+            ("channel margin\nx 1.5\ny 1.5", false),
+        ] {
+            let case = Case::parse("small", &format!("{SMALL}by_channel = '''{rows}'''")).expect(rows);
+            let tables = oracle::run(&case.touch_rows, &case.conversion_rows, &case.settings);
+            assert_eq!(case.expected[0].check(&tables["by_channel"]).is_ok(), right, "{rows}");
+        }
+        assert!(Case::parse("small", &format!("{SMALL}x = 'a'\n[jurney]")).is_err_and(|wrong| wrong.contains("jurney")));
+    }
+}
