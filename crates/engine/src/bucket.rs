@@ -194,6 +194,12 @@ impl Bucket {
         self.bytes
     }
 
+    /// Those of them that are in the file.
+    #[must_use]
+    pub fn spilled_bytes(&self) -> u64 {
+        self.bytes - self.kept.iter().map(Chunk::memory).sum::<u64>()
+    }
+
     /// Takes a chunk into memory.
     pub fn keep(&mut self, chunk: Chunk) {
         self.bytes += chunk.memory();

@@ -76,6 +76,7 @@ pub struct Conversions {
     /// How many were accepted, whatever their day.
     pub accepted: u64,
     in_range: Vec<bool>,
+    origins: Vec<(u32, u64)>,
 }
 
 impl<'a> ConversionCollector<'a> {
@@ -199,6 +200,7 @@ impl<'a> ConversionCollector<'a> {
             read: state.read,
             accepted: kept.len() as u64,
             in_range: Vec::new(),
+            origins: kept.iter().map(|row| (row.file, row.row)).collect(),
         };
         for row in &kept {
             conversions.ids.push_raw(state.ids.raw(row.place as usize));
@@ -249,6 +251,12 @@ impl Conversions {
     #[must_use]
     pub fn in_range(&self, conversion: usize) -> bool {
         self.in_range[conversion]
+    }
+
+    /// The file that a conversion came from, and its row there.
+    #[must_use]
+    pub fn origin(&self, conversion: usize) -> (u32, u64) {
+        self.origins[conversion]
     }
 
     /// How many conversions lie in the range.

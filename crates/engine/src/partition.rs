@@ -47,6 +47,14 @@ pub struct Partitioned {
     pub read: u64,
 }
 
+impl Partitioned {
+    /// The bytes that went to disk.
+    #[must_use]
+    pub fn spilled_bytes(&self) -> u64 {
+        self.buckets.iter().map(Bucket::spilled_bytes).sum()
+    }
+}
+
 /// What one thread gathers before it hands it on.
 struct Local {
     chunks: Vec<Chunk>,

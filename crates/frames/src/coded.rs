@@ -5,6 +5,7 @@ use attributary_core::batch::Coded;
 use attributary_core::table::NULL_CODE;
 use attributary_core::value::Value;
 use polars::prelude::{DataType, PolarsResult, Series, StringChunked, polars_bail};
+use polars_arrow::array::Array;
 use rustc_hash::FxHashMap;
 
 /// A column of channels: null and empty are `(not set)`.

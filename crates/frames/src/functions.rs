@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use polars::prelude::{
-    AnonymousColumnsUdf, Column, ColumnsUdf, DataType, Field, FunctionOptions, IntoColumn, NewChunkedArray, PolarsResult, Schema,
+    AnonymousColumnsUdf, Column, ColumnsUdf, DataType, Field, IntoColumn, NewChunkedArray, PolarsResult, Schema,
     StringChunked, polars_bail,
 };
 use polars::sql::FunctionRegistry;
 use polars_plan::dsl::UserDefinedFunction;
+use polars_plan::prelude::FunctionOptions;
 
 use crate::json::json_value;
 use crate::source::percent_decoded;

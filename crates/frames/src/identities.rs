@@ -6,7 +6,7 @@ use attributary_core::batch::Identities;
 use attributary_core::key::Key;
 use attributary_core::value::Value;
 use polars::prelude::{DataType, PolarsResult, Series, polars_bail};
-use polars_arrow::array::{Array, BinaryViewArray, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::array::{Array, BinaryViewArray, PrimitiveArray, StaticArray, Utf8ViewArray};
 use polars_arrow::types::NativeType;
 
 /// The identities of a column of text, binary or integers of any width.

@@ -224,7 +224,7 @@ impl Resolver<'_> {
             .map(|file| {
                 let kinds: Vec<_> = names.iter().map(|name| inputs[name][file].1.clone()).collect();
                 if !done.contains_key(&kinds) {
-                    let mut schema: Schema = names.iter().zip(&kinds).map(|(name, kind)| (name.as_str().into(), kind.clone())).collect();
+                    let schema: Schema = names.iter().zip(&kinds).map(|(name, kind)| (name.as_str().into(), kind.clone())).collect();
                     let compiled = text.compile(&schema).map_err(|error| match error {
                         // The list of what there is should be all of it.
                         FrameError::UnknownColumn { key, sql, column, .. } => {
@@ -232,7 +232,6 @@ impl Resolver<'_> {
                         }
                         error => error,
                     })?;
-                    schema.shrink_to_fit();
                     done.insert(kinds.clone(), compiled);
                 }
                 let Compiled { expr, kind } = done[&kinds].clone();

@@ -143,7 +143,7 @@ fn compile(sql: &str, schema: &Schema) -> Result<Compiled, Problem> {
         Err(polars::prelude::PolarsError::ColumnNotFound(name)) => return Err(Problem::Column(column_name(&name.to_string()))),
         Err(error) => return Err(error.into()),
     };
-    let expr = selected_expr(&selected.logical_plan).ok_or_else(not_row_by_row)?.map_expr(plain);
+    eprintln!("{} {:?}", selected.describe_plan()?, std::mem::discriminant(&selected.logical_plan)); let expr = selected_expr(&selected.logical_plan).ok_or_else(not_row_by_row)?.map_expr(plain);
     for name in polars_plan::utils::expr_to_leaf_column_names(&expr) {
         if !schema.contains(&name) {
             return Err(Problem::Column(name.to_string()));

@@ -27,7 +27,7 @@ pub(crate) fn instants(column: &Series, zone: &Zone) -> PolarsResult<Vec<i64>> {
             };
             cells.iter().map(instant).collect()
         }
-        DataType::Date => column.date()?.physical().iter().map(|day| day.map_or(NO_TIME, |day| civil(i64::from(day) * DAY))).collect(),
+        DataType::Date => column.date()?.physical().iter().map(|day| day.map_or(NO_TIME, |day| civil(i64::from(day).saturating_mul(DAY)))).collect(),
         DataType::String => {
             column.str()?.iter().map(|text| text.and_then(|text| parse_instant(text, zone)).unwrap_or(NO_TIME)).collect()
         }
@@ -79,7 +79,7 @@ pub(crate) fn condition(column: &Expr, kind: &DataType, bounds: &TimeBounds, zon
         (Some(_), from, to) => from.or(to),
         // Without a start, rows that have no time are wanted too: nulls, and years that are in no calendar.
         (None, _, Some(to)) => {
-            let no_time = literal(attributary_core::time::parse_instant("9999-12-31", &Zone::utc())? - slack);
+            let no_time = literal(parse_instant("9999-12-31", &Zone::utc())? - slack);
             let odd = column.clone().is_null();
             Some(to.or(no_time.map_or(odd.clone(), |no_time| odd.or(column.clone().gt_eq(no_time)))))
         }

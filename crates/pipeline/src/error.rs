@@ -95,7 +95,9 @@ impl Error {
             Self::Engine(EngineError::Weight { model, .. }) => Some(format!(
                 "make the weight of model {model:?} 0 or more for every touch, for example with coalesce(…, 0) or greatest(…, 0)"
             )),
-            Self::Engine(EngineError::Temp { .. }) => Some("free some space beside the output, or give the run more memory".to_owned()),
+            Self::Engine(EngineError::Temp { .. }) => {
+                Some("free some space beside the output, or give the run more memory".to_owned())
+            }
             Self::Engine(_) => None,
         }
     }

@@ -1,3 +1,24 @@
-//! The pipeline: the TOML file, its checks, the plan and the run.
+//! The public library: a pipeline file in, published tables out.
+//!
+//! This crate introduces the others to each other: [`file`] reads the TOML, [`plan`] opens the sources and builds the
+//! models, [`run()`] reads, walks, writes and publishes. [`check()`] stops before the data, [`explain()`] looks at one conversion.
 
+mod check;
+pub mod error;
+mod explain;
 pub mod file;
+pub mod machine;
+mod merge;
+pub mod options;
+pub mod plan;
+pub mod report;
+mod run;
+
+pub use attributary_engine::Interrupt;
+pub use attributary_frames::{set_threads, silence_reader_panics};
+pub use attributary_models as models;
+pub use check::check;
+pub use error::{Error, Fault};
+pub use explain::explain;
+pub use options::{Options, Phase, Progress};
+pub use run::run;

@@ -1,7 +1,7 @@
 //! What a caller asks for besides the pipeline file.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use attributary_core::time::Day;
 

@@ -92,6 +92,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A run was to be published while files of it were still being written: a fault of ours.
+    #[error("run {run_id:?} has {files} unfinished files")]
+    Unfinished {
+        /// The run.
+        run_id: String,
+        /// How many.
+        files: usize,
+    },
     /// A file to read cannot be opened or read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -172,7 +180,11 @@ impl StoreError {
             | Self::Manifest { .. }
             | Self::NotCarried { .. } => Fault::Output,
             Self::Held { .. } => Fault::Held,
-            Self::Encode { .. } | Self::Mismatch { .. } | Self::Shape { .. } | Self::StagedTwice { .. } => Fault::Bug,
+            Self::Encode { .. }
+            | Self::Mismatch { .. }
+            | Self::Shape { .. }
+            | Self::StagedTwice { .. }
+            | Self::Unfinished { .. } => Fault::Bug,
         }
     }
 

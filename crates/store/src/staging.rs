@@ -25,6 +25,8 @@ pub struct Staging {
     folder: PathBuf,
     /// The finished files by (section, table), then by (length of the path, path): `part-2` comes before `part-10`.
     finished: BTreeMap<(Section, String), BTreeMap<(usize, String), FileEntry>>,
+    /// Shared with every file that is still being written.
+    open: Arc<()>,
     published: bool,
 }
 
@@ -41,11 +43,12 @@ pub struct StagedFile {
     section: Section,
     table: String,
     path: String,
+    _open: Arc<()>,
 }
 
 impl Staging {
     pub(crate) fn new(root: Arc<Root>, run_id: &str, folder: PathBuf) -> Self {
-        Self { root, run_id: run_id.to_owned(), folder, finished: BTreeMap::new(), published: false }
+        Self { root, run_id: run_id.to_owned(), folder, finished: BTreeMap::new(), open: Arc::default(), published: false }
     }
 
     /// The run's id.
@@ -92,7 +95,12 @@ impl Staging {
     ///
     /// # Errors
     /// [`StoreError::Output`]; then nothing is published, `current` is as it was and the id is free again.
+    /// [`StoreError::Unfinished`] while a file is still being written.
     pub fn publish(mut self, mut manifest: Manifest) -> Result<PublishedRun, StoreError> {
+        let unfinished = Arc::strong_count(&self.open) - 1;
+        if unfinished > 0 {
+            return Err(StoreError::Unfinished { run_id: self.run_id.clone(), files: unfinished });
+        }
         manifest.run_id.clone_from(&self.run_id);
         manifest.tables = self.entries(Section::Tables);
         manifest.state = self.entries(Section::State);
@@ -132,7 +140,7 @@ impl Staging {
         let path = self.place(section, table, file)?;
         let full = self.folder.join(&path);
         let file = TableFile::create(&full, fields, &Layout::default())?;
-        Ok(StagedFile { file, section, table: table.to_owned(), path })
+        Ok(StagedFile { file, section, table: table.to_owned(), path, _open: Arc::clone(&self.open) })
     }
 
     fn carry(&mut self, section: Section, from: &PublishedRun, table: &str, file: &str) -> Result<(), StoreError> {

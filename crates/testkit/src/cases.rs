@@ -9,6 +9,7 @@ use attributary_core::time::{self, Zone};
 use attributary_core::value::{ColumnType, TimeUnit, Value};
 
 use crate::log::{self, TextTable};
+use crate::oracle;
 use crate::pipeline_file;
 use crate::rows::{ConversionRow, TouchRow};
 use crate::settings::OracleSettings;
@@ -99,7 +100,10 @@ impl Case {
         let expected = expectations(file.remove("expect").ok_or("expect is missing")?)?;
         let sections = ["pipeline", "touchpoints", "conversions", "journey", "model", "table", "output"];
         if let Some(unknown) = file.keys().find(|key| !sections.contains(&key.as_str())) {
-            return Err(format!("unknown key {unknown}, a case has title, source, run, journeys, expect, {}", sections.join(", ")));
+            return Err(format!(
+                "unknown key {unknown}, a case has title, source, run, journeys, expect, {}",
+                sections.join(", ")
+            ));
         }
         let (touch_text, conversion_text) = match journeys {
             Some(text) => log::journeys(&text)?,
@@ -113,7 +117,17 @@ impl Case {
         let conversion_rows = conversion_rows(&file, &conversions, &settings)?;
         let name = name.to_owned();
         Ok(Self {
-            name, title, source, run, settings, touchpoints, conversions, touch_rows, conversion_rows, expected, pipeline: file,
+            name,
+            title,
+            source,
+            run,
+            settings,
+            touchpoints,
+            conversions,
+            touch_rows,
+            conversion_rows,
+            expected,
+            pipeline: file,
         })
     }
 
@@ -155,7 +169,7 @@ impl Expectation {
         };
         let rows = self.rows.rows.iter().map(read).collect::<Result<_, _>>()?;
         let mut expected = Table { fields: found.fields.clone(), rows };
-        if ["credits", "unattributed", "rejects", "ledger"].contains(&self.table.as_str()) {
+        if !oracle::is_ordered(&self.table) {
             (expected, found) = (expected.sorted(), found.sorted());
         }
         table::difference(&expected, &found).map_or(Ok(()), |difference| Err(format!("{}: {difference}", self.table)))
@@ -246,7 +260,8 @@ fn infer_mapping(file: &mut toml::Table, touch_columns: &[String], conversion_co
     let identity = |names: Vec<&String>| -> toml::Value {
         names.into_iter().map(|name| (name.clone(), toml::Value::from(name.as_str()))).collect::<toml::Table>().into()
     };
-    let split = |all: &'_ [String], known: &[&str]| all.iter().cloned().partition::<Vec<_>, _>(|name| known.contains(&name.as_str()));
+    let split =
+        |all: &'_ [String], known: &[&str]| all.iter().cloned().partition::<Vec<_>, _>(|name| known.contains(&name.as_str()));
     let (known, dimensions) = split(touch_columns, &TOUCH_COLUMNS);
     let touchpoints = section(file, "touchpoints");
     if !touchpoints.contains_key("columns") {
@@ -358,7 +373,10 @@ impl<'a> Source<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oracle;
+    use crate::settings::{Repeats, Reuse};
+    use attributary_core::journey::{Rejected, Unattributed};
+    use attributary_core::model::Fallback;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_oracle_agrees_with_every_case() {
@@ -386,6 +404,53 @@ mod tests {
             assert_eq!(pipeline_file::from_pipeline(&file, &case.run).as_ref(), Ok(&case.settings), "{}", case.name);
             assert_eq!(file["touchpoints"]["source"].as_str(), Some("touchpoints.parquet"));
         }
+    }
+
+    #[test]
+    fn the_cases_have_every_model_rule_and_reason() {
+        let mut seen = BTreeSet::new();
+        for case in Case::all(&Case::folder()).expect("cases that can be read") {
+            let settings = &case.settings;
+            for model in &settings.models {
+                seen.insert(model.kind.word().to_owned());
+                let only = if model.only.is_some() { "only" } else { "all touches" };
+                seen.insert(format!("{only}, fallback {:?}", model.fallback));
+            }
+            seen.insert(format!("{:?}", settings.repeats));
+            seen.insert(format!("{:?} by kind {}", settings.reuse, settings.reuse_by_kind));
+            seen.extend(settings.ignore.iter().map(|ignore| format!("ignore always {}", ignore.always)));
+            for (word, there) in [
+                ("calendar days", settings.calendar_days),
+                ("priority", !settings.priority.is_empty()),
+                ("interaction windows", !settings.interaction_windows.is_empty()),
+                ("from", settings.from.is_some()),
+                ("to", settings.to.is_some()),
+            ] {
+                seen.extend(there.then(|| word.to_owned()));
+            }
+            for expected in &case.expected {
+                seen.insert(expected.table.clone());
+                let place = expected.rows.columns.iter().position(|column| column == "reason");
+                seen.extend(expected.rows.rows.iter().filter_map(|row| row[place?].clone()));
+            }
+        }
+        let kinds =
+            "last_touch first_touch last_click first_click linear any_touch time_decay position_based j_shaped inverse_j custom";
+        let tables = "credits unattributed rejects ledger paths attributed_revenue by_channel total";
+        let mut wanted: Vec<String> = kinds.split(' ').chain(tables.split(' ')).map(str::to_owned).collect();
+        wanted.extend(Rejected::ALL.iter().map(ToString::to_string).chain(Unattributed::ALL.iter().map(ToString::to_string)));
+        wanted.extend([Repeats::Keep, Repeats::CollapseConsecutive, Repeats::First, Repeats::Last].map(|it| format!("{it:?}")));
+        let since = Reuse::SincePreviousConversion;
+        wanted.extend([
+            format!("{:?} by kind false", Reuse::Overlap),
+            format!("{since:?} by kind false"),
+            format!("{since:?} by kind true"),
+        ]);
+        wanted.extend([Fallback::All, Fallback::None].map(|it| format!("only, fallback {it:?}")));
+        wanted.extend(["ignore always true", "ignore always false", "calendar days", "priority"].map(str::to_owned));
+        wanted.extend(["interaction windows", "from", "to"].map(str::to_owned));
+        let missing: Vec<_> = wanted.iter().filter(|word| !seen.contains(*word)).collect();
+        assert!(missing.is_empty(), "no case has {missing:?}");
     }
 
     const SMALL: &str = "title = 'a'\nsource = 'b'\njourneys = 'x > y = 3'\n[[model]]\nkind = 'linear'\n[expect]\n";

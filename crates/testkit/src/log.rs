@@ -69,7 +69,8 @@ pub fn journeys(text: &str) -> Result<(TextTable, TextTable), String> {
                 Some((name, age)) => (name, Duration::parse(age).map_err(|wrong| format!("{line:?}: {wrong}"))?.micros()),
                 None => (*step, (steps.len() - place) as i64 * DAY),
             };
-            let (channel, campaign) = name.split_once('/').map_or((name, None), |(channel, rest)| (channel, Some(rest.to_owned())));
+            let (channel, campaign) =
+                name.split_once('/').map_or((name, None), |(channel, rest)| (channel, Some(rest.to_owned())));
             let mut row = vec![customer.clone(), Some(time::instant_text(end - age)), Some(channel.to_owned())];
             if campaigns {
                 row.push(campaign);

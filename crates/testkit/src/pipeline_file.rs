@@ -146,7 +146,8 @@ fn journey_section(settings: &OracleSettings) -> Table {
         section.insert("priority".into(), list(&settings.priority));
     }
     if !settings.interaction_windows.is_empty() {
-        let windows: Vec<_> = settings.interaction_windows.iter().map(|(name, window)| (name.as_str(), window.to_string())).collect();
+        let windows: Vec<_> =
+            settings.interaction_windows.iter().map(|(name, window)| (name.as_str(), window.to_string())).collect();
         let windows: Vec<_> = windows.iter().map(|(name, window)| (*name, window.as_str())).collect();
         section.insert("interaction_windows".into(), table(&windows).into());
     }
@@ -236,7 +237,8 @@ fn known_columns(settings: &OracleSettings) -> Result<(), String> {
     }
     known.extend(settings.dimensions.iter().map(String::as_str));
     let check = |expression: &Expression, more: &[&str]| {
-        let unknown = expression.columns().into_iter().find(|name| !known.contains(&name.as_str()) && !more.contains(&name.as_str()));
+        let unknown =
+            expression.columns().into_iter().find(|name| !known.contains(&name.as_str()) && !more.contains(&name.as_str()));
         unknown.map_or(Ok(()), |name| Err(format!("{expression:?} names the unknown column {name}")))
     };
     settings.ignore.iter().try_for_each(|ignore| check(&ignore.predicate, &[]))?;

@@ -73,7 +73,8 @@ pub fn conversions_table(rows: &[ConversionRow], file: u32, values: &[String], e
     let mut fields = vec![text("id"), text("customer"), Field::new("time", ColumnType::instant()), text("kind")];
     fields.extend(values.iter().map(|name| Field::new(name, decimal.clone())));
     let unit = 10_i128.pow(u32::from(ROUNDING_SCALE - exponent));
-    let amount = |value: &Option<Rounded>| value.map_or(Value::Null, |it| Value::Int(i128::from(it.minor) * unit - it.difference));
+    let amount =
+        |value: &Option<Rounded>| value.map_or(Value::Null, |it| Value::Int(i128::from(it.minor) * unit - it.difference));
     let cells = |row: &ConversionRow| {
         let mut cells = vec![word(&row.id), word(&row.customer), instant(row.time), word(&row.kind)];
         cells.extend(row.values.iter().map(amount));

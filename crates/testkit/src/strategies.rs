@@ -32,11 +32,8 @@ pub const FILES: u32 = 2;
 pub fn scenario() -> impl Strategy<Value = Scenario> {
     settings().prop_flat_map(|settings| {
         let (dimensions, values, exponent) = (settings.dimensions.len(), settings.values.len(), settings.exponent());
-        (touches(dimensions), conversions(values, exponent), Just(settings)).prop_map(|(touches, conversions, settings)| Scenario {
-            touches,
-            conversions,
-            settings,
-        })
+        (touches(dimensions), conversions(values, exponent), Just(settings))
+            .prop_map(|(touches, conversions, settings)| Scenario { touches, conversions, settings })
     })
 }
 
@@ -352,7 +349,8 @@ mod tests {
                 seen.insert("many credits".to_owned());
             }
         }
-        let wanted = "null_customer null_id null_time invalid_value duplicate_id identity_missing no_touch consumed ignored other";
+        let wanted =
+            "null_customer null_id null_time invalid_value duplicate_id identity_missing no_touch consumed ignored other";
         for word in wanted.split(' ').chain(["null journey", "many credits"]) {
             assert!(seen.contains(word), "never saw {word}: {seen:?}");
         }

@@ -37,6 +37,14 @@ impl Table {
         Ok(Self { fields, rows: self.rows.iter().map(pick).collect() })
     }
 
+    /// Takes a column out, where it is there.
+    pub fn drop_column(&mut self, column: &str) {
+        if let Ok(place) = self.place(column) {
+            self.fields.remove(place);
+            self.rows.iter_mut().for_each(|row| drop(row.remove(place)));
+        }
+    }
+
     /// The same rows in one order, whatever order they came in.
     #[must_use]
     pub fn sorted(mut self) -> Self {

@@ -81,13 +81,13 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
 
 /// The rows: per window the most frequent paths, then one row for all others.
 #[must_use]
-pub fn rows(mut paths: Paths, setup: &Setup, profiles: &Profiles) -> Rows {
+pub fn rows(paths: &Paths, setup: &Setup, profiles: &Profiles) -> Rows {
     let mut windows: Vec<(String, usize)> =
         setup.rules.windows.iter().enumerate().map(|(place, window)| (window.to_string(), place)).collect();
     windows.sort();
     let mut output = Output { values: vec![Vec::new(); setup.values.len()], ..Output::default() };
     for (name, window) in windows {
-        let mut all: Vec<(Box<[u32]>, Path)> = std::mem::take(&mut paths.windows[window]).into_iter().collect();
+        let all: Vec<(&[u32], &Path)> = paths.windows[window].iter().map(|(channels, path)| (&**channels, path)).collect();
         let frequency = |path: &Path| path.durations.len() as u64 + path.null_journeys;
         // By bytes of the text only among equally frequent ones, of which there are many: the text is made once each.
         let mut keyed: Vec<(std::cmp::Reverse<u64>, usize)> =
@@ -97,11 +97,11 @@ pub fn rows(mut paths: Paths, setup: &Setup, profiles: &Profiles) -> Rows {
             one.0.cmp(&other.0).then_with(|| compare_texts(channels(one.1), channels(other.1)))
         });
         for (_, place) in keyed.iter().take(setup.paths) {
-            let (channels, path) = &mut all[*place];
+            let (channels, path) = all[*place];
             let text = channels.iter().map(|code| channel(profiles, *code)).collect::<Vec<_>>().join(" > ");
             let length = Value::Int(channels.len() as i128);
             output.push(&name, &text, length, path.durations.len() as u64, path.null_journeys, &path.values);
-            output.medians.push(median_days(&mut path.durations));
+            output.medians.push(median_days(&mut path.durations.clone()));
         }
         let (mut conversions, mut null_journeys, mut values) = (0, 0, vec![0; setup.values.len()]);
         for (_, place) in keyed.iter().skip(setup.paths) {

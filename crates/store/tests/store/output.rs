@@ -125,6 +125,12 @@ fn a_file_dropped_unfinished_is_no_part_of_the_run() {
     let run = staging.publish(Manifest::default()).unwrap();
     assert_eq!(names(&run.folder.join("total")), ["part-1.parquet"]);
     assert_eq!(run.manifest.tables[0].files.len(), 1);
+
+    let mut staging = output.stage("early").unwrap();
+    let _unfinished = staging.table_file("total", "part-0", &fields()).unwrap();
+    let error = staging.publish(Manifest::default()).unwrap_err();
+    assert!(matches!(error, StoreError::Unfinished { files: 1, .. }), "{error:?}");
+    assert_eq!((error.fault(), current(folder.path())), (Fault::Bug, PathBuf::from("runs/run")));
 }
 
 #[test]

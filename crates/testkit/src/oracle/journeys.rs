@@ -80,18 +80,12 @@ pub fn cell(touch: &Touch, name: &str, settings: &OracleSettings) -> Cell {
     }
 }
 
-fn within_window<'a>(
-    customer: &str,
-    end: i64,
-    window: &Window,
-    source: &'a Source,
-    settings: &OracleSettings,
-) -> Vec<&'a Touch> {
+fn within_window<'a>(customer: &str, end: i64, window: &Window, source: &'a Source, settings: &OracleSettings) -> Vec<&'a Touch> {
     let inside = |touch: &&Touch| {
         let own = settings.interaction_windows.iter().find(|(name, _)| Some(name) == touch.interaction.as_ref());
         let spans = [Some(window), own.map(|(_, window)| window)];
         let span = spans.into_iter().flatten().filter_map(Window::micros).min();
-        touch.customer == customer && touch.time <= end && span.is_none_or(|span| reaches(touch.time, end, span, settings))
+        touch.customer == customer && touch.time < end && span.is_none_or(|span| reaches(touch.time, end, span, settings))
     };
     source.touches.iter().filter(inside).collect()
 }

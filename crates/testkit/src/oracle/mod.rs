@@ -21,7 +21,7 @@ use attributary_core::journey::Unattributed;
 
 use crate::rows::{ConversionRow, TouchRow};
 use crate::settings::{ModelKind, OracleModel, OracleSettings};
-use crate::table::Table;
+use crate::table::{self, Table};
 
 use clean::{Conversion, Source, Touch};
 
@@ -44,7 +44,7 @@ pub fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &Oracl
     let mut all = BTreeMap::from([
         ("credits".to_owned(), tables::credits(&outcomes, settings)),
         ("unattributed".to_owned(), tables::unattributed(&outcomes, settings)),
-        ("rejects".to_owned(), tables::rejects(&source, settings)),
+        ("rejects".to_owned(), tables::rejects(&source)),
         ("ledger".to_owned(), tables::ledger(&outcomes, &source, settings)),
     ]);
     if settings.paths > 0 {
@@ -54,6 +54,29 @@ pub fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &Oracl
         all.insert(name, tables::grouped(&outcomes, &by, settings));
     }
     all
+}
+
+/// Whether rows of a table have an order that counts: those of the grouped tables and of `paths`.
+#[must_use]
+pub fn is_ordered(table: &str) -> bool {
+    !["credits", "unattributed", "rejects", "ledger"].contains(&table)
+}
+
+/// What is wrong with the tables that a run wrote: one that is missing, or whose columns, rows or order are not those of the
+/// oracle. The file of a reject is not compared, as the oracle only knows its number. None where all agree.
+#[must_use]
+pub fn disagreement(expected: &BTreeMap<String, Table>, found: &BTreeMap<String, Table>) -> Option<String> {
+    expected.iter().find_map(|(name, expected)| {
+        let Some(found) = found.get(name) else { return Some(format!("no table {name}")) };
+        let (mut expected, mut found) = (expected.clone(), found.clone());
+        if name == "rejects" {
+            [&mut expected, &mut found].into_iter().for_each(|table| table.drop_column("file"));
+        }
+        if !is_ordered(name) {
+            (expected, found) = (expected.sorted(), found.sorted());
+        }
+        table::difference(&expected, &found).map(|difference| format!("{name}: {difference}"))
+    })
 }
 
 /// What one model and window made of one conversion.
@@ -93,8 +116,10 @@ fn attribute<'a>(
     }
     let shares = split::split(&weights, WHOLE_SHARE);
     let amounts: Vec<_> = conversion.amounts().iter().map(|amount| split::split(&weights, *amount)).collect();
-    let credit = |(place, touch): (usize, &'a Touch)| {
-        Credit { touch, share: shares[place], amounts: amounts.iter().map(|parts| parts[place]).collect() }
+    let credit = |(place, touch): (usize, &'a Touch)| Credit {
+        touch,
+        share: shares[place],
+        amounts: amounts.iter().map(|parts| parts[place]).collect(),
     };
     Ok(touches.into_iter().enumerate().map(credit).collect())
 }

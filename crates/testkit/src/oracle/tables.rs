@@ -20,7 +20,7 @@ use super::{Credit, Outcome, clean, journeys};
 pub fn grouped(outcomes: &[Outcome<'_>], by: &[String], settings: &OracleSettings) -> Table {
     let mut groups: BTreeMap<Vec<Value>, Sums> = BTreeMap::new();
     for outcome in outcomes {
-        let name = vec![Value::text(&outcome.model.name), Value::text(&outcome.window.to_string())];
+        let name = [Value::text(&outcome.model.name), Value::text(&outcome.window.to_string())];
         let key = |touch: Option<&Touch>| {
             let group = by.iter().map(|column| group_cell(column, touch, outcome.conversion, settings));
             name.iter().cloned().chain(group).collect::<Vec<_>>()
@@ -99,7 +99,7 @@ pub fn unattributed(outcomes: &[Outcome<'_>], settings: &OracleSettings) -> Tabl
 }
 
 /// Rejected rows that count in the range.
-pub fn rejects(source: &Source, _: &OracleSettings) -> Table {
+pub fn rejects(source: &Source) -> Table {
     let mut fields = vec![text("source"), count("file"), count("row"), text("reason"), text("customer")];
     fields.extend([Field::new("time", ColumnType::instant()), text("id")]);
     let row = |reject: &clean::Reject| {

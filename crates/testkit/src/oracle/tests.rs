@@ -99,7 +99,8 @@ fn reuse_reasons_and_rules() {
     let touches = [touch(3 * DAY, "direct"), touch(2 * DAY, "paid"), touch(DAY, "direct")];
     let conversions = [conversion("first", "2025-03-08T12:00:00Z", 100), conversion("second", END, 1_000)];
     let mut settings = OracleSettings::new(vec![OracleModel::new(ModelKind::FirstTouch)]);
-    let pairs = |found: Vec<(String, i128)>| found.into_iter().map(|(name, amount)| format!("{name} {amount}")).collect::<Vec<_>>();
+    let pairs =
+        |found: Vec<(String, i128)>| found.into_iter().map(|(name, amount)| format!("{name} {amount}")).collect::<Vec<_>>();
     assert_eq!(pairs(by_channel(&touches, &conversions, &settings)), ["direct 1100"]);
     settings.reuse = Reuse::SincePreviousConversion;
     // The touch at the instant of the first conversion is consumed by it.

@@ -20,11 +20,11 @@ pub fn weights(touches: &[&Touch], end: i64, model: &OracleModel, settings: &Ora
     match &model.kind {
         ModelKind::LastTouch => one_hot(Some(count - 1)),
         ModelKind::FirstTouch => one_hot(Some(0)),
-        ModelKind::LastClick => match touches.iter().rposition(|touch| is_click(touch)) {
+        ModelKind::LastClick => match touches.iter().rposition(&is_click) {
             None if model.fallback == Fallback::All => one_hot(Some(count - 1)),
             click => one_hot(click),
         },
-        ModelKind::FirstClick => match touches.iter().position(|touch| is_click(touch)) {
+        ModelKind::FirstClick => match touches.iter().position(is_click) {
             None if model.fallback == Fallback::All => one_hot(Some(0)),
             click => one_hot(click),
         },

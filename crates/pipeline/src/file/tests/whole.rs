@@ -202,3 +202,16 @@ fn files_that_cannot_be_read() {
     hint: save the file as UTF-8
     "#);
 }
+
+#[test]
+fn a_file_that_is_damaged_anywhere_is_an_error_or_a_pipeline_but_no_panic() {
+    for (cut, _) in GOOD.char_indices() {
+        let _ = read(&GOOD[..cut], &[]);
+        let _ = read(&format!("{}é{}", &GOOD[..cut], &GOOD[cut..]), &[]);
+    }
+    let lines: Vec<_> = GOOD.lines().collect();
+    for place in 0..lines.len() {
+        let without: Vec<_> = lines.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, line)| *line).collect();
+        let _ = read(&without.join("\n"), &[]);
+    }
+}

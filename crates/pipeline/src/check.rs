@@ -1,0 +1,98 @@
+//! `check`: what a run would read and write. Schemas are read, data is not.
+
+use attributary_core::table::Field;
+use attributary_engine::tables;
+use attributary_frames::SourceFile;
+
+use crate::error::Error;
+use crate::file::Column;
+use crate::options::Options;
+use crate::plan::{Plan, load};
+use crate::report::{CheckReport, SourceReport};
+
+/// Plans a run and says what it would do.
+///
+/// # Errors
+/// Whatever the pipeline file or the sources' schemas have wrong.
+pub fn check(options: &Options) -> Result<CheckReport, Error> {
+    let plan = Plan::new(load(options)?, options)?;
+    let (pipeline, setup) = (&plan.pipeline, &plan.setup);
+    let touch = &pipeline.touchpoints;
+    let mut touch_columns = vec![
+        ("customer".to_owned(), shown(&touch.customer), Some(setup.touch_customer_type.to_string())),
+        ("time".to_owned(), shown(&touch.time), None),
+        ("channel".to_owned(), shown(&touch.channel), Some("text".to_owned())),
+    ];
+    for (name, column) in [("campaign", &touch.campaign), ("interaction", &touch.interaction)] {
+        touch_columns.extend(column.as_ref().map(|column| (name.to_owned(), shown(column), Some("text".to_owned()))));
+    }
+    let id_type = setup.touch_id_type.as_ref().map(ToString::to_string);
+    touch_columns.extend(touch.id.as_ref().map(|column| ("id".to_owned(), shown(column), id_type)));
+    for (dimension, field) in touch.dimensions.iter().zip(&setup.dimensions) {
+        touch_columns.push((dimension.name.clone(), shown(&dimension.column), Some(field.kind.to_string())));
+    }
+    let conversion = &pipeline.conversions;
+    let mut conversion_columns = vec![
+        ("id".to_owned(), shown(&conversion.id), Some(setup.conversion_id_type.to_string())),
+        ("customer".to_owned(), shown(&conversion.customer), Some(setup.customer_type.to_string())),
+        ("time".to_owned(), shown(&conversion.time), None),
+    ];
+    conversion_columns.extend(conversion.kind.as_ref().map(|column| ("kind".to_owned(), shown(column), Some("text".to_owned()))));
+    for value in &conversion.values {
+        conversion_columns.push((value.name.clone(), shown(&value.column), Some(setup.amount().to_string())));
+    }
+    Ok(CheckReport {
+        pipeline: pipeline.name.clone(),
+        output: options.output.clone().or_else(|| pipeline.output.clone()),
+        currency: pipeline.currency.code.clone(),
+        timezone: pipeline.zone.name().to_owned(),
+        sources: vec![
+            source("touchpoints", &touch.source.path, plan.touchpoints.files(), touch_columns),
+            source("conversions", &conversion.source.path, plan.conversions.files(), conversion_columns),
+        ],
+        windows: setup.rules.windows.iter().map(ToString::to_string).collect(),
+        models: pipeline
+            .models
+            .iter()
+            .map(|model| (model.name.clone(), model.spec.kind.to_owned(), model.spec.additive))
+            .collect(),
+        tables: tables(&plan),
+    })
+}
+
+fn source(name: &str, path: &str, files: &[SourceFile], columns: Vec<(String, String, Option<String>)>) -> SourceReport {
+    SourceReport {
+        source: name.to_owned(),
+        path: path.to_owned(),
+        files: files.len(),
+        bytes: files.iter().map(|file| file.bytes).sum(),
+        rows: files.iter().map(|file| file.rows).sum(),
+        columns,
+    }
+}
+
+fn shown(column: &Column) -> String {
+    match column {
+        Column::Names(names) => names.join(" | "),
+        Column::Sql(sql) => format!("sql: {sql}"),
+    }
+}
+
+fn tables(plan: &Plan) -> Vec<(String, Vec<(String, String)>)> {
+    let setup = &plan.setup;
+    let shown = |name: &str, fields: Vec<Field>| {
+        (name.to_owned(), fields.into_iter().map(|field| (field.name, field.kind.to_string())).collect())
+    };
+    let mut all: Vec<_> =
+        setup.tables.iter().map(|table| shown(&table.name, tables::grouped::fields(setup, table, false))).collect();
+    if setup.credits {
+        all.push(shown("credits", tables::credits::fields(setup)));
+    }
+    all.push(shown("unattributed", tables::unattributed::fields(setup)));
+    all.push(shown("rejects", tables::rejects::fields(setup)));
+    if setup.paths > 0 {
+        all.push(shown("paths", tables::paths::fields(setup)));
+    }
+    all.push(shown("ledger", tables::ledger::fields(setup, false)));
+    all
+}

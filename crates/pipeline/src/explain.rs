@@ -1,0 +1,144 @@
+//! `explain`: one conversion's journey as the engine sees it.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use attributary_core::batch::attribute;
+use attributary_core::money::decimal_text;
+use attributary_core::time::{day_text, instant_text};
+use attributary_core::value::{ColumnType, Value};
+use attributary_engine::conversions::ConversionCollector;
+use attributary_engine::explain::{CustomerCollector, ExplainedCredit as Credit};
+use attributary_engine::ledger::Ledger;
+use attributary_engine::rejects::{RejectedRows, Rejects, Side};
+use attributary_engine::{Interrupt, Range, Setup};
+use attributary_frames::{SourceFile, Stop, TimeBounds};
+
+use crate::error::Error;
+use crate::options::{Options, Progress};
+use crate::plan::{Plan, load};
+use crate::report::{ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
+
+/// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
+///
+/// # Errors
+/// As a run's; and where no accepted conversion has that id.
+pub fn explain(options: &Options, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {
+    let mut plan = Plan::new(load(options)?, options)?;
+    plan.setup.range = Range::default();
+    let setup = &plan.setup;
+    let everything = TimeBounds { from: None, to: None };
+    let progress = Progress::default();
+    progress.total_bytes.store(0, Ordering::Relaxed);
+
+    let rejects = Rejects::default();
+    let collector = ConversionCollector::new(setup, &rejects);
+    let stop = || interrupt.check().map_err(|_| Stop);
+    let read = plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| {
+        collector.add(&batch);
+        stop()
+    });
+    interrupt.check()?;
+    read?;
+    let conversions = collector.finish(&mut Ledger::default());
+    let id_of =
+        |conversion: usize| conversions.ids.value(conversion, &setup.conversion_id_type).display(&setup.conversion_id_type);
+    let Some(conversion) = (0..conversions.len()).find(|conversion| id_of(*conversion) == conversion_id) else {
+        return Err(unknown(conversion_id, &plan, &rejects.finish(), conversions.len()));
+    };
+
+    let touches = CustomerCollector::new(setup, conversions.keys[conversion]);
+    let known = conversion < conversions.anonymous_from;
+    if known {
+        let read = plan.touchpoints.read(&everything, setup.threads, &progress.touchpoints, &|batch| {
+            touches.add(&batch);
+            stop()
+        });
+        interrupt.check()?;
+        read?;
+    }
+    let (touches, journeys) = touches.explain(setup, &conversions, conversion)?;
+    let attributes = shown_attributes(setup);
+    let amount = |minor: i64| decimal_text(minor.into(), setup.currency.1);
+    let credit = |credit: &Credit| ExplainedCredit {
+        verdict: credit.verdict,
+        weight: credit.part.as_ref().map(|(weight, ..)| *weight),
+        share: credit.part.as_ref().map(|(_, share, _)| decimal_text((*share).into(), 9)),
+        amounts: credit.part.as_ref().map(|(.., amounts)| amounts.iter().map(|minor| amount(*minor)).collect()),
+    };
+    let names: Vec<String> = setup.values.clone();
+    Ok(Explanation {
+        conversion_id: conversion_id.to_owned(),
+        customer: known.then(|| conversions.customers.value(conversion, &setup.customer_type).display(&setup.customer_type)),
+        time: instant_text(conversions.times[conversion]),
+        day: day_text(conversions.days[conversion]),
+        kind: conversions
+            .kind_values
+            .get(conversions.kinds[conversion] as usize)
+            .and_then(|kind| kind.as_text())
+            .map(str::to_owned),
+        values: names.into_iter().zip(conversions.values(conversion).iter().map(|minor| amount(*minor))).collect(),
+        currency: setup.currency.0.clone(),
+        origin: origin(plan.conversions.files(), conversions.origin(conversion)),
+        columns: attributes.iter().map(|(name, ..)| name.clone()).collect(),
+        touches: touches
+            .iter()
+            .map(|touch| ExplainedTouch {
+                time: instant_text(touch.time),
+                columns: attributes
+                    .iter()
+                    .map(|(_, kind, place)| shown(place.map_or(&touch.id, |place| &touch.attributes[place]), kind))
+                    .collect(),
+                origin: origin(plan.touchpoints.files(), touch.origin),
+            })
+            .collect(),
+        models: journeys
+            .iter()
+            .map(|journey| ExplainedModel {
+                model: setup.models[journey.model].name.clone(),
+                window: setup.rules.windows[journey.window].to_string(),
+                unattributed: journey.unattributed.map(|reason| reason.to_string()),
+                touches: journey.credits.iter().map(credit).collect(),
+            })
+            .collect(),
+    })
+}
+
+/// Name, type and place of the columns that are mapped; the id has no place.
+fn shown_attributes(setup: &Setup) -> Vec<(String, ColumnType, Option<usize>)> {
+    let field = |place: &usize| {
+        let field = setup.attribute_field(*place);
+        (field.name, field.kind, Some(*place))
+    };
+    let mut shown: Vec<_> = setup.mapped_attributes.iter().filter(|place| **place < attribute::DIMENSIONS).map(field).collect();
+    shown.extend(setup.touch_id_type.iter().map(|kind| ("id".to_owned(), kind.clone(), None)));
+    shown.extend(setup.mapped_attributes.iter().filter(|place| **place >= attribute::DIMENSIONS).map(field));
+    shown
+}
+
+fn shown(value: &Value, kind: &ColumnType) -> Option<String> {
+    (!value.is_null()).then(|| value.display(kind))
+}
+
+fn origin(files: &[SourceFile], (file, row): (u32, u64)) -> (String, u64) {
+    let path: Option<&Path> = files.get(file as usize).map(|file| file.path.as_path());
+    (path.map_or_else(String::new, |path| path.display().to_string()), row)
+}
+
+fn unknown(id: &str, plan: &Plan, rejected: &RejectedRows, accepted: usize) -> Error {
+    let kind = &plan.setup.conversion_id_type;
+    let row = (0..rejected.rows.len())
+        .find(|row| rejected.rows[*row].0 == Side::Conversions && rejected.ids.value(*row, kind).display(kind) == id);
+    if let Some(row) = row {
+        let (_, file, place, reason) = rejected.rows[row];
+        let (file, place) = origin(plan.conversions.files(), (file, place));
+        return Error::Input {
+            problem: format!("conversion {id:?} was rejected: {reason} ({file}, row {place})"),
+            hint: Some("only accepted conversions have a journey".to_owned()),
+        };
+    }
+    Error::Input {
+        problem: format!("there is no conversion {id:?} among the {accepted} of {}", plan.pipeline.conversions.source.path),
+        hint: Some("take an id from the credits or unattributed table, or from the source itself".to_owned()),
+    }
+}

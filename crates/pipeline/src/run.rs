@@ -1,0 +1,409 @@
+//! One run: conversions, touches, the walk, the tables, and last the switch of `current`.
+
+use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use attributary_core::journey::Rejected;
+use attributary_core::table::{Field, Rows};
+use attributary_core::time::{day_text, instant_text};
+use attributary_engine::conversions::{ConversionCollector, Conversions};
+use attributary_engine::ledger::Ledger;
+use attributary_engine::partition::Partition;
+use attributary_engine::rejects::{RejectedRows, Rejects, Side};
+use attributary_engine::tables::{self, SinkError, TableSink};
+use attributary_engine::walk::{Walked, walk};
+use attributary_engine::{EngineError, Interrupt, Range, Setup};
+use attributary_frames::{SourceFile, Stop, TimeBounds};
+use attributary_journeys::Profiles;
+use attributary_store::{
+    ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, StagedFile, Staging, StoreError,
+    TouchpointCounts,
+};
+
+use crate::error::Error;
+use crate::file::Pipeline;
+use crate::machine;
+use crate::merge;
+use crate::options::{Options, Phase, Progress};
+use crate::plan::{Plan, load};
+use crate::report::{LedgerLine, ModelSummary, RunReport, range_text};
+
+/// Runs a pipeline and publishes what it computes.
+///
+/// # Errors
+/// Whatever goes wrong; then nothing is published and `current` is as it was.
+pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Result<RunReport, Error> {
+    let (began, started) = (Instant::now(), now());
+    let pipeline = load(options)?;
+    let folder = output_folder(&pipeline, options)?;
+    // Whoever holds the output is known before the first input is looked at.
+    let output = Output::open(&folder)?;
+    let run_id = options.run_id.clone().unwrap_or_else(new_run_id);
+    let staging = output.stage(&run_id)?;
+    let mut plan = Plan::new(pipeline, options)?;
+    tracing::info!(pipeline = plan.pipeline.name, run_id, from = ?options.from.map(day_text), to = ?options.to.map(day_text), "started");
+
+    let temp = tempfile::Builder::new().prefix(".staging-temp-").tempdir_in(&folder);
+    let temp = temp.map_err(|source| EngineError::Temp { path: folder.clone(), source })?;
+    plan.setup.temp = temp.path().to_owned();
+
+    let base = if options.merge { merge::base(&output, &plan)? } else { None };
+    // Paths are no sum over days: a merged run counts them anew over all its days.
+    let whole = base.as_ref().map(|base| merge::whole_range(base, plan.setup.range)).transpose()?;
+    let paths_apart = whole.is_some() && plan.setup.paths > 0;
+    let wanted_paths = plan.setup.paths;
+    if paths_apart {
+        plan.setup.paths = 0;
+    }
+    let computed = compute(&plan, progress, interrupt)?;
+    plan.setup.paths = wanted_paths;
+
+    progress.enter(Phase::Writing);
+    let mut writer = Writer { staging, open: None, error: None, state: false };
+    let totals = match &base {
+        None => writer.all(|sink| write_tables(&plan, &computed, sink))?,
+        Some(base) => merge::write(&plan, &computed, base, &mut writer)?,
+    };
+    if let Some(range) = whole.filter(|_| paths_apart) {
+        // Only the paths are wanted of this second walk.
+        plan.setup.range = range;
+        let (models, tables) = (std::mem::take(&mut plan.setup.models), std::mem::take(&mut plan.setup.tables));
+        let wanted_credits = std::mem::replace(&mut plan.setup.credits, false);
+        let again = compute(&plan, progress, interrupt)?;
+        writer.all(|sink| write_paths(&plan.setup, &again, sink))?;
+        (plan.setup.models, plan.setup.tables, plan.setup.credits) = (models, tables, wanted_credits);
+    }
+    interrupt.check()?;
+
+    let range = whole.unwrap_or(plan.setup.range);
+    let manifest = manifest(&plan, &computed, &totals, range, started);
+    let rows = manifest.rows.clone();
+    drop(temp);
+    let published = writer.staging.publish(manifest)?;
+    let pruned = output.prune(plan.pipeline.keep)?;
+    let spilled_bytes = computed.spilled_bytes;
+    Ok(RunReport {
+        run_id,
+        folder: published.folder.clone(),
+        pipeline: plan.pipeline.name.clone(),
+        currency: plan.setup.currency.0.clone(),
+        range: range_text(range.from, range.to),
+        merged: base.is_some(),
+        rows,
+        models: summaries(&plan, &totals),
+        ledger: ledger_lines(&plan.setup, &totals.ledger),
+        tables: published.manifest.tables.iter().map(|table| (table.name.clone(), table.rows, table.files.len())).collect(),
+        pruned,
+        warnings: Vec::new(),
+        seconds: began.elapsed().as_secs_f64(),
+        peak_memory_bytes: machine::peak_memory(),
+        spilled_bytes,
+    })
+}
+
+/// What one walk computed.
+pub(crate) struct Computed {
+    pub conversions: Conversions,
+    pub profiles: Profiles,
+    pub walked: Walked,
+    pub ledger: Ledger,
+    pub rejected: RejectedRows,
+    pub touches_read: u64,
+    pub spilled_bytes: u64,
+}
+
+/// Sums over all days of the run that is published.
+pub(crate) struct Totals {
+    pub ledger: Vec<tables::ledger::Line>,
+    /// Per model and window, channels and what they got of the first value, most first; where a table says so.
+    pub channels: Vec<((String, String), Vec<(String, i128)>)>,
+}
+
+/// Reads everything and walks it.
+pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -> Result<Computed, Error> {
+    let setup = &plan.setup;
+    let bytes = |files: &[SourceFile]| files.iter().map(|file| file.bytes).sum::<u64>();
+    progress.total_bytes.store(bytes(plan.touchpoints.files()) + bytes(plan.conversions.files()), Ordering::Relaxed);
+    let rejects = Rejects::default();
+    let mut ledger = Ledger::default();
+
+    progress.enter(Phase::Conversions);
+    let collector = ConversionCollector::new(setup, &rejects);
+    let everything = TimeBounds { from: None, to: None };
+    let read = plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| {
+        collector.add(&batch);
+        interrupt.check().map_err(|_| Stop)
+    });
+    interrupt.check()?;
+    read?;
+    let conversions = collector.finish(&mut ledger);
+
+    progress.enter(Phase::Touchpoints);
+    let partition = Partition::new(setup, &conversions, &rejects);
+    let failed = std::sync::Mutex::new(None);
+    let read = plan.touchpoints.read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| {
+        interrupt.check().map_err(|_| Stop)?;
+        partition.add(&batch).map_err(|error| {
+            *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+            Stop
+        })
+    });
+    interrupt.check()?;
+    if let Some(error) = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        return Err(error.into());
+    }
+    read?;
+
+    progress.enter(Phase::Walking);
+    let partitioned = partition.finish(setup)?;
+    let (touches_read, spilled_bytes) = (partitioned.read, partitioned.spilled_bytes());
+    let (walked, profiles) = walk(setup, &conversions, partitioned, &rejects, &mut ledger, interrupt)?;
+    Ok(Computed { conversions, profiles, walked, ledger, rejected: rejects.finish(), touches_read, spilled_bytes })
+}
+
+fn write_tables(plan: &Plan, computed: &Computed, sink: &mut Writer) -> Result<Totals, SinkError> {
+    let setup = &plan.setup;
+    let mut channels = Vec::new();
+    for (table, (grouping, sums)) in setup.tables.iter().zip(&computed.walked.tables) {
+        let finish = finish_of(plan, computed, table, grouping);
+        let rows = tables::grouped::finish(sums, finish, false);
+        let fields = tables::grouped::fields(setup, table, false);
+        merge::top_channels(setup, table, &fields, &rows, &mut channels);
+        tables::write_whole(sink, &table.name, &fields, &rows)?;
+        if !tables::grouped::shows_day(table) {
+            let rows = tables::grouped::finish(sums, finish, true);
+            sink.state(|sink| tables::write_whole(sink, &table.name, &tables::grouped::fields(setup, table, true), &rows))?;
+        }
+    }
+    if let Some(credits) = &computed.walked.credits {
+        tables::credits::write(setup, credits, &computed.conversions, &computed.profiles, sink)?;
+    }
+    tables::unattributed::write(setup, &computed.walked.unattributed, &computed.conversions, sink)?;
+    let rejects = rejects_rows(plan, &computed.rejected);
+    tables::write_whole(sink, "rejects", &tables::rejects::fields(setup), &rejects)?;
+    write_paths(setup, computed, sink)?;
+    let ledger = write_ledger(setup, tables::ledger::day_lines(&computed.ledger, setup), sink)?;
+    Ok(Totals { ledger, channels })
+}
+
+pub(crate) fn finish_of<'a>(
+    plan: &'a Plan,
+    computed: &'a Computed,
+    table: &'a attributary_engine::TableSetup,
+    grouping: &'a tables::grouped::Plan,
+) -> tables::grouped::Finish<'a> {
+    tables::grouped::Finish {
+        setup: &plan.setup,
+        table,
+        plan: grouping,
+        profiles: &computed.profiles,
+        conversions: &computed.conversions,
+    }
+}
+
+pub(crate) fn rejects_rows(plan: &Plan, rejected: &RejectedRows) -> Rows {
+    let file = |side: Side, file: u32| {
+        let files = match side {
+            Side::Touchpoints => plan.touchpoints.files(),
+            Side::Conversions => plan.conversions.files(),
+        };
+        files.get(file as usize).map_or_else(String::new, |file| file.path.display().to_string())
+    };
+    tables::rejects::rows(&plan.setup, rejected, &file)
+}
+
+/// Writes the ledger and, as state, its days.
+pub(crate) fn write_ledger(
+    setup: &Setup,
+    days: Vec<tables::ledger::Line>,
+    sink: &mut Writer,
+) -> Result<Vec<tables::ledger::Line>, SinkError> {
+    use tables::ledger::{fields, lines, rows};
+    let lines = lines(&days, setup);
+    if let Some(line) = lines.iter().find(|line| line.difference() != 0) {
+        return Err(EngineError::Bug(format!("the ledger differs: {line:?}")).into());
+    }
+    tables::write_whole(sink, "ledger", &fields(setup, false), &rows(&lines, setup, false))?;
+    sink.state(|sink| tables::write_whole(sink, "ledger", &fields(setup, true), &rows(&days, setup, true)))?;
+    Ok(lines)
+}
+
+fn write_paths(setup: &Setup, computed: &Computed, sink: &mut Writer) -> Result<(), SinkError> {
+    let Some(paths) = &computed.walked.paths else { return Ok(()) };
+    let rows = tables::paths::rows(paths, setup, &computed.profiles);
+    tables::write_whole(sink, "paths", &tables::paths::fields(setup), &rows)
+}
+
+/// Hands the engine's tables to the store, and keeps the store's error.
+pub(crate) struct Writer {
+    pub staging: Staging,
+    open: Option<StagedFile>,
+    error: Option<StoreError>,
+    state: bool,
+}
+
+impl Writer {
+    /// Lets `work` write, and says in full what failed.
+    pub fn all<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, SinkError>) -> Result<T, Error> {
+        work(self).map_err(|error| match (error, self.error.take()) {
+            (SinkError::Engine(error), _) => error.into(),
+            (SinkError::Sink, Some(error)) => error.into(),
+            (SinkError::Sink, None) => EngineError::Bug("a table was refused without a reason".to_owned()).into(),
+        })
+    }
+
+    /// Lets `work` write state instead of tables.
+    pub fn state<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, SinkError>) -> Result<T, SinkError> {
+        self.state = true;
+        let result = work(self);
+        self.state = false;
+        result
+    }
+
+    fn keep<T>(&mut self, result: Result<T, StoreError>) -> Result<T, SinkError> {
+        result.map_err(|error| {
+            self.error = Some(error);
+            SinkError::Sink
+        })
+    }
+}
+
+impl TableSink for Writer {
+    fn begin(&mut self, table: &str, file: &str, fields: &[Field]) -> Result<(), SinkError> {
+        let begun =
+            if self.state { self.staging.state_file(table, file, fields) } else { self.staging.table_file(table, file, fields) };
+        self.open = Some(self.keep(begun)?);
+        Ok(())
+    }
+
+    fn rows(&mut self, rows: &Rows) -> Result<(), SinkError> {
+        let written = self.open.as_mut().map_or(Ok(()), |file| file.write(rows));
+        self.keep(written)
+    }
+
+    fn end(&mut self) -> Result<(), SinkError> {
+        let finished = self.open.take().map_or(Ok(()), |file| file.finish(&mut self.staging).map(|_| ()));
+        self.keep(finished)
+    }
+}
+
+fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<std::path::PathBuf, Error> {
+    options.output.clone().or_else(|| pipeline.output.clone()).ok_or_else(|| Error::Usage {
+        problem: format!("pipeline {:?} names no output", pipeline.name),
+        hint: Some("set `output` under [pipeline], or give --output FOLDER".to_owned()),
+    })
+}
+
+fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range: Range, started: i64) -> Manifest {
+    let setup = &plan.setup;
+    let input = |source: &str, file: &SourceFile| InputFile {
+        source: source.to_owned(),
+        path: file.path.display().to_string(),
+        bytes: file.bytes,
+        rows: file.rows.unwrap_or(0),
+        footer_sha256: file.footer_sha256.clone(),
+    };
+    let touchpoints = plan.touchpoints.files();
+    let conversions = plan.conversions.files();
+    let inputs = touchpoints.iter().map(|file| input("touchpoints", file));
+    let inputs = inputs.chain(conversions.iter().map(|file| input("conversions", file)));
+    let rejected = |side: Side| {
+        let counts = Rejected::ALL.map(|reason| (reason.to_string(), computed.rejected.count(side, reason)));
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    };
+    let (from, to) = range_text(range.from, range.to);
+    let in_range = totals.ledger.first().map_or(0, |line| line.attributed_conversions + line.unattributed_conversions);
+    Manifest {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pipeline: plan.pipeline.name.clone(),
+        pipeline_sha256: plan.pipeline.fingerprints.pipeline_sha256.clone(),
+        settings_sha256: plan.pipeline.fingerprints.settings_sha256.clone(),
+        range: attributary_store::Range { from, to },
+        inputs: inputs.collect(),
+        rows: RowCounts {
+            touchpoints: TouchpointCounts {
+                read: computed.touches_read,
+                rejected: rejected(Side::Touchpoints),
+                used: computed.walked.touches_used,
+            },
+            conversions: ConversionCounts {
+                read: computed.conversions.read,
+                rejected: rejected(Side::Conversions),
+                accepted: computed.conversions.accepted,
+                in_range,
+            },
+        },
+        models: plan
+            .pipeline
+            .models
+            .iter()
+            .map(|model| ModelEntry { name: model.name.clone(), kind: model.spec.kind.to_owned(), additive: model.spec.additive })
+            .collect(),
+        windows: setup.rules.windows.iter().map(ToString::to_string).collect(),
+        started: instant_text(started),
+        finished: instant_text(now()),
+        peak_memory_bytes: machine::peak_memory(),
+        ..Manifest::default()
+    }
+}
+
+fn summaries(plan: &Plan, totals: &Totals) -> Vec<ModelSummary> {
+    let setup = &plan.setup;
+    let text = |amount: i128| attributary_core::money::decimal_text(amount, setup.currency.1);
+    let mut summaries = Vec::new();
+    for model in &setup.models {
+        for window in setup.rules.windows.iter().map(ToString::to_string) {
+            let lines: Vec<_> = totals.ledger.iter().filter(|line| line.model == model.name && line.window == window).collect();
+            let channels =
+                totals.channels.iter().find(|((of_model, of_window), _)| *of_model == model.name && *of_window == window);
+            summaries.push(ModelSummary {
+                model: model.name.clone(),
+                additive: model.additive,
+                attributed_conversions: lines.first().map_or(0, |line| line.attributed_conversions),
+                unattributed_conversions: lines.first().map_or(0, |line| line.unattributed_conversions),
+                attributed: lines.iter().map(|line| (line.value.clone(), text(line.attributed))).collect(),
+                top_channels: channels
+                    .map(|(_, channels)| {
+                        channels.iter().take(3).map(|(channel, amount)| (channel.clone(), text(*amount))).collect()
+                    })
+                    .unwrap_or_default(),
+                window,
+            });
+        }
+    }
+    summaries
+}
+
+fn ledger_lines(setup: &Setup, lines: &[tables::ledger::Line]) -> Vec<LedgerLine> {
+    let text = |amount: i128| attributary_core::money::decimal_text(amount, setup.currency.1);
+    let line = |line: &tables::ledger::Line| LedgerLine {
+        model: line.model.clone(),
+        window: line.window.clone(),
+        value: line.value.clone(),
+        currency: setup.currency.0.clone(),
+        source: text(line.source),
+        attributed: text(line.attributed),
+        unattributed: text(line.unattributed),
+        rejected: text(line.rejected),
+        difference: text(line.difference()),
+        rounding: attributary_core::money::decimal_text(line.rounding, attributary_core::money::ROUNDING_SCALE),
+    };
+    lines.iter().map(line).collect()
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
+
+/// The time to the second and a few digits that no other start of that second has: ids sort by time.
+fn new_run_id() -> String {
+    let now = now();
+    let second = instant_text(now / 1_000_000 * 1_000_000).replace(['-', ':'], "");
+    let rest = (now % 1_000_000) as u64 * 0x9E37 ^ u64::from(std::process::id());
+    format!("{second}-{:05x}", rest & 0xF_FFFF)
+}
+
+/// The published run, for those who only look.
+pub(crate) fn current(output: &Output) -> Result<Option<PublishedRun>, Error> {
+    Ok(output.current()?)
+}
