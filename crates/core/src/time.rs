@@ -1,5 +1,6 @@
 //! Instants in microseconds UTC, calendar days in a time zone, and the way from wall clocks to instants.
 
+use jiff::SignedDuration;
 use jiff::civil;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
@@ -10,6 +11,9 @@ pub type Day = i32;
 
 /// 0001-01-01 and the day after 9999-12-31, UTC: times outside are no times.
 const BOUNDS: std::ops::Range<i64> = -62_135_596_800 * SECOND..253_402_300_800 * SECOND;
+
+/// The earliest instant that is a time.
+pub const EARLIEST: i64 = BOUNDS.start;
 
 /// Whether an instant lies in the years 1 to 9999, those that have a place in a calendar.
 #[must_use]
@@ -166,7 +170,7 @@ pub fn day_text(day: Day) -> String {
 /// An instant as `2026-11-22T10:00:00Z`, with as many digits of a second as it has.
 #[must_use]
 pub fn instant_text(instant: i64) -> String {
-    jiff::Timestamp::from_microsecond(instant).map_or_else(|_| format!("{instant} us"), |it| it.to_string())
+    civil_time(instant).map_or_else(|| format!("{instant} us"), |civil| format!("{civil}Z"))
 }
 
 /// The Monday of a day's ISO week.
@@ -197,13 +201,15 @@ fn fixed_offset(name: &str) -> Option<Offset> {
     Offset::from_seconds(sign * (hours * 3_600 + minutes * 60)).ok()
 }
 
+/// Midnight of 1970-01-01; civil arithmetic reaches all days of the years 1 to 9999, timestamps stop a day earlier.
+const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
+
 fn civil_time(wall_clock: i64) -> Option<civil::DateTime> {
-    let timestamp = jiff::Timestamp::from_microsecond(wall_clock).ok()?;
-    Some(Offset::UTC.to_datetime(timestamp))
+    EPOCH.checked_add(SignedDuration::from_micros(wall_clock)).ok()
 }
 
 fn wall_clock(civil: civil::DateTime) -> i64 {
-    Offset::UTC.to_timestamp(civil).map_or(i64::MIN, |it| it.as_nanosecond().div_euclid(1_000) as i64)
+    civil.duration_since(EPOCH).as_nanos().div_euclid(1_000) as i64
 }
 
 #[cfg(test)]
@@ -261,6 +267,10 @@ mod tests {
         assert_eq!(month_start(day("2024-02-29")), day("2024-02-01"));
         assert_eq!(day_text(day("2024-02-29")), "2024-02-29");
         assert_eq!(parse_day("2024-2-9"), None);
+        for text in ["0001-01-01", "9999-12-31"] {
+            assert_eq!(day_text(day(text)), text);
+            assert_eq!(instant_text(utc(text)), format!("{text}T00:00:00Z"));
+        }
     }
 
     proptest! {

@@ -37,7 +37,13 @@ pub(crate) fn amounts(column: &Series, unit: ValueUnit, exponent: u8) -> PolarsR
                 let (unscaled, scale) = parse_decimal(cell?)??;
                 match unit {
                     ValueUnit::Major => from_decimal(unscaled, scale, exponent),
-                    ValueUnit::Minor => if scale == 0 { from_minor(unscaled) } else { None },
+                    ValueUnit::Minor => {
+                        if scale == 0 {
+                            from_minor(unscaled)
+                        } else {
+                            None
+                        }
+                    }
                 }
             };
             column.str()?.iter().map(read).collect()
@@ -67,7 +73,8 @@ mod tests {
         for kind in [DataType::UInt8, DataType::UInt16, DataType::UInt32, DataType::UInt64] {
             assert_eq!(minor(&whole.abs_or_self().cast(&kind).expect("cast"), ValueUnit::Minor)[0], Some(245));
         }
-        let floats = Series::new(PlSmallStr::EMPTY, [Some(2.675), Some(f64::NAN), Some(f64::INFINITY), Some(1e16), Some(-0.125), None]);
+        let floats =
+            Series::new(PlSmallStr::EMPTY, [Some(2.675), Some(f64::NAN), Some(f64::INFINITY), Some(1e16), Some(-0.125), None]);
         assert_eq!(minor(&floats, ValueUnit::Major), [Some(267), None, None, None, Some(-12), None]);
         let small = floats.cast(&DataType::Float32).expect("cast");
         assert_eq!(minor(&small, ValueUnit::Major)[4], Some(-12));

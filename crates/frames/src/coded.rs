@@ -127,9 +127,11 @@ mod tests {
 
     #[test]
     fn null_and_empty_channels_are_not_set() {
-        for cells in [vec![Some("a"), None, Some("")], vec![Some(NOT_SET), Some(""), None], vec![None], vec![Some(NOT_SET), None]] {
+        for cells in [vec![Some("a"), None, Some("")], vec![Some(NOT_SET), Some(""), None], vec![None], vec![Some(NOT_SET), None]]
+        {
             let coded = channels(&Series::new(PlSmallStr::EMPTY, &cells)).expect("codes");
-            let expected: Vec<_> = cells.iter().map(|cell| Value::text(cell.filter(|it| !it.is_empty()).unwrap_or(NOT_SET))).collect();
+            let expected: Vec<_> =
+                cells.iter().map(|cell| Value::text(cell.filter(|it| !it.is_empty()).unwrap_or(NOT_SET))).collect();
             assert_eq!(values(&coded), expected);
             let used: std::collections::HashSet<_> = coded.codes.iter().map(|&code| &coded.dictionary[code as usize]).collect();
             let codes: std::collections::HashSet<_> = coded.codes.iter().collect();

@@ -98,11 +98,11 @@ pub enum FrameError {
         /// The file.
         file: PathBuf,
         /// Its type.
-        found: String,
+        found: Box<str>,
         /// The types that can be used.
         expected: &'static str,
         /// What may help.
-        hint: Option<String>,
+        hint: Option<Box<str>>,
     },
     /// A column that is one thing in one file and another in the next.
     #[error("{key}: column {column:?} is {found} in {}, but {other_found} in {}", file.display(), other_file.display())]
@@ -114,11 +114,11 @@ pub enum FrameError {
         /// The file whose type differs.
         file: PathBuf,
         /// Its type there.
-        found: String,
+        found: Box<str>,
         /// A file before it.
-        other_file: PathBuf,
+        other_file: Box<Path>,
         /// Its type there.
-        other_found: String,
+        other_found: Box<str>,
     },
     /// An SQL expression that fails on the rows of a file, such as a cast of a text that is no number.
     #[error("{keys}: fails on a row of {}: {problem}", file.display())]
@@ -152,9 +152,11 @@ impl FrameError {
         match self {
             Self::UnknownColumn { column, known, .. } => near(column, known).map(|name| format!("did you mean {name}?")),
             Self::MissingColumn { key, columns, found, elsewhere, .. } => Some(missing_hint(key, columns, found, *elsewhere)),
-            Self::WrongType { hint, .. } => hint.clone(),
+            Self::WrongType { hint, .. } => hint.as_deref().map(str::to_owned),
             Self::NoFiles { .. } => Some("a relative path starts at the pipeline file's folder".to_owned()),
-            Self::MixedTypes { .. } => Some("write the files with one type, or read the odd ones as a source of their own".to_owned()),
+            Self::MixedTypes { .. } => {
+                Some("write the files with one type, or read the odd ones as a source of their own".to_owned())
+            }
             Self::Computation { .. } => Some("TRY_CAST gives null where CAST fails".to_owned()),
             Self::Unreadable { .. } | Self::WrongRowCount { .. } => {
                 Some("write the file again, or move it away: names that start with _ or . are skipped".to_owned())
@@ -168,7 +170,7 @@ fn missing_hint(key: &str, columns: &[String], found: &[String], elsewhere: bool
     let section = key.split('.').next().unwrap_or(key);
     let near = columns.iter().find_map(|column| near(column, found));
     match (near, elsewhere) {
-        (Some(name), true) => format!("if {name} is the same column, map both: [{:?}, {name:?}]", columns.join("\", \"")),
+        (Some(name), true) => format!("if {name} is the same column, map both: [\"{}\", \"{name}\"]", columns.join("\", \"")),
         (Some(name), false) => format!("did you mean {name}?"),
         (None, true) => format!("other files have it: `missing_columns = \"null\"` in [{section}] takes it as null here"),
         (None, false) => "map one of the columns that were found".to_owned(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use polars::prelude::{
-    AnonymousColumnsUdf, Column, ColumnsUdf, DataType, Field, IntoColumn, NewChunkedArray, PolarsResult, Schema,
-    StringChunked, polars_bail,
+    AnonymousColumnsUdf, Column, ColumnsUdf, DataType, Field, IntoColumn, NewChunkedArray, PolarsResult, Schema, StringChunked,
+    polars_bail,
 };
 use polars::sql::FunctionRegistry;
 use polars_plan::dsl::UserDefinedFunction;
@@ -50,7 +50,9 @@ struct TextFunction {
 
 impl ColumnsUdf for TextFunction {
     fn call_udf(&self, arguments: &mut [Column]) -> PolarsResult<Column> {
-        let [text, key] = arguments else { polars_bail!(SQLInterface: "{} expects 2 arguments, found {}", self.name, arguments.len()) };
+        let [text, key] = arguments else {
+            polars_bail!(SQLInterface: "{} expects 2 arguments, found {}", self.name, arguments.len())
+        };
         let name = text.name().clone();
         let (texts, keys) = (self.texts(text)?, self.texts(key)?);
         let of = |text: Option<&str>, key: Option<&str>| (self.compute)(text?, key?);

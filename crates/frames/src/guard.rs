@@ -11,6 +11,9 @@ use polars::prelude::{PolarsError, PolarsResult};
 /// How many calls into polars are running. While there are any, its own threads may panic.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
+/// How the threads of polars are called: its pool, its streaming engine, its runtime for files.
+const POLARS_THREADS: [&str; 3] = ["polars", "async-executor", "tokio"];
+
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
@@ -55,8 +58,10 @@ pub fn silence_reader_panics() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let foreign = info.location().is_some_and(|place| place.file().contains("polars"));
-            if GUARDED.get() || (foreign && INSIDE.load(Ordering::SeqCst) > 0) {
+            let place = info.location().is_some_and(|place| place.file().contains("polars"));
+            let thread = std::thread::current();
+            let its_own = POLARS_THREADS.iter().any(|name| thread.name().is_some_and(|own| own.starts_with(name)));
+            if GUARDED.get() || ((place || its_own) && INSIDE.load(Ordering::SeqCst) > 0) {
                 return;
             }
             before(info);

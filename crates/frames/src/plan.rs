@@ -78,7 +78,9 @@ impl Role {
             Self::Time if kind.is_integer() || kind.is_float() => {
                 Some(format!("for seconds since 1970: time = {{ sql = \"{}\" }}", EPOCH_SQL.replace("ts", &quoted(column))))
             }
-            Self::Key if kind.is_float() => Some(format!("if they are whole numbers: {{ sql = \"CAST({} AS BIGINT)\" }}", quoted(column))),
+            Self::Key if kind.is_float() => {
+                Some(format!("if they are whole numbers: {{ sql = \"CAST({} AS BIGINT)\" }}", quoted(column)))
+            }
             Self::Label | Self::Dimension if kind.is_float() || kind == &DataType::Binary => {
                 Some(format!("{{ sql = \"CAST({} AS VARCHAR)\" }} makes it text", quoted(column)))
             }
@@ -95,7 +97,8 @@ impl Role {
 
 /// A name as SQL takes it.
 fn quoted(name: &str) -> String {
-    let plain = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') && !name.starts_with(|first: char| first.is_ascii_digit());
+    let plain = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        && !name.starts_with(|first: char| first.is_ascii_digit());
     if plain { name.to_owned() } else { format!("\\\"{name}\\\"") }
 }
 
@@ -155,9 +158,9 @@ impl Resolver<'_> {
                     key: key.to_owned(),
                     column: column.name.clone(),
                     file: file.file.path.clone(),
-                    found: type_name(&column.kind),
+                    found: type_name(&column.kind).into(),
                     expected: role.expected(),
-                    hint: role.hint(&column.kind, &column.name),
+                    hint: role.hint(&column.kind, &column.name).map(Into::into),
                 });
             }
             if role == Role::MinorAmount && column.kind == DataType::Float64 {
@@ -166,7 +169,10 @@ impl Resolver<'_> {
         }
         // A text in one file makes it a text in every file where it is written as one.
         let any_text = matches!(role, Role::Key | Role::Dimension)
-            && columns.iter().flatten().any(|column| column.kind == DataType::String || (column.written.is_some() && role.keeps_text(&column.kind)));
+            && columns
+                .iter()
+                .flatten()
+                .any(|column| column.kind == DataType::String || (column.written.is_some() && role.keeps_text(&column.kind)));
         Ok(columns
             .into_iter()
             .map(|column| match column {
@@ -185,9 +191,9 @@ impl Resolver<'_> {
             key: key.to_owned(),
             column: column.name.clone(),
             file: file.file.path.clone(),
-            found: type_name(&column.kind),
+            found: type_name(&column.kind).into(),
             expected: Role::MinorAmount.expected(),
-            hint: Role::MinorAmount.hint(&column.kind, &column.name),
+            hint: Role::MinorAmount.hint(&column.kind, &column.name).map(Into::into),
         }
     }
 
@@ -217,28 +223,36 @@ impl Resolver<'_> {
                 inputs.insert(name.clone(), self.sql_input(text.key, &name, &columns)?);
             }
         }
-        let mut done: HashMap<Vec<DataType>, Compiled> = HashMap::new();
         let mut names: Vec<_> = inputs.keys().cloned().collect();
         names.sort_unstable();
+        // Most files are alike: a text is compiled once for each set of types.
+        let mut done: Vec<(Vec<DataType>, Compiled)> = Vec::new();
         (0..self.files.len())
             .map(|file| {
                 let kinds: Vec<_> = names.iter().map(|name| inputs[name][file].1.clone()).collect();
-                if !done.contains_key(&kinds) {
-                    let schema: Schema = names.iter().zip(&kinds).map(|(name, kind)| (name.as_str().into(), kind.clone())).collect();
-                    let compiled = text.compile(&schema).map_err(|error| match error {
-                        // The list of what there is should be all of it.
-                        FrameError::UnknownColumn { key, sql, column, .. } => {
-                            FrameError::UnknownColumn { key, sql, column, known: self.all_names() }
-                        }
-                        error => error,
-                    })?;
-                    done.insert(kinds.clone(), compiled);
-                }
-                let Compiled { expr, kind } = done[&kinds].clone();
-                let expr = replace_columns(expr, &|name| inputs.get(name).map(|cells| cells[file].0.clone()));
-                Ok(Compiled { expr, kind })
+                let compiled = match done.iter().find(|(before, _)| *before == kinds) {
+                    Some((_, compiled)) => compiled.clone(),
+                    None => {
+                        let fields = names.iter().zip(&kinds).map(|(name, kind)| (name.as_str().into(), kind.clone()));
+                        let compiled = text.compile(&fields.collect::<Schema>()).map_err(|error| self.with_all_names(error))?;
+                        done.push((kinds, compiled.clone()));
+                        compiled
+                    }
+                };
+                let expr = replace_columns(compiled.expr, &|name| inputs.get(name).map(|cells| cells[file].0.clone()));
+                Ok(Compiled { expr, kind: compiled.kind })
             })
             .collect()
+    }
+
+    /// A text is compiled over the columns that it names; the list of what there is should be all of them.
+    fn with_all_names(&self, error: FrameError) -> FrameError {
+        match error {
+            FrameError::UnknownColumn { key, sql, column, .. } => {
+                FrameError::UnknownColumn { key, sql, column, known: self.all_names() }
+            }
+            error => error,
+        }
     }
 
     fn all_names(&self) -> Vec<String> {
@@ -256,7 +270,9 @@ impl Resolver<'_> {
         let known = || columns.iter().flatten().filter(|column| column.kind != DataType::Null);
         let is_number = |kind: &DataType| kind.is_numeric() || matches!(kind, DataType::Decimal(..));
         let same = |left: &DataType, right: &DataType| {
-            left == right || (is_number(left) && is_number(right)) || matches!((left, right), (DataType::Datetime(..), DataType::Datetime(..)))
+            left == right
+                || (is_number(left) && is_number(right))
+                || matches!((left, right), (DataType::Datetime(..), DataType::Datetime(..)))
         };
         let first = known().next().map_or(DataType::String, |column| column.kind.clone());
         let mixed = known().any(|column| !same(&column.kind, &first));
@@ -285,7 +301,8 @@ impl Resolver<'_> {
 
     fn mixed(&self, key: &str, name: &str, columns: &[Option<&FoundColumn>], place: usize) -> FrameError {
         let kind = |place: usize| columns[place].map(|column| &column.kind);
-        let other = (0..columns.len()).find(|&other| kind(other).is_some_and(|it| it != &DataType::Null && Some(it) != kind(place)));
+        let other =
+            (0..columns.len()).find(|&other| kind(other).is_some_and(|it| it != &DataType::Null && Some(it) != kind(place)));
         let (early, late) = match other {
             Some(other) if other > place => (place, other),
             Some(other) => (other, place),
@@ -295,9 +312,9 @@ impl Resolver<'_> {
             key: key.to_owned(),
             column: name.to_owned(),
             file: self.files[late].file.path.clone(),
-            found: kind(late).map_or_else(String::new, type_name),
-            other_file: self.files[early].file.path.clone(),
-            other_found: kind(early).map_or_else(String::new, type_name),
+            found: kind(late).map(type_name).unwrap_or_default().into(),
+            other_file: self.files[early].file.path.as_path().into(),
+            other_found: kind(early).map(type_name).unwrap_or_default().into(),
         }
     }
 
@@ -317,9 +334,9 @@ impl Resolver<'_> {
                             key: key.to_owned(),
                             column: spec.text(),
                             file: self.files[place].file.path.clone(),
-                            found: kind.to_string(),
-                            other_file: self.files[other].file.path.clone(),
-                            other_found: before.to_string(),
+                            found: kind.to_string().into(),
+                            other_file: self.files[other].file.path.as_path().into(),
+                            other_found: before.to_string().into(),
                         });
                     }
                 },

@@ -46,6 +46,9 @@ impl From<PolarsError> for BatchError {
 /// Files of this many bytes on average are read several at a time: to plan one takes about as long as to read it.
 const SMALL_FILE: u64 = 8 << 20;
 
+/// The rows of a batch at most.
+const BATCH_ROWS: usize = 1 << 17;
+
 type Take<'a> = &'a (dyn Fn(usize, DataFrame) -> Result<(), BatchError> + Sync);
 type Batch = (usize, DataFrame);
 
@@ -121,7 +124,9 @@ impl Run<'_> {
             let sender = lock(&door).clone();
             let Some(sender) = sender.filter(|_| !stop.load(Ordering::Relaxed)) else { return Ok(true) };
             count.fetch_add(batch.height() as u64, Ordering::Relaxed);
-            Ok(batch.height() > 0 && sender.send((place, batch)).is_err())
+            // A batch may be a whole row group: pieces of it keep every worker busy, and cost no copy.
+            let mut pieces = (0..batch.height()).step_by(BATCH_ROWS);
+            Ok(pieces.any(|start| sender.send((place, batch.slice(start as i64, BATCH_ROWS))).is_err()))
         });
         let outcome =
             guarded(|| (plan.frame)()?.sink_batches(hand_on, true, None)?.collect_with_engine(Engine::Streaming).map(|_| ()));
@@ -180,12 +185,20 @@ impl Run<'_> {
 
 fn read_error(plan: &FilePlan<'_>, failure: &Failure) -> FrameError {
     // An SQL text can fail on a cell; whatever else fails is the file.
-    let on_a_cell = matches!(failure, Failure::Error(PolarsError::InvalidOperation(_) | PolarsError::OutOfBounds(_)));
+    let on_a_cell = matches!(failure, Failure::Error(error) if is_of_a_cell(error));
     if on_a_cell && !plan.sql_keys.is_empty() {
         let keys = plan.sql_keys.join(", ");
         return FrameError::Computation { keys, file: plan.file.path.clone(), problem: failure.text() };
     }
     unreadable(&plan.file.path, failure.text())
+}
+
+fn is_of_a_cell(error: &PolarsError) -> bool {
+    match error {
+        PolarsError::InvalidOperation(_) | PolarsError::OutOfBounds(_) | PolarsError::ExprContext { .. } => true,
+        PolarsError::Context { error, .. } => is_of_a_cell(error),
+        _ => false,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,7 +1,9 @@
 //! What touchpoints and conversions have in common: files, a time, a condition, and the way from both to a plan per file.
 
 use attributary_core::time::Zone;
-use polars::prelude::{BooleanChunked, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, PlSmallStr, PolarsResult, Series, col};
+use polars::prelude::{
+    BooleanChunked, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, PlSmallStr, PolarsResult, Series, col,
+};
 
 use crate::error::FrameError;
 use crate::plan::{Resolved, Resolver};
@@ -128,6 +130,7 @@ impl Scan {
                 times.retain(|_| kept.next() == Some(&true));
             }
         }
+        frame.rechunk_mut();
         let rows = frame.column(ROW)?.cast(&DataType::UInt64)?;
         let rows = rows.u64()?.iter().map(Option::unwrap_or_default).collect();
         Ok(RawBatch { file: file as u32, rows, times, frame })
@@ -145,4 +148,3 @@ pub(crate) fn flags(batch: &RawBatch, columns: &[String]) -> PolarsResult<Vec<u6
     }
     Ok(flags)
 }
-

@@ -27,7 +27,12 @@ pub(crate) fn instants(column: &Series, zone: &Zone) -> PolarsResult<Vec<i64>> {
             };
             cells.iter().map(instant).collect()
         }
-        DataType::Date => column.date()?.physical().iter().map(|day| day.map_or(NO_TIME, |day| civil(i64::from(day).saturating_mul(DAY)))).collect(),
+        DataType::Date => column
+            .date()?
+            .physical()
+            .iter()
+            .map(|day| day.map_or(NO_TIME, |day| civil(i64::from(day).saturating_mul(DAY))))
+            .collect(),
         DataType::String => {
             column.str()?.iter().map(|text| text.and_then(|text| parse_instant(text, zone)).unwrap_or(NO_TIME)).collect()
         }
@@ -109,11 +114,9 @@ mod tests {
     fn units_and_zones() {
         let at = |text| parse_instant(text, &Zone::utc()).expect(text);
         let noon = at("2025-07-01T12:00:00Z");
-        for (cell, unit) in [
-            (noon / 1_000, TimeUnit::Milliseconds),
-            (noon, TimeUnit::Microseconds),
-            (noon * 1_000 + 999, TimeUnit::Nanoseconds),
-        ] {
+        for (cell, unit) in
+            [(noon / 1_000, TimeUnit::Milliseconds), (noon, TimeUnit::Microseconds), (noon * 1_000 + 999, TimeUnit::Nanoseconds)]
+        {
             let (plain, zoned) = (column(&[Some(cell), None], unit, None), column(&[Some(cell), None], unit, Some("Asia/Tokyo")));
             assert_eq!(instants(&zoned, &stockholm()).expect("times"), [noon, NO_TIME]);
             assert_eq!(instants(&plain, &stockholm()).expect("times"), [noon - 7_200 * SECOND, NO_TIME]);

@@ -1,7 +1,5 @@
 //! Touchpoints: the plan of each file, and its batches as plain columns.
 
-use std::collections::HashMap;
-
 use attributary_core::NOT_SET;
 use attributary_core::batch::{TouchBatch, attribute};
 use attributary_core::value::ColumnType;
@@ -40,7 +38,11 @@ impl TouchSource {
             return Err(FrameError::TooManyPredicates { found: mapping.predicates.len() });
         }
         let files = Scan::files(spec)?;
-        let mut mapped = Mapped { resolver: Resolver { files: &files, missing_as_null: spec.missing_as_null }, section: &spec.key, columns: Vec::new() };
+        let mut mapped = Mapped {
+            resolver: Resolver { files: &files, missing_as_null: spec.missing_as_null },
+            section: &spec.key,
+            columns: Vec::new(),
+        };
         let customer = mapped.column(Some(CUSTOMER), Some(&mapping.customer), Role::Key)?;
         let id = mapped.column(Some(ID), mapping.id.as_ref(), Role::Key)?;
         mapped.column(Some("channel"), Some(&mapping.channel), Role::Label)?;
@@ -163,14 +165,14 @@ impl Mapped<'_> {
     fn predicates(&self, mapping: &TouchMapping) -> Result<Vec<Vec<Expr>>, FrameError> {
         let texts = mapping.predicates.iter().map(|predicate| Text::parse(&predicate.key, &predicate.sql));
         let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
-        let mut done: HashMap<Vec<DataType>, Vec<Expr>> = HashMap::new();
+        let mut done: Vec<(Vec<DataType>, Vec<Expr>)> = Vec::new();
         let files = 0..self.resolver.files.len();
         files
             .map(|file| {
                 // The customer is no name that predicates know.
                 let known = || self.columns.iter().skip(1).flatten();
                 let kinds: Vec<_> = known().map(|column| column.resolved.cells[file].1.clone()).collect();
-                if let Some(predicates) = done.get(&kinds) {
+                if let Some((_, predicates)) = done.iter().find(|(before, _)| *before == kinds) {
                     return Ok(predicates.clone());
                 }
                 let fields = known().zip(&kinds).map(|(column, kind)| (column.name.as_str().into(), kind.clone()));
@@ -181,7 +183,7 @@ impl Mapped<'_> {
                     Ok(condition.alias(predicate_column(place)))
                 });
                 let predicates: Vec<_> = predicates.collect::<Result<_, FrameError>>()?;
-                done.insert(kinds, predicates.clone());
+                done.push((kinds, predicates.clone()));
                 Ok(predicates)
             })
             .collect()

@@ -4,8 +4,8 @@ use attributary_core::model::{TouchColumns, WeightExpression};
 use attributary_core::table::Column as Cells;
 use attributary_core::value::{ColumnType, Value};
 use polars::prelude::{
-    AnyValue, Column, DataFrame, DataType, Expr, IdxCa, IdxSize, IntoLazy, NamedFrom, NewChunkedArray, PlSmallStr, PolarsResult, Schema,
-    Series, StringChunked, polars_bail, IntoSeries,
+    AnyValue, Column, DataFrame, DataType, Expr, IdxCa, IdxSize, IntoLazy, IntoSeries, NamedFrom, NewChunkedArray, PlSmallStr,
+    PolarsResult, Schema, Series, StringChunked, polars_bail,
 };
 
 use crate::error::FrameError;
@@ -142,7 +142,10 @@ mod tests {
             ("position", [Some(1.0), Some(2.0), Some(3.0)]),
             ("1", [Some(1.0), Some(1.0), Some(1.0)]),
             ("age_days * 2", [Some(4.0), Some(2.0), None]),
-            ("CASE WHEN channel = 'a' THEN 0.5 WHEN channel IS NULL THEN 9 ELSE position / length END", [Some(0.5), Some(2.0 / 3.0), Some(9.0)]),
+            (
+                "CASE WHEN channel = 'a' THEN 0.5 WHEN channel IS NULL THEN 9 ELSE position / length END",
+                [Some(0.5), Some(2.0 / 3.0), Some(9.0)],
+            ),
             ("score * 2", [Some(3.0), Some(3.0), Some(3.0)]),
             ("CASE WHEN day = '1970-01-02' AND seen > '1960-01-01' THEN 1 ELSE 0 END", [Some(1.0), Some(1.0), Some(0.0)]),
         ] {
@@ -155,7 +158,11 @@ mod tests {
     fn what_is_wrong_is_said_without_a_key() {
         let problem = |sql| compile_weight(sql, &columns()).err().expect(sql);
         assert_eq!(problem("channel"), "it gives text, expected a number, in \"channel\"");
-        assert!(problem("positon").starts_with("no column \"positon\", in \"positon\"; there are position, length"), "{}", problem("positon"));
+        assert!(
+            problem("positon").starts_with("no column \"positon\", in \"positon\"; there are position, length"),
+            "{}",
+            problem("positon")
+        );
         assert!(problem("positon").ends_with("(did you mean position?)"));
         assert!(problem("sum(position)").contains("one row at a time"));
         assert!(problem("position, 1").contains("several"));

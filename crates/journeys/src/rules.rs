@@ -2,7 +2,7 @@
 
 use attributary_core::duration::{DAY, Window};
 use attributary_core::journey::{TouchFacts, Unattributed, Verdict};
-use attributary_core::time::{Day, Zone};
+use attributary_core::time::{self, Day, Zone};
 
 /// What `[journey]` of a pipeline says.
 #[derive(Clone, Debug)]
@@ -254,18 +254,12 @@ impl Reach {
 }
 
 impl Rules {
-    /// The earliest instant at which a touch can matter to a conversion on day `from` or later; none where a window is `all`.
+    /// The start of day `from` less the longest window: no earlier touch can matter to a conversion on that day or later.
+    /// (A window of calendar days reaches less far back than so many times 24 hours.)
     #[must_use]
-    pub fn earliest_touch(&self, from: Day) -> Option<i64> {
-        let start = self.zone.start_of(from);
-        let reach = |window: &Window| match window {
-            Window::All => None,
-            Window::Back(length) => Some(match length.whole_days() {
-                Some(count) if self.calendar_days => self.zone.start_of(from - count + 1),
-                _ => start - length.micros(),
-            }),
-        };
-        self.windows.iter().map(reach).collect::<Option<Vec<_>>>()?.into_iter().min()
+    pub fn earliest_touch(&self, from: Day) -> i64 {
+        let reach = |window: &Window| window.micros().map_or(time::EARLIEST, |length| self.zone.start_of(from) - length);
+        self.windows.iter().map(reach).min().unwrap_or(time::EARLIEST).max(time::EARLIEST)
     }
 
     /// For a customer's conversions in the order of their times: the time of the last conversion before each that

@@ -53,7 +53,7 @@ impl Plan {
     pub fn touch_bounds(&self) -> TimeBounds {
         let Setup { rules, range, .. } = &self.setup;
         TimeBounds {
-            from: range.from.and_then(|from| rules.earliest_touch(from)),
+            from: range.from.map(|from| rules.earliest_touch(from)),
             to: range.to.map(|to| rules.zone.start_of(to)),
         }
     }

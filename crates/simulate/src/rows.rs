@@ -41,6 +41,8 @@ impl World {
         }
         touches.truncate(rows);
         let order = in_time(touches.iter().map(|touch| touch.time - slice.time.start));
+        // Fetched in a loop of its own, which does not wait for each to come from memory.
+        let touches: Vec<Touch> = order.into_iter().map(|place| touches[place as usize]).collect();
 
         let (duplicates, nulls) = (Share::of(self.settings.duplicates), Nulls::new(self.settings.nulls));
         let mut random = Random::new(self.settings.seed, Stream::TouchRow, place as u64, 0);
@@ -49,11 +51,11 @@ impl World {
         let mut times = Vec::with_capacity(rows);
         let mut codes: [Vec<u32>; 5] = std::array::from_fn(|_| Vec::with_capacity(rows));
         let mut last = None;
-        for (row, touch) in order.into_iter().enumerate() {
+        for (row, touch) in touches.into_iter().enumerate() {
             // A repeat stands right behind what it repeats: both have the same time.
             let (touch, id, null) = match last {
                 Some(last) if random.chance(duplicates) => last,
-                _ => (touches[touch as usize], slice.touches.start + row as u64, nulls.draw(&mut random)),
+                _ => (touch, slice.touches.start + row as u64, nulls.draw(&mut random)),
             };
             last = Some((touch, id, null));
             let there = |cell: u8, code: u32| if null >> cell & 1 == 1 { NULL_CODE } else { code };

@@ -79,7 +79,7 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
     fields
 }
 
-/// The rows: per window the most frequent paths, then one row for all others.
+/// The rows: per window the most frequent paths, then one row for all others, where there are any.
 #[must_use]
 pub fn rows(paths: &Paths, setup: &Setup, profiles: &Profiles) -> Rows {
     let mut windows: Vec<(String, usize)> =
@@ -102,6 +102,9 @@ pub fn rows(paths: &Paths, setup: &Setup, profiles: &Profiles) -> Rows {
             let length = Value::Int(channels.len() as i128);
             output.push(&name, &text, length, path.durations.len() as u64, path.null_journeys, &path.values);
             output.medians.push(median_days(&mut path.durations.clone()));
+        }
+        if keyed.len() <= setup.paths {
+            continue;
         }
         let (mut conversions, mut null_journeys, mut values) = (0, 0, vec![0; setup.values.len()]);
         for (_, place) in keyed.iter().skip(setup.paths) {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use polars::prelude::{
-    DataFrame, DataType, Engine, Expr, LazyCsvReader, LazyFileListReader, LazyFrame, PlanCallback, PolarsResult, RowIndex, Schema,
-    lit, polars_bail, when,
+    DataFrame, DataType, Engine, Expr, LazyCsvReader, LazyFileListReader, LazyFrame, PlanCallback, PolarsResult, RowIndex,
+    Schema, lit, polars_bail, when,
 };
 
 use super::{Format, Inspected, ROW, null_of, polars_path};

@@ -32,7 +32,8 @@ fn scan(path: &Path, _columns: &[String]) -> PolarsResult<LazyFrame> {
 }
 
 fn arguments(path: &Path, row_index: Option<RowIndex>) -> PolarsResult<LazyFrame> {
-    let arguments = UnifiedScanArgs { row_index, glob: false, hive_options: HiveOptions::new_disabled(), ..UnifiedScanArgs::default() };
+    let arguments =
+        UnifiedScanArgs { row_index, glob: false, hive_options: HiveOptions::new_disabled(), ..UnifiedScanArgs::default() };
     LazyFrame::scan_ipc(polars_path(path)?, IpcScanOptions::default(), arguments)
 }
 

@@ -191,7 +191,10 @@ fn locate(spec: &SourceSpec) -> Result<Vec<Located>, FrameError> {
         let fixed: PathBuf = path.components().take_while(|part| !is_pattern(part.as_os_str())).collect();
         for entry in matches {
             let entry = entry.map_err(|error| unreadable(error.path(), error.error().to_string()))?;
-            walk.entry(&entry, &fixed)?;
+            let below = entry.strip_prefix(&fixed).unwrap_or(&entry);
+            if !below.iter().any(is_skipped) {
+                walk.entry(&entry, &fixed)?;
+            }
         }
     } else {
         return Err(none("there is no such file or folder"));
@@ -226,8 +229,7 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, path: &Path, base: &Path) -> Result<(), FrameError> {
-        let skipped = |name: &OsStr| matches!(name.as_encoded_bytes().first(), Some(b'_' | b'.'));
-        if path.file_name().is_some_and(skipped) {
+        if path.file_name().is_some_and(is_skipped) {
             return Ok(());
         }
         if path.is_dir() {
@@ -243,6 +245,10 @@ impl Walk<'_> {
 fn format_of(path: &Path) -> Option<&'static Format> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str()))
+}
+
+fn is_skipped(name: &OsStr) -> bool {
+    matches!(name.as_encoded_bytes().first(), Some(b'_' | b'.'))
 }
 
 fn is_pattern(part: &OsStr) -> bool {
@@ -324,7 +330,8 @@ mod tests {
     #[test]
     fn folders_are_read_recursively_without_hidden_names_and_other_kinds() {
         let root = tempfile::tempdir().expect("a folder");
-        for name in ["b.parquet", "a/z.PQ", "a/_tmp/x.parquet", ".git/x.csv", "_SUCCESS", "a/notes.txt", "c.feather", "a/q.arrow"] {
+        for name in ["b.parquet", "a/z.PQ", "a/_tmp/x.parquet", ".git/x.csv", "_SUCCESS", "a/notes.txt", "c.feather", "a/q.arrow"]
+        {
             touch(root.path().join(name));
         }
         assert_eq!(names(root.path(), root.path()), ["a/q.arrow", "a/z.PQ", "b.parquet", "c.feather"]);
@@ -339,7 +346,9 @@ mod tests {
     fn nothing_found_says_where_and_what_was_sought() {
         let root = tempfile::tempdir().expect("a folder");
         touch(root.path().join("a.txt"));
-        let message = |path: PathBuf| locate(&spec(&path)).expect_err("nothing").to_string().replace(root.path().to_str().expect("utf"), "");
+        let message = |path: PathBuf| {
+            locate(&spec(&path)).expect_err("nothing").to_string().replace(root.path().to_str().expect("utf"), "")
+        };
         let all = ".parquet, .pq, .csv, .ipc, .arrow, .feather";
         assert_eq!(message(root.path().join("")), format!("touchpoints.source: no file that can be read: /; looked for {all}"));
         assert!(message(root.path().join("gone")).contains("there is no such file or folder: /gone"));
@@ -349,7 +358,10 @@ mod tests {
 
     #[test]
     fn hive_folders_below_the_source_become_columns() {
-        let parts = partitions(Path::new("log/x=0/day=2025-01-01/city=S%C3%A3o%20Paulo/k=__HIVE_DEFAULT_PARTITION__/a.pq"), Path::new("log/x=0"));
+        let parts = partitions(
+            Path::new("log/x=0/day=2025-01-01/city=S%C3%A3o%20Paulo/k=__HIVE_DEFAULT_PARTITION__/a.pq"),
+            Path::new("log/x=0"),
+        );
         let text = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
         assert_eq!(parts, [text("day", Some("2025-01-01")), text("city", Some("São Paulo")), text("k", None)]);
         assert_eq!(percent_decoded("100%&%4"), "100%&%4");

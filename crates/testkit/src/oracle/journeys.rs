@@ -85,7 +85,7 @@ fn within_window<'a>(customer: &str, end: i64, window: &Window, source: &'a Sour
         let own = settings.interaction_windows.iter().find(|(name, _)| Some(name) == touch.interaction.as_ref());
         let spans = [Some(window), own.map(|(_, window)| window)];
         let span = spans.into_iter().flatten().filter_map(Window::micros).min();
-        touch.customer == customer && touch.time < end && span.is_none_or(|span| reaches(touch.time, end, span, settings))
+        touch.customer == customer && touch.time <= end && span.is_none_or(|span| reaches(touch.time, end, span, settings))
     };
     source.touches.iter().filter(inside).collect()
 }

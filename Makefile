@@ -1,0 +1,24 @@
+# The same words on a desk and in CI. `make run` and `make test` need a Rust toolchain and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help run test check sample-data
+
+ATTRIBUTARY := cargo run --quiet --package attributary --
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+
+run: ## build, and attribute the sample data: a table of results and the ledger
+	cargo build --workspace --all-targets
+	$(ATTRIBUTARY) run pipelines/nightly.toml
+
+test: ## every test
+	cargo test --workspace --all-targets --quiet
+	cargo test --workspace --doc --quiet
+
+check: ## formatting, lints, documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
+
+sample-data: ## write sample-data anew; a test keeps it as it is
+	sh sample-data/make.sh

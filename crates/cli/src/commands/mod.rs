@@ -1,0 +1,34 @@
+//! The commands, one file each: words in, what goes to stdout out.
+
+pub mod check;
+pub mod completions;
+pub mod explain;
+pub mod models;
+pub mod run;
+pub mod simulate;
+
+use crate::app::Context;
+use crate::args::Command;
+use crate::errors::Failure;
+
+/// Does what a command says; gives what goes to stdout.
+pub fn perform(command: Command, context: &Context) -> Result<String, Failure> {
+    match command {
+        Command::Run(args) => run::perform(&args, context),
+        Command::Check(args) => check::perform(&args, context),
+        Command::Explain(args) => explain::perform(&args, context),
+        Command::Models(args) => models::perform(&args, context),
+        Command::Simulate(args) => simulate::perform(&args, context),
+        Command::Completions(args) => completions::perform(&args),
+    }
+}
+
+/// Lines of a name and what there is to say about it, the names in a column of their own that starts at `indent`.
+fn facts<'a>(indent: usize, facts: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let facts: Vec<_> = facts.into_iter().filter(|(_, text)| !text.is_empty()).collect();
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
+    let line = |(name, text): &(&str, String)| {
+        format!("{:indent$}{name:width$}{}\n", "", crate::text::wrapped(text, indent + width))
+    };
+    facts.iter().map(line).collect()
+}

@@ -1,0 +1,228 @@
+//! `attributary models`: what the list of models says of each, and what each makes of the same journey.
+
+use attributary_core::WHOLE_SHARE;
+use attributary_core::model::{ModelSpec, ParameterError, ParameterKind, ParameterSpec};
+use attributary_core::money::decimal_text;
+use attributary_pipeline::models::example::{WorkedExample, example};
+use attributary_pipeline::models::{MODELS, find};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::facts;
+use crate::app::Context;
+use crate::args::ModelsArgs;
+use crate::errors::Failure;
+use crate::exit::Exit;
+use crate::style::{Palette, Tone};
+use crate::table::{Table, number, word};
+
+/// Lists the models, or shows one.
+pub fn perform(args: &ModelsArgs, context: &Context) -> Result<String, Failure> {
+    match args.kind.as_deref().and_then(find) {
+        None => {
+            let all = MODELS.iter().map(described).collect::<Result<Vec<_>, _>>()?;
+            context.document(&all, list)
+        }
+        Some(spec) => {
+            let (described, worked) = (described(spec)?, worked(spec)?);
+            context.document(&described, |palette| page(spec, &worked, palette))
+        }
+    }
+}
+
+/// Shares have nine digits.
+const SHARE_DIGITS: u8 = 9;
+/// The amount of the worked example has two.
+const AMOUNT_DIGITS: u8 = 2;
+
+fn worked(spec: &ModelSpec) -> Result<WorkedExample, Failure> {
+    example(spec).map_err(|error: ParameterError| Failure::new(Exit::Bug, &error, None))
+}
+
+fn list(palette: &Palette) -> String {
+    let marked = |spec: &ModelSpec| format!("{}{}", spec.summary, if spec.additive { "" } else { " *" });
+    format!(
+        "{}\n* not additive: several touches get the whole of one conversion, so rows do not add up to it\n\n{}\n",
+        facts(0, MODELS.iter().map(|spec| (spec.kind, marked(spec)))),
+        palette.tone(Tone::Dim, "`attributary models KIND` shows one, with its parameters and a worked example")
+    )
+}
+
+fn page(spec: &ModelSpec, worked: &WorkedExample, palette: &Palette) -> String {
+    let additive = if spec.additive {
+        "yes: what touches get adds up to the conversion"
+    } else {
+        "no: rows do not add up to the conversions"
+    };
+    let about = facts(0, [
+        ("weights", spec.weights.to_owned()),
+        ("useful for", spec.useful_for.to_owned()),
+        ("not useful for", spec.not_useful_for.to_owned()),
+        ("additive", additive.to_owned()),
+        ("fitted", if spec.fitted { "yes: to all journeys, before it weighs one" } else { "no" }.to_owned()),
+    ]);
+    let mut page = format!("{}: {}\n\n{about}", palette.bold(spec.kind), spec.summary);
+    page.push_str(&format!("\n{}\n", palette.bold("parameters")));
+    page.push_str(&indented(&facts(
+        spec.parameters.iter().map(parameter).chain(EVERY_MODELS.map(|(name, help)| (name, help.to_owned()))),
+    )));
+    page.push_str(&format!("\n{}\n\n", palette.bold("in the pipeline file")));
+    page.push_str(&indented(&snippet(spec, worked)));
+    let amount = decimal_text(worked.amount.into(), AMOUNT_DIGITS);
+    let title = format!("example: a conversion worth {amount}, {} touches before it", worked.rows.len());
+    page.push_str(&format!("\n{}\n", palette.bold(title)));
+    page.push_str(&rows(spec, worked).render(2, palette));
+    page
+}
+
+/// What every model takes.
+const EVERY_MODELS: [(&str, &str); 3] = [
+    ("name", "its name in the tables; the kind by default"),
+    ("only", "an SQL condition on touches: only those for which it holds may get credit"),
+    (
+        "fallback",
+        "what holds where `only` leaves no touch: \"all\" touches (the default), or \"none\": the conversion is unattributed",
+    ),
+];
+
+fn parameter(parameter: &ParameterSpec) -> (&'static str, String) {
+    let default = parameter.default.map_or("required".to_owned(), |default| format!("{default} by default"));
+    (parameter.name, format!("{}; {}, {default}", parameter.help, takes(parameter)))
+}
+
+fn takes(parameter: &ParameterSpec) -> String {
+    match parameter.kind {
+        ParameterKind::Duration => "a duration (90s 15m 12h 30d 4w)".to_owned(),
+        ParameterKind::Fraction => "a number from 0 to 1".to_owned(),
+        ParameterKind::Choice(choices) => choices.iter().map(|choice| format!("{choice:?}")).collect::<Vec<_>>().join(" or "),
+        ParameterKind::Expression => "an SQL expression".to_owned(),
+    }
+}
+
+fn snippet(spec: &ModelSpec, worked: &WorkedExample) -> String {
+    let mut lines = vec!["[[model]]".to_owned(), format!("kind = {:?}", spec.kind)];
+    for (name, text) in &worked.parameters {
+        let number = spec.parameters.iter().any(|it| it.name == *name && it.kind == ParameterKind::Fraction);
+        lines.push(if number { format!("{name} = {text}") } else { format!("{name} = {text:?}") });
+    }
+    lines.join("\n") + "\n"
+}
+
+fn indented(lines: &str) -> String {
+    lines.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn rows(spec: &ModelSpec, worked: &WorkedExample) -> Table {
+    let mut table = Table::new([
+        number("touch"),
+        word("channel"),
+        word("interaction"),
+        number("days before"),
+        number("share"),
+        number("amount"),
+    ]);
+    let share = |share: i64| decimal_text(share.into(), SHARE_DIGITS);
+    let amount = |amount: i64| decimal_text(amount.into(), AMOUNT_DIGITS);
+    for (place, row) in worked.rows.iter().enumerate() {
+        let (touch, days) = ((place + 1).to_string(), row.age_days.to_string());
+        table.row([&touch, row.channel, row.interaction, &days, &share(row.share), &amount(row.amount)]);
+    }
+    if spec.additive {
+        let shares: i64 = worked.rows.iter().map(|row| row.share).sum();
+        let amounts: i64 = worked.rows.iter().map(|row| row.amount).sum();
+        table.row(["", "sum", "", "", &share(shares), &amount(amounts)]);
+    } else {
+        table.row(["", "once", "", "", &share(WHOLE_SHARE), &amount(worked.amount)]);
+    }
+    table
+}
+
+/// A model as data.
+#[derive(Serialize)]
+struct Described {
+    kind: &'static str,
+    summary: &'static str,
+    weights: &'static str,
+    useful_for: &'static str,
+    not_useful_for: &'static str,
+    additive: bool,
+    fitted: bool,
+    parameters: Vec<Value>,
+    example: Value,
+}
+
+fn described(spec: &ModelSpec) -> Result<Described, Failure> {
+    let worked = worked(spec)?;
+    let parameter = |it: &ParameterSpec| {
+        let (kind, choices) = match it.kind {
+            ParameterKind::Duration => ("duration", None),
+            ParameterKind::Fraction => ("fraction", None),
+            ParameterKind::Choice(choices) => ("choice", Some(choices)),
+            ParameterKind::Expression => ("expression", None),
+        };
+        json!({ "name": it.name, "type": kind, "choices": choices, "default": it.default, "help": it.help })
+    };
+    let touches: Vec<_> = worked
+        .rows
+        .iter()
+        .map(|row| {
+            json!({
+                "channel": row.channel,
+                "interaction": row.interaction,
+                "age_days": row.age_days,
+                "share": decimal_text(row.share.into(), SHARE_DIGITS),
+                "amount": decimal_text(row.amount.into(), AMOUNT_DIGITS),
+            })
+        })
+        .collect();
+    let typed: serde_json::Map<_, _> =
+        worked.parameters.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+    Ok(Described {
+        kind: spec.kind,
+        summary: spec.summary,
+        weights: spec.weights,
+        useful_for: spec.useful_for,
+        not_useful_for: spec.not_useful_for,
+        additive: spec.additive,
+        fitted: spec.fitted,
+        parameters: spec.parameters.iter().map(parameter).collect(),
+        example: json!({ "parameters": typed, "amount": decimal_text(worked.amount.into(), AMOUNT_DIGITS), "touches": touches }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unicode_width::UnicodeWidthStr;
+
+    fn shown(kind: &str) -> String {
+        let spec = find(kind).expect(kind);
+        page(spec, &worked(spec).expect(kind), &Palette::PLAIN)
+    }
+
+    #[test]
+    fn the_list() {
+        insta::assert_snapshot!(list(&Palette::PLAIN), @r"");
+    }
+
+    #[test]
+    fn a_model() {
+        insta::assert_snapshot!(shown("time_decay"), @r"");
+    }
+
+    #[test]
+    fn a_model_that_is_not_additive() {
+        insta::assert_snapshot!(shown("any_touch"), @r"");
+    }
+
+    #[test]
+    fn every_model_fits_the_page_and_is_data() {
+        for spec in MODELS {
+            let page = shown(spec.kind);
+            assert!(page.lines().all(|line| line.width() <= crate::text::WIDTH), "{page}");
+            let data = serde_json::to_value(described(spec).expect(spec.kind)).expect(spec.kind);
+            assert_eq!(data["kind"], spec.kind);
+            assert_eq!(data["example"]["touches"].as_array().map(Vec::len), Some(4), "{}", spec.kind);
+        }
+    }
+}

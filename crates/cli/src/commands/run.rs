@@ -1,0 +1,311 @@
+//! `attributary run`: computes a pipeline, and says what came of it and that it adds up.
+
+use attributary_pipeline::Progress;
+use attributary_pipeline::report::{LedgerLine, ModelSummary, RunReport};
+
+use super::facts;
+use crate::app::Context;
+use crate::args::RunArgs;
+use crate::errors::Failure;
+use crate::progress;
+use crate::signals::{First, Stop};
+use crate::style::Palette;
+use crate::table::{Column, Table, number, text as cells, word};
+use crate::text::{self, grouped, shown, shown_path};
+
+/// Runs the pipeline.
+pub fn perform(args: &RunArgs, context: &Context) -> Result<String, Failure> {
+    let options = args.options()?;
+    let stop = Stop::on_signals(First::Asks, context)?;
+    let progress = Progress::default();
+    let work = || attributary_pipeline::run(&options, &progress, &stop.interrupt);
+    let report = progress::during(context.bar, || progress::of_run(&progress), work).map_err(|error| stop.failure(error))?;
+    tracing::info!(run_id = report.run_id, seconds = (report.seconds * 1_000.0).round() / 1_000.0, "published");
+    context.document(&report, |palette| page(&report, palette))
+}
+
+/// What a person wants to see of a run.
+fn page(report: &RunReport, palette: &Palette) -> String {
+    let mut page = format!("{}: {}, amounts in {}\n", palette.bold(shown(&report.pipeline, 60)), days(report), report.currency);
+    let mut section = |title: &str, table: &Table| {
+        if !table.is_empty() {
+            page.push_str(&format!("\n{}\n{}", palette.bold(title), table.render(2, palette)));
+        }
+    };
+    section("attributed, by model and window", &summary(&report.models));
+    let first = report.models.iter().find_map(|model| model.attributed.first()).map_or("", |(name, _)| name);
+    section(&format!("channels with most {}", shown(first, 40)), &channels(&report.models));
+    section("ledger: attributed + unattributed + rejected = source", &ledger(&report.ledger));
+    section("rejected rows", &rejects(report));
+    if report.models.iter().any(|model| !model.additive) {
+        page.push_str("\n* not additive: channels do not add up to the conversions, here each conversion is counted once\n");
+    }
+    page.push('\n');
+    page.push_str(&proof(&report.ledger, palette));
+    for (value, rounding) in roundings(&report.ledger) {
+        page.push_str(&format!("rounding at the door added {rounding} {} to {}\n", report.currency, shown(value, 60)));
+    }
+    for warning in &report.warnings {
+        page.push_str(&format!("{} {}\n", palette.yellow("note:"), text::wrapped(&shown(warning, 1_000), 6)));
+    }
+    page.push('\n');
+    page.push_str(&facts(0, about(report)));
+    page
+}
+
+fn days(report: &RunReport) -> String {
+    let days = match &report.range {
+        (None, None) => "conversions of all days".to_owned(),
+        (Some(from), None) => format!("conversions from {from} on"),
+        (None, Some(to)) => format!("conversions before {to}"),
+        (Some(from), Some(to)) => format!("conversions from {from} to before {to}"),
+    };
+    if report.merged { days + ", merged into the run before" } else { days }
+}
+
+fn summary(models: &[ModelSummary]) -> Table {
+    let values = models.first().map_or(&[][..], |model| &model.attributed);
+    let mut columns = vec![cells("model", 12), cells("window", 4), number("conversions"), number("unattributed")];
+    columns.extend(values.iter().map(|(name, _)| number(name)));
+    let mut table = Table::new(columns);
+    for model in models {
+        let mut row = vec![marked(model), model.window.clone()];
+        row.extend([model.attributed_conversions, model.unattributed_conversions].map(text::count));
+        row.extend(model.attributed.iter().map(|(_, amount)| grouped(amount)));
+        table.row(row);
+    }
+    table
+}
+
+fn marked(model: &ModelSummary) -> String {
+    format!("{}{}", shown(&model.model, 50), if model.additive { "" } else { " *" })
+}
+
+fn channels(models: &[ModelSummary]) -> Table {
+    let most = models.iter().map(|model| model.top_channels.len()).max().unwrap_or(0);
+    let mut columns = vec![cells("model", 12), cells("window", 4)];
+    let places = ["first", "second", "third"].into_iter().take(most);
+    columns.extend(places.flat_map(|place| [cells(place, 6), number("")]));
+    let mut table = Table::new(columns);
+    for model in models.iter().filter(|model| !model.top_channels.is_empty()) {
+        let top = model.top_channels.iter().flat_map(|(channel, amount)| [channel.clone(), grouped(amount)]);
+        table.row([marked(model), model.window.clone()].into_iter().chain(top));
+    }
+    table
+}
+
+/// A line for each value, window and model; where all models of a window agree on a value, one line for them.
+fn ledger(lines: &[LedgerLine]) -> Table {
+    let amounts = ["source", "attributed", "unattributed", "rejected", "difference"].map(number);
+    let head: [Column; 3] = [cells("value", 6), cells("window", 4), cells("model", 10)];
+    let mut table = Table::new(head.into_iter().chain(amounts));
+    for (value, window) in distinct(lines.iter().map(|line| (line.value.as_str(), line.window.as_str()))) {
+        let of_window: Vec<_> = lines.iter().filter(|line| line.value == value && line.window == window).collect();
+        let agree = of_window.iter().all(|line| amounts_of(line) == amounts_of(of_window[0]));
+        let shown_lines = if agree { &of_window[..1] } else { &of_window[..] };
+        for line in shown_lines {
+            let model = if agree && of_window.len() > 1 { format!("all {}", of_window.len()) } else { line.model.clone() };
+            table.row([value.to_owned(), window.to_owned(), model].into_iter().chain(amounts_of(line).map(grouped)));
+        }
+    }
+    table
+}
+
+fn amounts_of(line: &LedgerLine) -> [&str; 5] {
+    [&line.source, &line.attributed, &line.unattributed, &line.rejected, &line.difference].map(String::as_str)
+}
+
+/// The one line that matters.
+fn proof(lines: &[LedgerLine], palette: &Palette) -> String {
+    let Some(first) = lines.first() else { return String::new() };
+    let apart = lines.iter().filter(|line| line.difference.contains(|digit: char| matches!(digit, '1'..='9'))).count();
+    if apart > 0 {
+        return format!("{} {apart} of {} ledger lines differ from zero\n", palette.red("ledger:"), lines.len());
+    }
+    let things = |texts: Vec<&str>, thing: &str| text::things(texts.len() as u64, thing);
+    let models = things(distinct(lines.iter().map(|line| line.model.as_str())), "model");
+    let windows = things(distinct(lines.iter().map(|line| line.window.as_str())), "window");
+    let values = things(distinct(lines.iter().map(|line| line.value.as_str())), "value");
+    format!(
+        "{} every line adds up, difference {} {} ({models} × {windows} × {values})\n",
+        palette.green("ledger:"),
+        first.difference,
+        first.currency
+    )
+}
+
+/// What rounding added to each value, where it added anything.
+fn roundings(lines: &[LedgerLine]) -> Vec<(&str, &str)> {
+    let trimmed = lines.iter().map(|line| (line.value.as_str(), line.rounding.trim_end_matches('0').trim_end_matches('.')));
+    distinct(trimmed.filter(|(_, rounding)| !matches!(*rounding, "" | "0" | "-0")))
+}
+
+fn rejects(report: &RunReport) -> Table {
+    let mut table = Table::new([word("source"), cells("reason", 14), number("rows")]);
+    for (source, reasons) in
+        [("touchpoints", &report.rows.touchpoints.rejected), ("conversions", &report.rows.conversions.rejected)]
+    {
+        for (reason, rows) in reasons.iter().filter(|(_, rows)| **rows > 0) {
+            table.row([source, reason, &text::count(*rows)]);
+        }
+    }
+    table
+}
+
+fn about(report: &RunReport) -> Vec<(&'static str, String)> {
+    let (touches, conversions) = (&report.rows.touchpoints, &report.rows.conversions);
+    let read = |read: u64| format!("{} read", text::count(read));
+    let tables = report.tables.iter().map(|(name, rows, _)| format!("{name} {}", text::count(*rows)));
+    let mut time = format!("{}, {} touches/s", text::seconds(report.seconds), text::rate(touches.read, report.seconds));
+    time += &format!(", peak memory {}", text::bytes(report.peak_memory_bytes));
+    if report.spilled_bytes > 0 {
+        time += &format!(", {} put aside on disk", text::bytes(report.spilled_bytes));
+    }
+    vec![
+        ("touches", format!("{}, {} in journeys", read(touches.read), text::count(touches.used))),
+        (
+            "conversions",
+            format!(
+                "{}, {} accepted, {} in the range",
+                read(conversions.read),
+                text::count(conversions.accepted),
+                text::count(conversions.in_range)
+            ),
+        ),
+        ("result", shown_path(&report.folder.display().to_string(), 400)),
+        ("rows", tables.collect::<Vec<_>>().join(", ")),
+        ("removed", report.pruned.iter().map(|run| shown(run, 128)).collect::<Vec<_>>().join(", ")),
+        ("time", time),
+    ]
+}
+
+/// Each once, in the order of their first.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    all.fold(Vec::new(), |mut seen, it| {
+        if !seen.contains(&it) {
+            seen.push(it);
+        }
+        seen
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unicode_width::UnicodeWidthStr;
+
+    fn model(model: &str, window: &str, additive: bool, revenue: &str) -> ModelSummary {
+        let top = [("search", "512334.10"), ("e\u{1b}[31mmail", "301221.00"), ("social", "-120.55")];
+        ModelSummary {
+            model: model.to_owned(),
+            window: window.to_owned(),
+            additive,
+            attributed_conversions: 28_112,
+            unattributed_conversions: 1_838,
+            attributed: vec![("revenue".into(), revenue.into()), ("margin".into(), "456789.10".into())],
+            top_channels: top.map(|(channel, amount)| (channel.into(), amount.into())).to_vec(),
+        }
+    }
+
+    fn line(model: &str, window: &str, value: &str, attributed: &str) -> LedgerLine {
+        LedgerLine {
+            model: model.into(),
+            window: window.into(),
+            value: value.into(),
+            currency: "SEK".into(),
+            source: "1300000.00".into(),
+            attributed: attributed.into(),
+            unattributed: "65000.00".into(),
+            rejected: "432.11".into(),
+            difference: "0.00".into(),
+            rounding: if value == "revenue" { "-0.004000000000" } else { "0.000000000000" }.into(),
+        }
+    }
+
+    fn report() -> RunReport {
+        let mut report = RunReport {
+            run_id: "20260201T030000Z-0ab1c".into(),
+            folder: "out/nightly/runs/20260201T030000Z-0ab1c".into(),
+            pipeline: "nightly".into(),
+            currency: "SEK".into(),
+            range: (Some("2026-01-01".into()), Some("2026-02-01".into())),
+            merged: false,
+            rows: Default::default(),
+            models: vec![
+                model("last_touch", "30d", true, "1234567.89"),
+                model("any_touch", "30d", false, "1234567.89"),
+                model("last_touch", "7d", true, "1200000.00"),
+                model("any_touch", "7d", false, "1100000.00"),
+            ],
+            ledger: Vec::new(),
+            tables: vec![("attributed_revenue".into(), 12_345, 1), ("ledger".into(), 4, 1)],
+            pruned: Vec::new(),
+            warnings: Vec::new(),
+            seconds: 2.134,
+            peak_memory_bytes: 327_155_712,
+            spilled_bytes: 0,
+        };
+        for value in ["revenue", "margin"] {
+            for (name, window, attributed) in [
+                ("last_touch", "30d", "1234567.89"),
+                ("any_touch", "30d", "1234567.89"),
+                ("last_touch", "7d", "1200000.00"),
+                ("any_touch", "7d", "1100000.00"),
+            ] {
+                report.ledger.push(line(name, window, value, attributed));
+            }
+        }
+        report.rows.touchpoints.read = 1_000_000;
+        report.rows.touchpoints.used = 812_345;
+        report.rows.touchpoints.rejected = [("null_customer".to_owned(), 5_012), ("null_time".to_owned(), 0)].into();
+        report.rows.conversions.read = 30_000;
+        report.rows.conversions.accepted = 29_950;
+        report.rows.conversions.in_range = 29_950;
+        report.rows.conversions.rejected = [("duplicate_id".to_owned(), 50)].into();
+        report
+    }
+
+    #[test]
+    fn the_whole_page() {
+        insta::assert_snapshot!(page(&report(), &Palette::PLAIN), @r"");
+    }
+
+    #[test]
+    fn a_small_run_without_rejects() {
+        let mut small = report();
+        small.models.truncate(1);
+        small.models[0].attributed.truncate(1);
+        small.models[0].top_channels.clear();
+        small.ledger.truncate(1);
+        small.ledger[0].rounding = "0.000000000000".into();
+        small.rows.touchpoints.rejected.clear();
+        small.rows.conversions.rejected.clear();
+        (small.merged, small.range.1) = (true, None);
+        small.warnings = vec!["customer \"bot\" has 1,000,000 touches".into()];
+        small.pruned = vec!["old".into()];
+        small.spilled_bytes = 3 << 30;
+        insta::assert_snapshot!(page(&small, &Palette::PLAIN), @r"");
+    }
+
+    #[test]
+    fn a_page_is_100_columns_wide_at_most_whatever_the_names() {
+        let mut wide = report();
+        for model in &mut wide.models {
+            model.model = "position_based_by_channel_of_the_north".into();
+            model.top_channels.iter_mut().for_each(|(channel, _)| *channel = "c".repeat(10_240));
+        }
+        for line in &mut wide.ledger {
+            line.model = "position_based_by_channel_of_the_north".into();
+        }
+        wide.tables = (0..30).map(|table| (format!("table_{table}"), 1_000, 1)).collect();
+        let page = page(&wide, &Palette::PLAIN);
+        assert!(page.lines().all(|line| line.width() <= text::WIDTH), "{page}");
+    }
+
+    #[test]
+    fn a_difference_is_never_called_zero() {
+        let mut lines = report().ledger;
+        lines[3].difference = "-0.01".into();
+        assert_eq!(proof(&lines, &Palette::PLAIN), "ledger: 1 of 8 ledger lines differ from zero\n");
+    }
+}

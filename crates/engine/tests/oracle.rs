@@ -1,0 +1,381 @@
+//! The engine against the slow, obvious oracle of the testkit: random logs over the whole grid of options, with batches,
+//! threads and memory that change nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use attributary_core::NOT_SET;
+use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, TouchBatch, attribute};
+use attributary_core::key::Key;
+use attributary_core::model::{
+    ExpressionCompiler, ModelSpec, ParameterError, Parameters, TouchColumns, Weighing, WeightExpression,
+};
+use attributary_core::table::{Field, NULL_CODE, Rows};
+use attributary_core::value::{ColumnType, Value};
+use attributary_engine::conversions::ConversionCollector;
+use attributary_engine::ledger::Ledger;
+use attributary_engine::partition::Partition;
+use attributary_engine::rejects::Rejects;
+use attributary_engine::tables::{self, SinkError, TableSink, grouped};
+use attributary_engine::walk::walk;
+use attributary_engine::{GroupColumn, Interrupt, ModelSetup, Period, Range, Setup, TableSetup};
+use attributary_journeys::{Ignore, IgnoreWhen, Repeats, Reuse, Rules};
+use attributary_testkit::oracle;
+use attributary_testkit::rows::{ConversionRow, TouchRow};
+use attributary_testkit::settings::{self, ModelKind, OracleSettings};
+use attributary_testkit::sql::Expression;
+use attributary_testkit::strategies::scenario;
+use attributary_testkit::table::Table;
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_is_the_oracle(
+        scenario in scenario(),
+        batch in 1_usize..8,
+        threads in 1_usize..4,
+        // Little memory: everything goes through files, and buckets are divided.
+        spills in prop::bool::weighted(0.05),
+    ) {
+        let memory = if spills { 64 } else { 1 << 30 };
+        let how = How { batch, threads, memory };
+        let mut expected = oracle::run(&scenario.touches, &scenario.conversions, &scenario.settings);
+        if scenario.settings.paths == 0 {
+            forget_duplicates_of_others(&mut expected);
+        }
+        let found = run(&scenario.touches, &scenario.conversions, &scenario.settings, &how);
+        if let Some(disagreement) = oracle::disagreement(&expected, &found) {
+            return Err(TestCaseError::fail(disagreement));
+        }
+    }
+}
+
+/// Without paths, customers who do not convert in the range are passed over unseen, their duplicates too.
+fn forget_duplicates_of_others(expected: &mut BTreeMap<String, Table>) {
+    let converters: Vec<Value> = ["credits", "unattributed"]
+        .iter()
+        .flat_map(|table| {
+            let place = expected[*table].place("customer").expect("a column");
+            expected[*table].rows.iter().map(move |row| row[place].clone()).collect::<Vec<_>>()
+        })
+        .collect();
+    let rejects = expected.get_mut("rejects").expect("a table");
+    let [source, reason, customer] = ["source", "reason", "customer"].map(|column| rejects.place(column).expect("a column"));
+    rejects.rows.retain(|row| {
+        row[source].as_text() != Some("touchpoints")
+            || row[reason].as_text() != Some("duplicate_id")
+            || converters.contains(&row[customer])
+    });
+}
+
+struct How {
+    batch: usize,
+    threads: usize,
+    memory: u64,
+}
+
+fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSettings, how: &How) -> BTreeMap<String, Table> {
+    let temp = tempfile::tempdir().expect("a temporary folder");
+    let (setup, predicates) = setup(settings, how, temp.path());
+    let rejects = Rejects::default();
+    let mut ledger = Ledger::default();
+
+    let collector = ConversionCollector::new(&setup, &rejects);
+    for rows in conversions.chunk_by(|one, other| one.file == other.file).flat_map(|file| file.chunks(how.batch)) {
+        collector.add(&conversion_batch(rows, settings));
+    }
+    let conversions = collector.finish(&mut ledger);
+
+    let from = setup.range.from.map(|from| setup.rules.earliest_touch(from));
+    let to = setup.range.to.map(|to| setup.rules.zone.start_of(to));
+    let wanted = |row: &&TouchRow| match row.time {
+        None => from.is_none(),
+        Some(time) => from.is_none_or(|from| from <= time) && to.is_none_or(|to| time < to),
+    };
+    let touches: Vec<&TouchRow> = touches.iter().filter(wanted).collect();
+    let partition = Partition::new(&setup, &conversions, &rejects);
+    for rows in touches.chunk_by(|one, other| one.file == other.file).flat_map(|file| file.chunks(how.batch)) {
+        partition.add(&touch_batch(rows, settings, &predicates)).expect("touches are taken");
+    }
+    let partitioned = partition.finish(&setup).expect("the partition is closed");
+    let (walked, profiles) =
+        walk(&setup, &conversions, partitioned, &rejects, &mut ledger, &Interrupt::default()).expect("the walk ends well");
+
+    let mut sink = Memory::default();
+    for (table, (plan, sums)) in setup.tables.iter().zip(&walked.tables) {
+        let of = grouped::Finish { setup: &setup, table, plan, profiles: &profiles, conversions: &conversions };
+        tables::write_whole(&mut sink, &table.name, &grouped::fields(&setup, table, false), &grouped::finish(sums, of, false))
+            .expect("written");
+    }
+    let credits = walked.credits.as_ref().expect("credits are wanted");
+    tables::credits::write(&setup, credits, &conversions, &profiles, &mut sink).expect("written");
+    tables::unattributed::write(&setup, &walked.unattributed, &conversions, &mut sink).expect("written");
+    let rejected = tables::rejects::rows(&setup, &rejects.finish(), &|_, file| file.to_string());
+    tables::write_whole(&mut sink, "rejects", &tables::rejects::fields(&setup), &rejected).expect("written");
+    if let Some(paths) = &walked.paths {
+        let rows = tables::paths::rows(paths, &setup, &profiles);
+        tables::write_whole(&mut sink, "paths", &tables::paths::fields(&setup), &rows).expect("written");
+    }
+    let lines = tables::ledger::lines(&tables::ledger::day_lines(&ledger, &setup), &setup);
+    tables::write_whole(
+        &mut sink,
+        "ledger",
+        &tables::ledger::fields(&setup, false),
+        &tables::ledger::rows(&lines, &setup, false),
+    )
+    .expect("written");
+    sink.tables
+}
+
+/// Keeps tables in memory.
+#[derive(Default)]
+struct Memory {
+    tables: BTreeMap<String, Table>,
+    open: String,
+}
+
+impl TableSink for Memory {
+    fn begin(&mut self, table: &str, _file: &str, fields: &[Field]) -> Result<(), SinkError> {
+        self.open = table.to_owned();
+        self.tables.entry(table.to_owned()).or_insert_with(|| Table { fields: fields.to_vec(), rows: Vec::new() });
+        Ok(())
+    }
+
+    fn rows(&mut self, rows: &Rows) -> Result<(), SinkError> {
+        let table = self.tables.get_mut(&self.open).expect("a table was begun");
+        table.rows.extend((0..rows.len()).map(|row| rows.columns.iter().map(|column| column.value(row)).collect()));
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup, Vec<Expression>) {
+    let mut predicates: Vec<Expression> = Vec::new();
+    let mut flag = |predicate: &Expression| {
+        predicates.push(predicate.clone());
+        predicates.len() as u32 - 1
+    };
+    let rules = Rules {
+        zone: settings.zone.clone(),
+        windows: settings.windows.clone(),
+        calendar_days: settings.calendar_days,
+        interaction_windows: settings.interaction_windows.clone(),
+        interaction_mapped: settings.mapped.interaction,
+        reuse: match settings.reuse {
+            settings::Reuse::Overlap => Reuse::Overlap,
+            settings::Reuse::SincePreviousConversion => Reuse::SincePreviousConversion { by_kind: settings.reuse_by_kind },
+        },
+        priority: settings.priority.clone(),
+        ignore: settings.ignore.as_ref().map(|ignore| Ignore {
+            flag: flag(&ignore.predicate),
+            when: if ignore.always { IgnoreWhen::Always } else { IgnoreWhen::OthersExist },
+        }),
+        repeats: match settings.repeats {
+            settings::Repeats::Keep => Repeats::Keep,
+            settings::Repeats::CollapseConsecutive => Repeats::CollapseConsecutive,
+            settings::Repeats::First => Repeats::First,
+            settings::Repeats::Last => Repeats::Last,
+        },
+    };
+    let models = settings.models.iter().map(|model| {
+        let spec = attributary_models::find(model.kind.word()).expect("a kind of the list");
+        let mut parameters = Parameters::defaults(spec).expect("defaults");
+        parameters.fallback = model.fallback;
+        set_parameters(spec, &model.kind, &mut parameters).expect("parameters");
+        let weighing: Weighing = (spec.build)(&parameters, &Compiler).expect("a model");
+        let only = model.only.as_ref().map(&mut flag);
+        ModelSetup { name: model.name.clone(), weighing, only, fallback: model.fallback, additive: spec.additive }
+    });
+    let models = models.collect();
+    let mapped = [
+        (attribute::CHANNEL, true),
+        (attribute::CAMPAIGN, settings.mapped.campaign),
+        (attribute::INTERACTION, settings.mapped.interaction),
+    ];
+    let mapped = mapped.iter().filter(|(_, mapped)| *mapped).map(|(place, _)| *place);
+    let setup = Setup {
+        rules,
+        range: Range { from: settings.from, to: settings.to },
+        values: settings.values.clone(),
+        currency: (settings.currency.clone(), settings.exponent()),
+        models,
+        tables: settings.grouped_tables().iter().map(|(name, by)| table(name, by, settings)).collect(),
+        credits: true,
+        paths: settings.paths,
+        dimensions: settings.dimensions.iter().map(|name| Field::new(name, ColumnType::Text)).collect(),
+        customer_type: ColumnType::Text,
+        touch_customer_type: ColumnType::Text,
+        conversion_id_type: ColumnType::Text,
+        touch_id_type: settings.mapped.touch_id.then_some(ColumnType::Text),
+        mapped_attributes: mapped.chain((0..settings.dimensions.len()).map(|place| attribute::DIMENSIONS + place)).collect(),
+        memory: how.memory,
+        temp: temp.to_owned(),
+        threads: how.threads,
+    };
+    (setup, predicates)
+}
+
+fn set_parameters(spec: &ModelSpec, kind: &ModelKind, parameters: &mut Parameters) -> Result<(), ParameterError> {
+    let texts: Vec<(&str, String)> = match kind {
+        ModelKind::Linear { per_channel } => vec![("per", if *per_channel { "channel" } else { "touch" }.to_owned())],
+        ModelKind::TimeDecay { half_life } => vec![("half_life", half_life.to_string())],
+        ModelKind::PositionBased { first, last } => vec![("first", first.to_string()), ("last", last.to_string())],
+        ModelKind::Custom { weight } => vec![("weight", weight.to_sql().to_owned())],
+        _ => Vec::new(),
+    };
+    for (name, text) in texts {
+        let parameter = spec.parameters.iter().find(|parameter| parameter.name == name).expect("a parameter of the model");
+        parameters.set(parameter, &text)?;
+    }
+    Ok(())
+}
+
+/// Expressions by the testkit's own little evaluator.
+struct Compiler;
+
+struct Weight(Expression);
+
+impl ExpressionCompiler for Compiler {
+    fn compile(&self, expression: &str) -> Result<Box<dyn WeightExpression>, String> {
+        Ok(Box::new(Weight(Expression::parse(expression)?)))
+    }
+}
+
+impl WeightExpression for Weight {
+    fn evaluate(&self, touches: &TouchColumns) -> Result<Vec<Option<f64>>, String> {
+        let rows = touches.columns[0].1.len();
+        let weight = |row: usize| {
+            let cell = |name: &str| {
+                let column = &touches.columns.iter().find(|(column, _)| column == name).expect("a column").1;
+                match column.value(row) {
+                    Value::Null => attributary_testkit::sql::Cell::Null,
+                    Value::Int(number) => attributary_testkit::sql::Cell::Number(number as f64),
+                    float @ Value::Float(_) => attributary_testkit::sql::Cell::Number(float.as_float().expect("a float")),
+                    text => attributary_testkit::sql::Cell::Text(text.as_text().expect("a text").to_owned()),
+                }
+            };
+            match self.0.evaluate(&cell) {
+                attributary_testkit::sql::Cell::Number(number) => Some(number),
+                _ => None,
+            }
+        };
+        Ok((0..rows).map(weight).collect())
+    }
+}
+
+fn table(name: &str, by: &[String], settings: &OracleSettings) -> TableSetup {
+    let column = |name: &String| match name.as_str() {
+        "conversion_date" => GroupColumn::Conversion(Period::Day),
+        "conversion_week" => GroupColumn::Conversion(Period::Week),
+        "conversion_month" => GroupColumn::Conversion(Period::Month),
+        "touch_date" => GroupColumn::Touch(Period::Day),
+        "touch_week" => GroupColumn::Touch(Period::Week),
+        "touch_month" => GroupColumn::Touch(Period::Month),
+        "kind" => GroupColumn::Kind,
+        "channel" => GroupColumn::Attribute(attribute::CHANNEL),
+        "campaign" => GroupColumn::Attribute(attribute::CAMPAIGN),
+        "interaction" => GroupColumn::Attribute(attribute::INTERACTION),
+        dimension => {
+            let place = settings.dimensions.iter().position(|name| name == dimension).expect("a dimension");
+            GroupColumn::Attribute(attribute::DIMENSIONS + place)
+        }
+    };
+    TableSetup { name: name.to_owned(), by: by.iter().map(column).collect() }
+}
+
+struct Words(Vec<Option<String>>);
+
+impl Identities for Words {
+    fn is_null(&self, row: usize) -> bool {
+        self.0[row].is_none()
+    }
+
+    fn value(&self, row: usize) -> Value {
+        self.0[row].as_deref().map_or(Value::Null, Value::text)
+    }
+
+    fn append_ordered_bytes(&self, row: usize, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.0[row].as_deref().unwrap_or_default().as_bytes());
+    }
+
+    fn key(&self, row: usize) -> Key {
+        Key::from_bytes(self.0[row].as_deref().unwrap_or_default().as_bytes())
+    }
+}
+
+fn coded(cells: Vec<Value>) -> Coded {
+    let mut dictionary: Vec<Value> = Vec::new();
+    let codes = cells.into_iter().map(|cell| {
+        if cell.is_null() {
+            return NULL_CODE;
+        }
+        let known = dictionary.iter().position(|value| *value == cell);
+        known.unwrap_or_else(|| {
+            dictionary.push(cell);
+            dictionary.len() - 1
+        }) as u32
+    });
+    Coded { codes: codes.collect(), dictionary }
+}
+
+fn words(cells: impl Iterator<Item = Option<String>>, mapped: bool) -> Coded {
+    coded(cells.map(|cell| cell.filter(|_| mapped).map_or(Value::Null, |text| Value::text(&text))).collect())
+}
+
+fn touch_batch(rows: &[&TouchRow], settings: &OracleSettings, predicates: &[Expression]) -> TouchBatch {
+    let channel =
+        |row: &TouchRow| row.channel.clone().filter(|channel| !channel.is_empty()).unwrap_or_else(|| NOT_SET.to_owned());
+    let mut attributes = vec![
+        words(rows.iter().map(|row| Some(channel(row))), true),
+        words(rows.iter().map(|row| row.campaign.clone()), settings.mapped.campaign),
+        words(rows.iter().map(|row| row.interaction.clone()), settings.mapped.interaction),
+    ];
+    for place in 0..settings.dimensions.len() {
+        attributes.push(words(rows.iter().map(|row| row.dimensions[place].clone()), true));
+    }
+    let flags = |row: &&TouchRow| {
+        let cell = |name: &str| {
+            let text = match name {
+                "channel" => Some(channel(row)),
+                "campaign" => row.campaign.clone(),
+                "interaction" => row.interaction.clone(),
+                "id" => row.id.clone(),
+                dimension => {
+                    let place = settings.dimensions.iter().position(|name| name == dimension).expect("a dimension");
+                    row.dimensions[place].clone()
+                }
+            };
+            text.map_or(attributary_testkit::sql::Cell::Null, attributary_testkit::sql::Cell::Text)
+        };
+        predicates.iter().enumerate().map(|(bit, predicate)| u64::from(predicate.holds(&cell)) << bit).sum()
+    };
+    TouchBatch {
+        file: rows[0].file,
+        rows: rows.iter().map(|row| row.row).collect(),
+        customers: Arc::new(Words(rows.iter().map(|row| row.customer.clone()).collect())),
+        times: rows.iter().map(|row| row.time.unwrap_or(NO_TIME)).collect(),
+        ids: settings.mapped.touch_id.then(|| {
+            let ids: Arc<dyn Identities> = Arc::new(Words(rows.iter().map(|row| row.id.clone()).collect()));
+            ids
+        }),
+        attributes,
+        flags: rows.iter().map(flags).collect(),
+    }
+}
+
+fn conversion_batch(rows: &[ConversionRow], settings: &OracleSettings) -> ConversionBatch {
+    ConversionBatch {
+        file: rows[0].file,
+        rows: rows.iter().map(|row| row.row).collect(),
+        ids: Arc::new(Words(rows.iter().map(|row| row.id.clone()).collect())),
+        customers: Arc::new(Words(rows.iter().map(|row| row.customer.clone()).collect())),
+        times: rows.iter().map(|row| row.time.unwrap_or(NO_TIME)).collect(),
+        kinds: words(rows.iter().map(|row| row.kind.clone()), settings.mapped.kind),
+        values: (0..settings.values.len()).map(|value| rows.iter().map(|row| row.values[value]).collect()).collect(),
+    }
+}

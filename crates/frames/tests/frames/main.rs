@@ -1,0 +1,12 @@
+//! Files in, plain batches out: every format, type, fault and thread count, on small files that polars itself writes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot write its files has nothing to say")]
+
+mod support;
+
+mod csv;
+mod damage;
+mod drift;
+mod layout;
+mod sql;
+mod threads;
+mod types;
