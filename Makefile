@@ -2,14 +2,12 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test check sample-data
 
-ATTRIBUTARY := cargo run --quiet --package attributary --
-
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: ## build, and attribute the sample data: a table of results and the ledger
-	cargo build --workspace --all-targets
-	$(ATTRIBUTARY) run pipelines/nightly.toml
+	cargo build --workspace
+	target/debug/attributary run pipelines/nightly.toml
 
 test: ## every test
 	cargo test --workspace --all-targets --quiet

@@ -56,12 +56,10 @@ pub struct Context {
     pub bar: bool,
 }
 
-/// How results are printed.
+/// How results are printed: as tables for people, or as one JSON document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Tables for people.
     Text,
-    /// One JSON document.
     Json,
 }
 

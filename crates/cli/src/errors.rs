@@ -174,7 +174,7 @@ mod tests {
     fn an_unknown_flag_is_data_too() {
         let words = ["attributary", "run", "p.toml", "--treads", "2"].map(Into::into).to_vec();
         let error = args::parse(words, Early::default()).err().map(|error| Failure::usage(&error));
-        insta::assert_snapshot!(error.map(|it| it.json()).unwrap_or_default(), @r"");
+        insta::assert_snapshot!(error.map(|it| it.json()).unwrap_or_default(), @r#"{"error":"unexpected argument '--treads' found","causes":[],"hint":"a similar argument exists: '--threads'","exit_code":2}"#);
     }
 
     #[test]

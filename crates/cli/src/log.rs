@@ -11,13 +11,11 @@ use crate::args::Global;
 use crate::progress;
 use crate::style::Palette;
 
-/// What errors and log lines look like.
+/// What errors and log lines look like: lines for people, or one JSON object a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
     #[default]
     Text,
-    /// One JSON object a line.
     Json,
 }
 

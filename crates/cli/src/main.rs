@@ -5,6 +5,8 @@ mod args;
 mod commands;
 mod errors;
 mod exit;
+#[cfg(test)]
+mod help;
 mod log;
 mod panics;
 mod progress;

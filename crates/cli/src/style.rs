@@ -5,15 +5,12 @@ use std::fmt::Display;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-/// When to use colours.
+/// When to use colours; `Auto` is on a terminal, unless `NO_COLOR` is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 

@@ -33,7 +33,8 @@ pub trait Model: Send + Sync {
 }
 
 /// Touches of many journeys as columns, for weights that are an expression over them. Columns are named `position`
-/// (1…n), `length` (n), `age_days`, `channel`, `campaign`, `interaction` and by the dimensions.
+/// (1…n), `length` (n), `age_days`, `channel` and, as far as they are mapped, `campaign`, `interaction`, `id` and the
+/// dimensions by their names. Positions and lengths are signed numbers: `position - 2` may be negative.
 pub struct TouchColumns {
     /// Name and cells, all of one length.
     pub columns: Vec<(String, Column)>,

@@ -9,6 +9,7 @@ use attributary_core::table::Column;
 use attributary_journeys::Profiles;
 use std::sync::Arc;
 
+use crate::cells::Cells;
 use crate::conversions::Conversions;
 use crate::error::EngineError;
 use crate::ledger::Ledger;
@@ -83,7 +84,7 @@ struct Deferred {
     journeys: Vec<(usize, usize, usize)>,
     times: Vec<i64>,
     profiles: Vec<u32>,
-    ids: crate::cells::Cells,
+    ids: Cells,
     /// Per table, each touch's row.
     rows: Vec<Vec<u32>>,
 }
@@ -337,7 +338,7 @@ impl Deferred {
 
     fn columns(&self, context: &Context<'_>) -> TouchColumns {
         let journeys = self.journeys.iter().map(|(conversion, _, end)| (context.conversions.times[*conversion], *end));
-        touch_columns(context.setup, context.profiles, journeys, &self.times, &self.profiles)
+        touch_columns(context.setup, context.profiles, journeys, &self.times, &self.profiles, &self.ids)
     }
 }
 
@@ -348,6 +349,7 @@ pub(crate) fn touch_columns(
     journeys: impl Iterator<Item = (i64, usize)>,
     times: &[i64],
     of_touches: &[u32],
+    ids: &Cells,
 ) -> TouchColumns {
     let (mut positions, mut lengths, mut ages) = (Vec::new(), Vec::new(), Vec::new());
     let mut start = 0;
@@ -370,6 +372,9 @@ pub(crate) fn touch_columns(
             setup.attribute_field(place).name,
             Column::Codes { codes, dictionary: Arc::clone(&profiles.dictionaries[place]) },
         ));
+    }
+    if let Some(kind) = &setup.touch_id_type {
+        columns.push(("id".to_owned(), Column::Values((0..ids.len()).map(|touch| ids.value(touch, kind)).collect())));
     }
     TouchColumns { columns }
 }

@@ -134,7 +134,7 @@ impl CustomerCollector {
                     Err(reason) => Some(reason),
                     Ok(()) => {
                         let values = conversions.values(conversion);
-                        explain_model((setup, &profiles, model), &customer, time, values, &chosen, &mut credits)?
+                        explain_model((setup, &profiles, model), (&chunk, &customer), time, values, &chosen, &mut credits)?
                     }
                 };
                 journeys.push(ExplainedJourney { model: number, window, unattributed, credits });
@@ -155,7 +155,7 @@ impl CustomerCollector {
 
 fn explain_model(
     (setup, profiles, model): (&Setup, &Profiles, &ModelSetup),
-    customer: &Customer,
+    (chunk, customer): (&Chunk, &Customer),
     time: i64,
     values: &[i64],
     chosen: &[u32],
@@ -184,7 +184,11 @@ fn explain_model(
             let times: Vec<i64> = touches.iter().map(|touch| customer.times[*touch as usize]).collect();
             let of_touches: Vec<u32> = touches.iter().map(|touch| customer.profiles[*touch as usize]).collect();
             let journey = std::iter::once((time, touches.len()));
-            let columns = touch_columns(setup, profiles, journey, &times, &of_touches);
+            let mut ids = Cells::default();
+            if !chunk.ids.is_empty() {
+                touches.iter().for_each(|touch| ids.push_raw(chunk.ids.raw(customer.records[*touch as usize] as usize)));
+            }
+            let columns = touch_columns(setup, profiles, journey, &times, &of_touches, &ids);
             let failed = |problem| EngineError::Expression { model: model.name.clone(), problem };
             let found = expression.evaluate(&columns).map_err(failed)?;
             if let Some(place) = found.iter().position(|weight| weight.is_none_or(|weight| !weight.is_finite() || weight < 0.0)) {

@@ -48,7 +48,10 @@ fn main() -> Result<(), FrameError> {
     })?;
     let read = started.elapsed() - opened;
     let million = rows.into_inner() as f64 / 1e6;
-    println!("{} files opened in {opened:?}; {million} M rows in {read:?}, {batches:?} batches, {keys:x?}", touches.files().len());
+    println!(
+        "{} files opened in {opened:?}; {million} M rows in {read:?}, {batches:?} batches, {keys:x?}",
+        touches.files().len()
+    );
     println!("{:.1} M rows/s", million / read.as_secs_f64());
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("Threads")).for_each(|line| println!("{line}"));

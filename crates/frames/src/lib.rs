@@ -87,6 +87,15 @@ pub struct Predicate {
     pub sql: String,
 }
 
+/// A further column to group by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DimensionSpec {
+    /// What predicates and tables call it.
+    pub name: String,
+    /// Its column.
+    pub column: ColumnSpec,
+}
+
 /// Which columns are what in touchpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TouchMapping {
@@ -103,7 +112,7 @@ pub struct TouchMapping {
     /// The touch's id: text, binary or integers.
     pub id: Option<ColumnSpec>,
     /// Further columns to group by, which keep their type.
-    pub dimensions: Vec<String>,
+    pub dimensions: Vec<DimensionSpec>,
     /// At most [`MAX_PREDICATES`]: predicate *i* becomes bit *i* of the flags.
     pub predicates: Vec<Predicate>,
 }

@@ -43,14 +43,14 @@ impl TouchSource {
             section: &spec.key,
             columns: Vec::new(),
         };
-        let customer = mapped.column(Some(CUSTOMER), Some(&mapping.customer), Role::Key)?;
-        let id = mapped.column(Some(ID), mapping.id.as_ref(), Role::Key)?;
-        mapped.column(Some("channel"), Some(&mapping.channel), Role::Label)?;
-        mapped.column(Some("campaign"), mapping.campaign.as_ref(), Role::Label)?;
-        mapped.column(Some("interaction"), mapping.interaction.as_ref(), Role::Label)?;
+        let customer = mapped.column(CUSTOMER, Some(&mapping.customer), Role::Key)?;
+        let id = mapped.column(ID, mapping.id.as_ref(), Role::Key)?;
+        mapped.column("channel", Some(&mapping.channel), Role::Label)?;
+        mapped.column("campaign", mapping.campaign.as_ref(), Role::Label)?;
+        mapped.column("interaction", mapping.interaction.as_ref(), Role::Label)?;
         let mut dimensions = Vec::new();
-        for name in &mapping.dimensions {
-            let kind = mapped.column(None, Some(&ColumnSpec::Names(vec![name.clone()])), Role::Dimension)?;
+        for dimension in &mapping.dimensions {
+            let kind = mapped.column(&dimension.name, Some(&dimension.column), Role::Dimension)?;
             dimensions.extend(kind);
         }
         let predicates = mapped.predicates(mapping)?;
@@ -139,20 +139,18 @@ struct MappedColumn {
 }
 
 impl Mapped<'_> {
-    /// Resolves the next column, called `name` in the mapping or (dimensions) as in the source; gives its type where mapped.
-    fn column(&mut self, name: Option<&str>, spec: Option<&ColumnSpec>, role: Role) -> Result<Option<ColumnType>, FrameError> {
+    /// Resolves the next column, called `name` in predicates; gives its type where mapped.
+    fn column(&mut self, name: &str, spec: Option<&ColumnSpec>, role: Role) -> Result<Option<ColumnType>, FrameError> {
         let Some(spec) = spec else {
             self.columns.push(None);
             return Ok(None);
         };
-        let key = name.map_or_else(|| format!("{}.dimensions", self.section), |name| format!("{}.columns.{name}", self.section));
+        let dimension = role == Role::Dimension;
+        let key = if dimension { format!("{}.dimensions", self.section) } else { format!("{}.columns.{name}", self.section) };
         let resolved = self.resolver.resolve(&key, spec, role)?;
         let kind = resolved.kind.clone();
-        let place = match name {
-            Some(name) => name.to_owned(),
-            None => format!("dimension {}", self.columns.len()),
-        };
-        self.columns.push(Some(MappedColumn { name: name.map_or_else(|| spec.text(), str::to_owned), place, resolved }));
+        let place = if dimension { format!("dimension {}", self.columns.len()) } else { name.to_owned() };
+        self.columns.push(Some(MappedColumn { name: name.to_owned(), place, resolved }));
         Ok(Some(kind))
     }
 
@@ -211,7 +209,9 @@ impl TouchMapping {
             ("interaction", self.interaction.as_ref()),
         ];
         let computed = columns.iter().filter(|(_, spec)| matches!(spec, Some(ColumnSpec::Sql(_))));
+        let computed = computed.map(|(name, _)| format!("{section}.columns.{name}"));
+        let dimension = self.dimensions.iter().any(|dimension| matches!(dimension.column, ColumnSpec::Sql(_)));
         let predicates = self.predicates.iter().map(|predicate| predicate.key.clone());
-        computed.map(|(name, _)| format!("{section}.columns.{name}")).chain(predicates).collect()
+        computed.chain(dimension.then(|| format!("{section}.dimensions"))).chain(predicates).collect()
     }
 }

@@ -5,12 +5,11 @@
 //! run over all days would give on the same input, byte for byte.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use attributary_core::batch::attribute::CHANNEL;
 use attributary_core::table::{Column, Field, Rows};
-use attributary_core::time::{Day, parse_day};
-use attributary_core::value::{ColumnType, Value};
+use attributary_core::time::{Day, day_text, parse_day};
+use attributary_core::value::Value;
 use attributary_engine::tables::{self, ONLY_FILE, SinkError, TableSink, ledger::Line};
 use attributary_engine::{GroupColumn, Range, Setup, TableSetup};
 use attributary_store::{FileEntry, Output, PublishedRun, TableEntry, read_table};
@@ -45,7 +44,7 @@ pub(crate) fn base(output: &Output, plan: &Plan) -> Result<Option<PublishedRun>,
 /// All days of the merged run.
 ///
 /// # Errors
-/// Where the manifest of the current run names no days.
+/// Where the days of this run leave a gap to those of the current one, or its manifest names no days.
 pub(crate) fn whole_range(base: &PublishedRun, range: Range) -> Result<Range, Error> {
     let day = |text: &Option<String>| -> Result<Option<Day>, Error> {
         let read = |text: &String| {
@@ -57,6 +56,21 @@ pub(crate) fn whole_range(base: &PublishedRun, range: Range) -> Result<Range, Er
         text.as_ref().map(read).transpose()
     };
     let (from, to) = (day(&base.manifest.range.from)?, day(&base.manifest.range.to)?);
+    let before = |end: Option<Day>, start: Option<Day>| end.zip(start).is_some_and(|(end, start)| end < start);
+    if before(to, range.from) || before(range.to, from) {
+        let text = |day: Option<Day>| day.map_or_else(|| "…".to_owned(), day_text);
+        return Err(Error::Usage {
+            problem: format!(
+                "--merge: expected days that overlap or touch those of run {} ({} to {}), found {} to {}",
+                base.manifest.run_id,
+                text(from),
+                text(to),
+                text(range.from),
+                text(range.to),
+            ),
+            hint: Some("merge the days between them too, so that no day of the result is missing".to_owned()),
+        });
+    }
     Ok(Range {
         from: from.zip(range.from).map(|(one, other)| one.min(other)),
         to: to.zip(range.to).map(|(one, other)| one.max(other)),

@@ -52,10 +52,7 @@ impl Plan {
     #[must_use]
     pub fn touch_bounds(&self) -> TimeBounds {
         let Setup { rules, range, .. } = &self.setup;
-        TimeBounds {
-            from: range.from.map(|from| rules.earliest_touch(from)),
-            to: range.to.map(|to| rules.zone.start_of(to)),
-        }
+        TimeBounds { from: range.from.map(|from| rules.earliest_touch(from)), to: range.to.map(|to| rules.zone.start_of(to)) }
     }
 }
 
@@ -106,9 +103,12 @@ fn setup(
 }
 
 fn models(pipeline: &Pipeline, setup: &Setup) -> Result<Vec<ModelSetup>, Error> {
-    let numbers = [("position", ColumnType::COUNT), ("length", ColumnType::COUNT), ("age_days", ColumnType::Float { bits: 64 })];
+    // Signed, so that `position - 2` is a negative number and not a huge one.
+    let count = ColumnType::Int { bits: 64, signed: true };
+    let numbers = [("position", count.clone()), ("length", count), ("age_days", ColumnType::Float { bits: 64 })];
     let attributes = setup.weight_attributes().map(|place| setup.attribute_field(place)).map(|field| (field.name, field.kind));
-    let columns = numbers.map(|(name, kind)| (name.to_owned(), kind)).into_iter().chain(attributes).collect();
+    let id = setup.touch_id_type.iter().map(|kind| ("id".to_owned(), kind.clone()));
+    let columns = numbers.map(|(name, kind)| (name.to_owned(), kind)).into_iter().chain(attributes).chain(id).collect();
     let compiler = Compiler { columns };
     let predicates = pipeline.predicates();
     let build = |model: &file::ModelEntry| {

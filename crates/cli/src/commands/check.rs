@@ -22,13 +22,16 @@ fn page(report: &CheckReport, palette: &Palette) -> String {
     let output = report.output.as_ref().map_or("nothing: neither the file nor --output names a folder".to_owned(), |folder| {
         shown(&folder.display().to_string(), 400)
     });
-    let mut page = facts(0, [
-        ("pipeline", shown(&report.pipeline, 80)),
-        ("currency", report.currency.clone()),
-        ("days", format!("in {}", report.timezone)),
-        ("windows", report.windows.join(", ")),
-        ("output", output),
-    ]);
+    let mut page = facts(
+        0,
+        [
+            ("pipeline", shown(&report.pipeline, 80)),
+            ("currency", report.currency.clone()),
+            ("days", format!("in {}", report.timezone)),
+            ("windows", report.windows.join(", ")),
+            ("output", output),
+        ],
+    );
     for source in &report.sources {
         page.push_str(&section(&format!("reads {}", source.source), &about(source), &columns(source), palette));
     }
@@ -111,6 +114,32 @@ mod tests {
                 ("total".into(), own(&[("model", "text"), ("window", "text")])),
             ],
         };
-        insta::assert_snapshot!(page(&report, &Palette::PLAIN), @r"");
+        insta::assert_snapshot!(page(&report, &Palette::PLAIN), @r"
+        pipeline  nightly
+        currency  SEK
+        days      in Europe/Stockholm
+        windows   30d, 7d
+        output    out/nightly
+
+        reads touchpoints: ../sample-data/touchpoints, 60 files, 2.1 MiB, 100,000 rows
+          name      from                    type
+          customer  client_id | clientId    text
+          channel   sql: lower(utm_source)
+
+        reads conversions: ../sample-data/conversions, 60 files, 2.1 MiB, rows not known before reading
+          name      from                    type
+          customer  client_id | clientId    text
+          channel   sql: lower(utm_source)
+
+        models: each under 2 windows
+          name             kind        additive
+          last_non_direct  last_touch  yes
+          any_touch        any_touch   no
+
+        would write
+          by_channel  model text, window text, channel text, conversions Decimal(38,9), revenue
+                      Decimal(38,2), touches UInt64
+          total       model text, window text
+        ");
     }
 }

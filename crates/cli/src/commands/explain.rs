@@ -53,13 +53,16 @@ fn head(explanation: &Explanation, palette: &Palette) -> String {
         "{} {}\n{}",
         palette.bold("conversion"),
         palette.bold(shown(&explanation.conversion_id, 80)),
-        facts(0, [
-            ("customer", explanation.customer.as_deref().map_or("none".to_owned(), |customer| shown(customer, 80))),
-            ("time", format!("{} (day {})", explanation.time, explanation.day)),
-            ("kind", explanation.kind.as_deref().map_or(String::new(), |kind| shown(kind, 80))),
-            ("worth", values),
-            ("from", format!("{}, row {row}", shown_path(file, 400))),
-        ])
+        facts(
+            0,
+            [
+                ("customer", explanation.customer.as_deref().map_or("none".to_owned(), |customer| shown(customer, 80))),
+                ("time", format!("{} (day {})", explanation.time, explanation.day)),
+                ("kind", explanation.kind.as_deref().map_or(String::new(), |kind| shown(kind, 80))),
+                ("worth", values),
+                ("from", format!("{}, row {row}", shown_path(file, 400))),
+            ]
+        )
     )
 }
 
@@ -305,7 +308,37 @@ mod tests {
 
     #[test]
     fn the_whole_page() {
-        insta::assert_snapshot!(page(&explanation(), &Palette::PLAIN), @r"");
+        insta::assert_snapshot!(page(&explanation(), &Palette::PLAIN), @r"
+        conversion o-000123
+        customer  c-000042
+        time      2026-02-03T10:11:12Z (day 2026-02-03)
+        kind      purchase
+        worth     revenue 1,245.00 SEK, margin -88.20 SEK
+        from      sample-data/conversions/2026-02-03.parquet, row 17
+
+        5 touches of this customer, from sample-data/touchpoints/
+          #  time                     in 30d            in 5m             channel                 campaign  interaction  file                row
+          1  2025-12-01T08:00:00Z     out_of_window     out_of_window     search                  brand     click        2026-01-20.parquet    3
+          2  2026-01-20T08:00:00Z     eligible          out_of_window     search                  –         click        2026-01-20.parquet  811
+          3  2026-01-20T08:00:00.25Z  eligible          out_of_window     news\n\u{1b}[31mletter  january   click        2026-01-20.parquet  812
+          4  2026-02-03T10:00:00Z     eligible          out_of_window     direct                  –         click        2026-01-20.parquet    4
+          5  2026-02-04T10:00:00Z     after_conversion  after_conversion  direct                  –         click        2026-01-20.parquet    5
+
+        window 30d
+          model            touch  channel                   weight        share   revenue  margin
+          last_touch           2  search                         0  0.000000000      0.00    0.00
+                               3  news\n\u{1b}[31mletter         0  0.000000000      0.00    0.00
+                               4  direct                         1  1.000000000  1,245.00  -88.20
+          last_non_direct      2  search                         0  0.000000000      0.00    0.00
+                               3  news\n\u{1b}[31mletter         1  1.000000000  1,245.00  -88.20
+                               4  direct                  not_only
+          linear               2  search                         1  0.333333334    415.00  -29.40
+                               3  news\n\u{1b}[31mletter         1  0.333333333    415.00  -29.40
+                               4  direct                         1  0.333333333    415.00  -29.40
+
+        window 5m
+          last_touch leaves it unattributed, no_touch: no touch lies within the window
+        ");
     }
 
     #[test]
@@ -317,7 +350,18 @@ mod tests {
         nobody.models.truncate(1);
         nobody.models[0].touches.clear();
         nobody.models[0].unattributed = Some("identity_missing".into());
-        insta::assert_snapshot!(page(&nobody, &Palette::PLAIN), @r"");
+        insta::assert_snapshot!(page(&nobody, &Palette::PLAIN), @r"
+        conversion o-000123
+        customer  none
+        time      2026-02-03T10:11:12Z (day 2026-02-03)
+        worth     revenue 1,245.00 SEK, margin -88.20 SEK
+        from      sample-data/conversions/2026-02-03.parquet, row 17
+
+        no touches of this customer
+
+        window 30d
+          last_touch leaves it unattributed, identity_missing: the conversion names no customer
+        ");
     }
 
     #[test]

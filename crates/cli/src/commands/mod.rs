@@ -27,8 +27,7 @@ pub fn perform(command: Command, context: &Context) -> Result<String, Failure> {
 fn facts<'a>(indent: usize, facts: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let facts: Vec<_> = facts.into_iter().filter(|(_, text)| !text.is_empty()).collect();
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
-    let line = |(name, text): &(&str, String)| {
-        format!("{:indent$}{name:width$}{}\n", "", crate::text::wrapped(text, indent + width))
-    };
+    let line =
+        |(name, text): &(&str, String)| format!("{:indent$}{name:width$}{}\n", "", crate::text::wrapped(text, indent + width));
     facts.iter().map(line).collect()
 }

@@ -54,18 +54,20 @@ fn page(spec: &ModelSpec, worked: &WorkedExample, palette: &Palette) -> String {
     } else {
         "no: rows do not add up to the conversions"
     };
-    let about = facts(0, [
-        ("weights", spec.weights.to_owned()),
-        ("useful for", spec.useful_for.to_owned()),
-        ("not useful for", spec.not_useful_for.to_owned()),
-        ("additive", additive.to_owned()),
-        ("fitted", if spec.fitted { "yes: to all journeys, before it weighs one" } else { "no" }.to_owned()),
-    ]);
+    let about = facts(
+        0,
+        [
+            ("weights", spec.weights.to_owned()),
+            ("useful for", spec.useful_for.to_owned()),
+            ("not useful for", spec.not_useful_for.to_owned()),
+            ("additive", additive.to_owned()),
+            ("fitted", if spec.fitted { "yes: to all journeys, before it weighs one" } else { "no" }.to_owned()),
+        ],
+    );
     let mut page = format!("{}: {}\n\n{about}", palette.bold(spec.kind), spec.summary);
     page.push_str(&format!("\n{}\n", palette.bold("parameters")));
-    page.push_str(&indented(&facts(
-        spec.parameters.iter().map(parameter).chain(EVERY_MODELS.map(|(name, help)| (name, help.to_owned()))),
-    )));
+    let parameters = spec.parameters.iter().map(parameter).chain(EVERY_MODELS.map(|(name, help)| (name, help.to_owned())));
+    page.push_str(&facts(2, parameters));
     page.push_str(&format!("\n{}\n\n", palette.bold("in the pipeline file")));
     page.push_str(&indented(&snippet(spec, worked)));
     let amount = decimal_text(worked.amount.into(), AMOUNT_DIGITS);
@@ -202,17 +204,92 @@ mod tests {
 
     #[test]
     fn the_list() {
-        insta::assert_snapshot!(list(&Palette::PLAIN), @r"");
+        insta::assert_snapshot!(list(&Palette::PLAIN), @r"
+        last_touch      The last touch gets everything
+        first_touch     The first touch gets everything
+        last_click      The last click gets everything
+        first_click     The first click gets everything
+        linear          Every touch, or every channel, gets the same
+        any_touch       Every group that took part gets the whole conversion *
+        time_decay      Touches nearer to the conversion get more, by a half-life
+        position_based  The first and the last touch get fixed parts, the middle shares the rest
+        j_shaped        Position based with the weight on the last touch
+        inverse_j       Position based with the weight on the first touch
+        custom          Weights from an SQL expression over the touches
+
+        * not additive: several touches get the whole of one conversion, so rows do not add up to it
+
+        `attributary models KIND` shows one, with its parameters and a worked example
+        ");
     }
 
     #[test]
     fn a_model() {
-        insta::assert_snapshot!(shown("time_decay"), @r"");
+        insta::assert_snapshot!(shown("time_decay"), @r#"
+        time_decay: Touches nearer to the conversion get more, by a half-life
+
+        weights         2^(−age / half_life), relative to the youngest touch
+        useful for      decisions that ripen over days or weeks: promotions, considered purchases
+        not useful for  long sales cycles with a short half-life, which is last touch by another name
+        additive        yes: what touches get adds up to the conversion
+        fitted          no
+
+        parameters
+          half_life  the age by which a touch's weight is half of one at the conversion; a duration (90s 15m
+                     12h 30d 4w), 7d by default
+          name       its name in the tables; the kind by default
+          only       an SQL condition on touches: only those for which it holds may get credit
+          fallback   what holds where `only` leaves no touch: "all" touches (the default), or "none": the
+                     conversion is unattributed
+
+        in the pipeline file
+
+          [[model]]
+          kind = "time_decay"
+          half_life = "7d"
+
+        example: a conversion worth 100.00, 4 touches before it
+          touch  channel  interaction  days before        share  amount
+              1  search   click                 10  0.150216891   15.02
+              2  social   view                   8  0.183116442   18.31
+              3  email    click                  3  0.300433783   30.05
+              4  direct   visit                  1  0.366232884   36.62
+                 sum                                1.000000000  100.00
+        "#);
     }
 
     #[test]
     fn a_model_that_is_not_additive() {
-        insta::assert_snapshot!(shown("any_touch"), @r"");
+        insta::assert_snapshot!(shown("any_touch"), @r#"
+        any_touch: Every group that took part gets the whole conversion
+
+        weights         every distinct value of the table's columns gets the whole conversion once
+        useful for      reach: which conversions a channel had any part in, an upper bound of what it may
+                        have done
+        not useful for  adding up: the rows of a table exceed the total, and no table is the sum of a finer
+                        one
+        additive        no: rows do not add up to the conversions
+        fitted          no
+
+        parameters
+          name      its name in the tables; the kind by default
+          only      an SQL condition on touches: only those for which it holds may get credit
+          fallback  what holds where `only` leaves no touch: "all" touches (the default), or "none": the
+                    conversion is unattributed
+
+        in the pipeline file
+
+          [[model]]
+          kind = "any_touch"
+
+        example: a conversion worth 100.00, 4 touches before it
+          touch  channel  interaction  days before        share  amount
+              1  search   click                 10  1.000000000  100.00
+              2  social   view                   8  1.000000000  100.00
+              3  email    click                  3  1.000000000  100.00
+              4  direct   visit                  1  1.000000000  100.00
+                 once                               1.000000000  100.00
+        "#);
     }
 
     #[test]

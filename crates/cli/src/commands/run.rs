@@ -267,7 +267,48 @@ mod tests {
 
     #[test]
     fn the_whole_page() {
-        insta::assert_snapshot!(page(&report(), &Palette::PLAIN), @r"");
+        insta::assert_snapshot!(page(&report(), &Palette::PLAIN), @r"
+        nightly: conversions from 2026-01-01 to before 2026-02-01, amounts in SEK
+
+        attributed, by model and window
+          model        window  conversions  unattributed       revenue      margin
+          last_touch   30d          28,112         1,838  1,234,567.89  456,789.10
+          any_touch *  30d          28,112         1,838  1,234,567.89  456,789.10
+          last_touch   7d           28,112         1,838  1,200,000.00  456,789.10
+          any_touch *  7d           28,112         1,838  1,100,000.00  456,789.10
+
+        channels with most revenue
+          model        window  first               second                       third
+          last_touch   30d     search  512,334.10  e\u{1b}[31mmail  301,221.00  social  -120.55
+          any_touch *  30d     search  512,334.10  e\u{1b}[31mmail  301,221.00  social  -120.55
+          last_touch   7d      search  512,334.10  e\u{1b}[31mmail  301,221.00  social  -120.55
+          any_touch *  7d      search  512,334.10  e\u{1b}[31mmail  301,221.00  social  -120.55
+
+        ledger: attributed + unattributed + rejected = source
+          value    window  model             source    attributed  unattributed  rejected  difference
+          revenue  30d     all 2       1,300,000.00  1,234,567.89     65,000.00    432.11        0.00
+          revenue  7d      last_touch  1,300,000.00  1,200,000.00     65,000.00    432.11        0.00
+          revenue  7d      any_touch   1,300,000.00  1,100,000.00     65,000.00    432.11        0.00
+          margin   30d     all 2       1,300,000.00  1,234,567.89     65,000.00    432.11        0.00
+          margin   7d      last_touch  1,300,000.00  1,200,000.00     65,000.00    432.11        0.00
+          margin   7d      any_touch   1,300,000.00  1,100,000.00     65,000.00    432.11        0.00
+
+        rejected rows
+          source       reason          rows
+          touchpoints  null_customer  5,012
+          conversions  duplicate_id      50
+
+        * not additive: channels do not add up to the conversions, here each conversion is counted once
+
+        ledger: every line adds up, difference 0.00 SEK (2 models × 2 windows × 2 values)
+        rounding at the door added -0.004 SEK to revenue
+
+        touches      1,000,000 read, 812,345 in journeys
+        conversions  30,000 read, 29,950 accepted, 29,950 in the range
+        result       out/nightly/runs/20260201T030000Z-0ab1c
+        rows         attributed_revenue 12,345, ledger 4
+        time         2.13 s, 468,604 touches/s, peak memory 312 MiB
+        ");
     }
 
     #[test]
@@ -284,7 +325,27 @@ mod tests {
         small.warnings = vec!["customer \"bot\" has 1,000,000 touches".into()];
         small.pruned = vec!["old".into()];
         small.spilled_bytes = 3 << 30;
-        insta::assert_snapshot!(page(&small, &Palette::PLAIN), @r"");
+        insta::assert_snapshot!(page(&small, &Palette::PLAIN), @r#"
+        nightly: conversions from 2026-01-01 on, merged into the run before, amounts in SEK
+
+        attributed, by model and window
+          model       window  conversions  unattributed       revenue
+          last_touch  30d          28,112         1,838  1,234,567.89
+
+        ledger: attributed + unattributed + rejected = source
+          value    window  model             source    attributed  unattributed  rejected  difference
+          revenue  30d     last_touch  1,300,000.00  1,234,567.89     65,000.00    432.11        0.00
+
+        ledger: every line adds up, difference 0.00 SEK (1 model × 1 window × 1 value)
+        note: customer "bot" has 1,000,000 touches
+
+        touches      1,000,000 read, 812,345 in journeys
+        conversions  30,000 read, 29,950 accepted, 29,950 in the range
+        result       out/nightly/runs/20260201T030000Z-0ab1c
+        rows         attributed_revenue 12,345, ledger 4
+        removed      old
+        time         2.13 s, 468,604 touches/s, peak memory 312 MiB, 3.0 GiB put aside on disk
+        "#);
     }
 
     #[test]

@@ -28,13 +28,19 @@ impl clap::Args for SimulateArgs {
         let command = command.arg(out.help("The folder to write to, new or empty"));
         SETTINGS.iter().fold(command, |command, setting| {
             let flag = Arg::new(setting.name).long(setting.name).value_name("VALUE");
-            command.arg(flag.default_value(setting.default).help(setting.help).allow_negative_numbers(true))
+            command.arg(flag.default_value(setting.default).help(sentence(setting.help)).allow_negative_numbers(true))
         })
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// As the help of other flags begins.
+fn sentence(help: &str) -> String {
+    let mut letters = help.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 impl FromArgMatches for SimulateArgs {
@@ -83,13 +89,16 @@ struct Written {
 }
 
 fn shown(written: &Written) -> String {
-    facts(0, [
-        ("touches", text::count(written.touches)),
-        ("conversions", text::count(written.conversions)),
-        ("folder", text::shown(&written.folder.display().to_string(), 400)),
-        ("size", format!("{} in {}", text::bytes(written.bytes), text::things(written.files, "file"))),
-        ("time", format!("{}, {} touches/s", text::seconds(written.seconds), text::rate(written.touches, written.seconds))),
-    ])
+    facts(
+        0,
+        [
+            ("touches", text::count(written.touches)),
+            ("conversions", text::count(written.conversions)),
+            ("folder", text::shown(&written.folder.display().to_string(), 400)),
+            ("size", format!("{} in {}", text::bytes(written.bytes), text::things(written.files, "file"))),
+            ("time", format!("{}, {} touches/s", text::seconds(written.seconds), text::rate(written.touches, written.seconds))),
+        ],
+    )
 }
 
 #[cfg(test)]
@@ -127,6 +136,12 @@ mod tests {
             bytes: 22_000_000,
             seconds: 1.25,
         };
-        insta::assert_snapshot!(shown(&written), @r"");
+        insta::assert_snapshot!(shown(&written), @r"
+        touches      1,000,000
+        conversions  30,000
+        folder       out
+        size         21.0 MiB in 120 files
+        time         1.25 s, 800,000 touches/s
+        ");
     }
 }

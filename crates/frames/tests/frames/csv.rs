@@ -39,7 +39,7 @@ fn types_are_inferred_from_the_whole_file() {
     }
     let path = folder.write_text("x.csv", &text);
     let mut mapping = touches();
-    mapping.dimensions = vec!["paid".to_owned(), "score".to_owned()];
+    mapping.dimensions = dimensions(&["paid", "score"]);
     let source = TouchSource::open(&spec(&path), &mapping).unwrap();
     assert_eq!(source.customer_type(), &ColumnType::Int { bits: 64, signed: true });
     // Floats are no groups, but as they are written they are text.

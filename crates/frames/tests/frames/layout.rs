@@ -36,7 +36,7 @@ fn hive_folders_are_text_columns_also_in_sql() {
         folder.write(&format!("{day}/part.parquet"), &three());
     }
     let mut mapping = touches();
-    mapping.dimensions = vec!["day".to_owned(), "shop".to_owned()];
+    mapping.dimensions = dimensions(&["day", "shop"]);
     let rows = read_touches(&spec(folder.path()), &mapping).unwrap();
     assert_eq!(rows[0].attributes[3..], [text("2025-01-01"), text("São Paulo")]);
     assert_eq!(rows[3].attributes[3..], [text("2025-01-02"), Value::Null]);

@@ -10,3 +10,4 @@ mod layout;
 mod sql;
 mod threads;
 mod types;
+mod zz_tmp;

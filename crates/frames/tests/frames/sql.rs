@@ -91,7 +91,7 @@ fn predicates_see_the_mapped_names() {
     let mut mapping = touches();
     mapping.channel = name("kanal");
     mapping.id = Some(name("clicks"));
-    mapping.dimensions = vec!["clicks".to_owned()];
+    mapping.dimensions = dimensions(&["clicks"]);
     mapping.campaign = Some(sql("url_param(url, 'utm_campaign')"));
     mapping.predicates = vec![
         predicate("channel = '(not set)'"),
@@ -133,7 +133,7 @@ fn a_predicate_over_a_dimension_named_like_a_plans_own_column() {
     frame.with_column(Column::new("__attributary_row".into(), ["x"; 3])).unwrap();
     let path = folder.write("x.parquet", &frame);
     let mut mapping = touches();
-    mapping.dimensions = vec!["time".to_owned(), "customer".to_owned(), "attribute 0".to_owned()];
+    mapping.dimensions = dimensions(&["time", "customer", "attribute 0"]);
     mapping.predicates =
         vec![Predicate { key: "k".to_owned(), sql: "customer = 'ann' AND \"attribute 0\" = 3 AND time > '2025'".to_owned() }];
     let outcome = read_touches(&spec(&path), &mapping);

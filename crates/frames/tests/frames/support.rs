@@ -79,6 +79,11 @@ pub fn sql(text: &str) -> ColumnSpec {
     ColumnSpec::Sql(text.to_owned())
 }
 
+/// Dimensions called as their columns are.
+pub fn dimensions(names: &[&str]) -> Vec<DimensionSpec> {
+    names.iter().map(|it| DimensionSpec { name: (*it).to_owned(), column: name(it) }).collect()
+}
+
 /// customer, time, channel by their own names, and nothing else.
 pub fn touches() -> TouchMapping {
     TouchMapping {

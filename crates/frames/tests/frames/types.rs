@@ -209,14 +209,14 @@ fn dimensions_keep_their_type() {
         ] {
             let path = folder.write(file, &with(column));
             let mut mapping = touches();
-            mapping.dimensions = vec!["d".to_owned()];
+            mapping.dimensions = dimensions(&["d"]);
             assert_eq!(TouchSource::open(&spec(&path), &mapping).unwrap().dimension_types(), [kind]);
             assert_eq!(read_touches(&spec(&path), &mapping).unwrap()[0].attributes[3], cell);
         }
     }
     let path = folder.write("x.parquet", &with(cast("d", &[1, 2, 3], DataType::Float32)));
     let mut mapping = touches();
-    mapping.dimensions = vec!["d".to_owned()];
+    mapping.dimensions = dimensions(&["d"]);
     let error = TouchSource::open(&spec(&path), &mapping).err().unwrap();
     assert!(error.to_string().starts_with("touchpoints.dimensions: column \"d\" is float32"), "{error}");
 }
