@@ -113,11 +113,7 @@ impl From<SimulateError> for Failure {
     fn from(error: SimulateError) -> Self {
         let exit = match &error {
             SimulateError::UnknownSetting { .. } | SimulateError::Setting { .. } => Exit::Usage,
-            SimulateError::NotAFolder { .. }
-            | SimulateError::NotEmpty { .. }
-            | SimulateError::Unfinished { .. }
-            | SimulateError::Io { .. }
-            | SimulateError::Store(_) => Exit::Output,
+            _ => Exit::Output,
         };
         Self::new(exit, &error, error.hint())
     }

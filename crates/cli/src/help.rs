@@ -198,6 +198,8 @@ fn simulate() {
           --days <VALUE>         How many days the log covers, at most 3660 [default: 60]
           --files <VALUE>        Time-ordered files of each table; auto: one a day up to 400 days, else
                                  400 [default: auto]
+          --layout <VALUE>       Tables (touchpoints/ and conversions/) or events (one log of both:
+                                 events/) [default: tables]
           --channels <VALUE>     Channels, at most 200 [default: 10]
           --campaigns <VALUE>    Campaigns in all, shared out over the channels that run campaigns
                                  [default: 60]

@@ -33,15 +33,19 @@ pub fn during<T>(visible: bool, stand: impl Fn() -> Stand + Sync, work: impl FnO
         return work();
     }
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    // The template is a constant that a test reads.
-    bar.set_style(ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
+    bar.set_style(style(SPINNER));
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let drawing = scope.spawn(|| {
+            let mut measured = false;
             while !ended.load(Ordering::Relaxed) {
                 let Stand { done, total, words } = stand();
-                bar.set_length(total.max(1));
+                if !measured && total > 0 {
+                    measured = true;
+                    bar.set_style(style(MEASURED));
+                }
+                bar.set_length(total);
                 bar.set_position(done.min(total));
                 bar.set_message(words);
                 thread::park_timeout(LOOK);
@@ -53,7 +57,13 @@ pub fn during<T>(visible: bool, stand: impl Fn() -> Stand + Sync, work: impl FnO
     })
 }
 
-const TEMPLATE: &str = "{spinner} {bar:30} {percent:>3}% {elapsed:>4} {msg}";
+const SPINNER: &str = "{spinner} {wide_msg}";
+const MEASURED: &str = "{spinner} {bar:30} {percent:>3}% {elapsed:>4} {wide_msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants that a test reads.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+}
 
 struct End<'a> {
     ended: &'a AtomicBool,
@@ -108,8 +118,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_one() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    fn the_templates_can_be_read() {
+        assert!([SPINNER, MEASURED].map(ProgressStyle::with_template).iter().all(Result::is_ok));
     }
 
     #[test]

@@ -15,7 +15,9 @@ const SCALE: f64 = (1_u64 << 52) as f64;
 pub struct Apportion {
     quotas: Vec<u64>,
     sum: u128,
-    remainders: Vec<(u128, u32)>,
+    /// Remainders and touches; narrow while Σq has 64 bits, which it has for any two thousand touches.
+    narrow: Vec<(u64, u32)>,
+    wide: Vec<(u128, u32)>,
 }
 
 impl Apportion {
@@ -37,27 +39,25 @@ impl Apportion {
     /// # Panics
     /// Where [`Apportion::set_weights`] was not called or said false.
     pub fn split(&mut self, amount: i64, parts: &mut Vec<i64>) {
-        let (magnitude, sum) = (amount.unsigned_abs(), self.sum);
-        assert!(sum > 0, "weights are set before an amount is split");
+        let magnitude = amount.unsigned_abs();
+        assert!(self.sum > 0, "weights are set before an amount is split");
         parts.clear();
-        self.remainders.clear();
-        let mut left = magnitude;
-        for (touch, &quota) in self.quotas.iter().enumerate() {
-            let (part, remainder) = divide(magnitude, quota, sum);
-            left -= part;
-            parts.push(part as i64);
-            self.remainders.push((remainder, touch as u32));
-        }
-        // Fewer units are left than touches have a remainder, so one each is enough.
-        let left = left as usize;
-        if left > 0 {
-            let larger_first = |one: &(u128, u32), other: &(u128, u32)| other.0.cmp(&one.0).then(one.1.cmp(&other.1));
-            if left < self.remainders.len() {
-                self.remainders.select_nth_unstable_by(left, larger_first);
+        if let Ok(sum) = u64::try_from(self.sum) {
+            self.narrow.clear();
+            for (touch, &quota) in self.quotas.iter().enumerate() {
+                let (part, remainder) = divide_narrow(magnitude, quota, sum);
+                parts.push(part as i64);
+                self.narrow.push((remainder, touch as u32));
             }
-            for (_, touch) in &self.remainders[..left] {
-                parts[*touch as usize] += 1;
+            give_the_rest(magnitude, parts, &mut self.narrow);
+        } else {
+            self.wide.clear();
+            for (touch, &quota) in self.quotas.iter().enumerate() {
+                let product = u128::from(magnitude) * u128::from(quota);
+                parts.push((product / self.sum) as i64);
+                self.wide.push((product % self.sum, touch as u32));
             }
+            give_the_rest(magnitude, parts, &mut self.wide);
         }
         if amount < 0 {
             parts.iter_mut().for_each(|part| *part = -*part);
@@ -74,25 +74,41 @@ pub fn equal_part(amount: i64, count: usize, touch: usize) -> i64 {
     if amount < 0 { -(part as i64) } else { part as i64 }
 }
 
-/// ⌊magnitude · quota / sum⌋ and its remainder, for quota ≤ sum.
+/// Gives the units that are left over to the largest remainders, one each, ties to the earlier touch. Fewer units are left
+/// than touches have a remainder.
+fn give_the_rest<R: Ord>(magnitude: u64, parts: &mut [i64], remainders: &mut [(R, u32)]) {
+    let left = (magnitude - parts.iter().map(|part| *part as u64).sum::<u64>()) as usize;
+    if left == 0 {
+        return;
+    }
+    if left < remainders.len() {
+        remainders.select_nth_unstable_by(left, |one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
+    }
+    for (_, touch) in &remainders[..left] {
+        parts[*touch as usize] += 1;
+    }
+}
+
+/// ⌊magnitude · quota / sum⌋ and its remainder, for quota ≤ sum < 2⁶⁴.
 ///
 /// A division of 128 bits costs some 30 ns, so the quotient is estimated in floating point and set right by exact
 /// multiplication: the estimate is off by less than one part in 2⁵⁰, and the loop takes what is missing.
-fn divide(magnitude: u64, quota: u64, sum: u128) -> (u64, u128) {
+fn divide_narrow(magnitude: u64, quota: u64, sum: u64) -> (u64, u64) {
     let product = u128::from(magnitude) * u128::from(quota);
-    if let (Ok(product), Ok(sum)) = (u64::try_from(product), u64::try_from(sum)) {
-        return (product / sum, (product % sum).into());
+    if let Ok(product) = u64::try_from(product) {
+        return (product / sum, product % sum);
     }
     let mut quotient = (magnitude as f64 * (quota as f64 / sum as f64)) as u64;
-    let mut remainder = product as i128 - (u128::from(quotient) * sum) as i128;
-    while remainder < 0 || remainder >= sum as i128 {
+    // Both products are below 2¹²⁷, so their difference has a sign.
+    let mut remainder = product as i128 - (u128::from(quotient) * u128::from(sum)) as i128;
+    while remainder < 0 || remainder >= i128::from(sum) {
         let missing = (remainder as f64 / sum as f64).floor() as i64;
         // The estimate of what is missing may round to nothing just beside the edge.
         let missing = if missing == 0 { 1 } else { missing };
         quotient = quotient.wrapping_add_signed(missing);
-        remainder -= i128::from(missing) * sum as i128;
+        remainder -= i128::from(missing) * i128::from(sum);
     }
-    (quotient, remainder as u128)
+    (quotient, remainder as u64)
 }
 
 #[cfg(test)]

@@ -75,6 +75,7 @@ struct Split {
     weights: Vec<f64>,
     shares: Vec<i64>,
     values: Vec<Vec<i64>>,
+    given: Vec<i64>,
 }
 
 /// Journeys that wait for a model's expression.
@@ -304,11 +305,12 @@ impl<'a> Crediting<'a> {
                 }
                 let parts = Parts { shares: &split.shares, values: &split.values };
                 for ((grouped, plan), rows) in tables {
-                    grouped.add_parts(plan, (model, window), rows, &parts);
+                    grouped.add_parts(plan, (model, window), rows, &parts, values);
                 }
                 // The ledger adds up what was given, not what there was to give.
-                let given: Vec<i64> = split.values.iter().map(|parts| parts.iter().sum()).collect();
-                self.ledger.attribute(ledger_place, &given);
+                split.given.clear();
+                split.given.extend(split.values.iter().map(|parts| parts.iter().sum::<i64>()));
+                self.ledger.attribute(ledger_place, &split.given);
             }
         }
         if let Some(credits) = &mut self.credits {

@@ -119,10 +119,8 @@ impl Ledger {
 }
 
 fn add<T: Into<i128>>(sums: &mut Vec<i128>, values: impl IntoIterator<Item = T>) {
-    for (place, value) in values.into_iter().enumerate() {
-        if place == sums.len() {
-            sums.push(0);
-        }
-        sums[place] += value.into();
-    }
+    let mut values = values.into_iter();
+    // What is there already is added to; a first time lays the sums down.
+    sums.iter_mut().zip(&mut values).for_each(|(sum, value)| *sum += value.into());
+    sums.extend(values.map(Into::into));
 }

@@ -374,6 +374,16 @@ pub(crate) fn replace_columns(expr: Expr, by: &dyn Fn(&str) -> Option<Expr>) -> 
     })
 }
 
+/// The names of the columns that an expression is computed from.
+pub(crate) fn columns_in(expr: &Expr) -> Vec<String> {
+    let names = std::cell::RefCell::new(Vec::new());
+    let _ = replace_columns(expr.clone(), &|name| {
+        names.borrow_mut().push(name.to_owned());
+        None
+    });
+    names.into_inner()
+}
+
 /// Labels become text; all else stays.
 fn for_role(role: Role, cells: Expr, kind: DataType) -> (Expr, DataType) {
     if role == Role::Label && kind != DataType::String && kind != DataType::Null {

@@ -6,7 +6,7 @@ use polars::prelude::{
 };
 
 use crate::error::FrameError;
-use crate::plan::{Resolved, Resolver};
+use crate::plan::{Resolved, Resolver, columns_in};
 use crate::read::{BatchError, FilePlan, read};
 use crate::source::{self, OpenFile, ROW};
 use crate::sql::Text;
@@ -110,11 +110,13 @@ impl Scan {
     }
 
     fn frame(&self, file: usize, condition: Option<Expr>) -> PolarsResult<LazyFrame> {
-        let mut frame = self.opened[file].scan()?;
-        for condition in condition.into_iter().chain(self.filter.as_ref().map(|filter| filter[file].clone())) {
+        let (selected, added) = &self.selected[file];
+        let conditions: Vec<_> = condition.into_iter().chain(self.filter.as_ref().map(|filter| filter[file].clone())).collect();
+        let used = selected.iter().chain([&self.time.cells[file].0]).chain(&conditions);
+        let mut frame = self.opened[file].scan(&used.flat_map(columns_in).collect())?;
+        for condition in conditions {
             frame = frame.filter(condition);
         }
-        let (selected, added) = &self.selected[file];
         let own = [col(ROW), self.time.cells[file].0.clone().alias(TIME)];
         frame = frame.select(own.into_iter().chain(selected.iter().cloned()).collect::<Vec<_>>());
         Ok(if added.is_empty() { frame } else { frame.with_columns(added.clone()) })

@@ -106,6 +106,16 @@ impl Calendar {
 }
 
 impl Slice {
+    /// How many touch rows it has.
+    pub fn touch_count(&self) -> u64 {
+        self.touches.end - self.touches.start
+    }
+
+    /// How many conversion rows it has.
+    pub fn conversion_count(&self) -> u64 {
+        self.conversions.end - self.conversions.start
+    }
+
     /// A time in the slice, sooner at busy hours.
     pub fn draw(&self, random: &mut Random) -> i64 {
         let place = random.below(self.weight);

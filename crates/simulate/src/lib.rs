@@ -8,9 +8,16 @@
 //! <out>/touchpoints/<day>.parquet   event_id, user_id, event_time, channel, campaign, interaction, country, device
 //! <out>/conversions/<day>.parquet   order_id, user_id, ordered_at, kind, revenue, gross_margin
 //! ```
+//!
+//! or, with [`Layout::Events`], the same touchpoints and conversions as one log:
+//!
+//! ```text
+//! <out>/events/<day>.parquet        event_id, user_id, event_time, event_name, channel, campaign, order_id, revenue
+//! ```
 
 mod calendar;
 mod error;
+mod events;
 mod market;
 mod orders;
 mod random;
@@ -22,7 +29,7 @@ mod writing;
 use std::path::Path;
 
 pub use error::SimulateError;
-pub use settings::{KeyKind, Preset, SETTINGS, SettingSpec, Settings};
+pub use settings::{KeyKind, Layout, Preset, SETTINGS, SettingSpec, Settings};
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +38,7 @@ pub struct Summary {
     pub touches: u64,
     /// Conversion rows.
     pub conversions: u64,
-    /// Files of both tables.
+    /// Files of all tables.
     pub files: u64,
     /// Bytes of these files.
     pub bytes: u64,

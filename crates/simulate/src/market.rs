@@ -138,6 +138,8 @@ pub struct Names {
     pub devices: Arc<Vec<Value>>,
     /// Kinds of conversions.
     pub kinds: Arc<Vec<Value>>,
+    /// Names of events: those of `interactions` (seeing an ad, coming to the site), then `kinds`.
+    pub events: Arc<Vec<Value>>,
 }
 
 impl Market {
@@ -163,6 +165,7 @@ impl Market {
                 countries: texts(COUNTRIES.iter().map(|(name, _)| *name)),
                 devices: texts(DEVICES.iter().copied()),
                 kinds: texts(kinds),
+                events: texts(["ad_view", "page_view"].into_iter().chain(kinds)),
             },
             hours: if b2c { B2C_HOURS } else { B2B_HOURS },
             week: if b2c { B2C_WEEK } else { B2B_WEEK },

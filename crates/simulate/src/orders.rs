@@ -49,7 +49,7 @@ impl World {
     pub fn turns(&self, place: usize) -> Vec<Turn> {
         let slice = &self.calendar.slices[place];
         let mut turns: Vec<Turn> = Vec::new();
-        for turn in 0..(slice.conversions.end - slice.conversions.start) as usize {
+        for turn in 0..slice.conversion_count() as usize {
             let row = match (self.kind(place, turn as u64), turns.last()) {
                 (Kind::Repeat, Some(last)) if last.id_of + 1 == turn => {
                     // Half of them are sent twice in one moment, the others again some seconds later.

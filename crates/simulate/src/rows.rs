@@ -3,10 +3,32 @@
 use attributary_core::table::{Column, Field, NULL_CODE, Rows, Texts};
 use attributary_core::value::{ColumnType, Value};
 
-use crate::orders::Turn;
+use crate::orders::Order;
 use crate::random::{Random, Share, Stream, mix};
 use crate::settings::KeyKind;
 use crate::visits::{Touch, World};
+
+/// A row of the touch table.
+#[derive(Clone, Copy, Debug)]
+pub struct TouchRow {
+    /// What it says.
+    pub touch: Touch,
+    /// The number of its id, from 0; a repeat has that of what it repeats.
+    pub id: u64,
+    /// Which of its cells are null.
+    pub nulls: Cells,
+}
+
+/// A row of the conversion table.
+#[derive(Clone, Copy, Debug)]
+pub struct ConversionRow {
+    /// What it says.
+    pub order: Order,
+    /// The number of its id, from 0; a repeat has that of what it repeats.
+    pub id: u64,
+    /// Which of its cells are null.
+    pub nulls: Cells,
+}
 
 impl World {
     /// The columns of the touch table.
@@ -31,10 +53,56 @@ impl World {
         ]
     }
 
-    /// The touch rows of a slice.
+    /// The touch rows of a slice as columns.
     pub fn touch_rows(&self, place: usize) -> Rows {
+        let rows = self.touches_in_time(place);
+        let mut ids = Keys::new(self, "e", self.settings.touches, rows.len());
+        let mut customers = Keys::new(self, "c", self.crowd.all, rows.len());
+        let mut times = Vec::with_capacity(rows.len());
+        let mut codes: [Vec<u32>; 5] = std::array::from_fn(|_| Vec::with_capacity(rows.len()));
+        for TouchRow { touch, id, nulls } in rows {
+            ids.push(Some(id));
+            customers.push(nulls.spare(Cells::CUSTOMER, touch.customer));
+            times.push(touch.time);
+            codes[0].push(nulls.code(Cells::CHANNEL, touch.channel.into()));
+            codes[1].push(nulls.code(Cells::CAMPAIGN, touch.campaign.unwrap_or(NULL_CODE)));
+            codes[2].push(nulls.code(Cells::INTERACTION, touch.interaction.into()));
+            codes[3].push(nulls.code(Cells::COUNTRY, touch.country.into()));
+            codes[4].push(nulls.code(Cells::DEVICE, touch.device.into()));
+        }
+        let names = &self.market.names;
+        let dictionaries = [&names.channels, &names.campaigns, &names.interactions, &names.countries, &names.devices];
+        let coded = codes.into_iter().zip(dictionaries);
+        let coded = coded.map(|(codes, dictionary)| Column::Codes { codes, dictionary: dictionary.clone() });
+        Rows { columns: [ids.column(), customers.column(), Column::Ints(times)].into_iter().chain(coded).collect() }
+    }
+
+    /// The conversion rows of a slice as columns.
+    pub fn conversion_rows(&self, place: usize) -> Rows {
+        let rows: Vec<ConversionRow> = self.conversions_in_time(place).collect();
+        let mut ids = Keys::new(self, "o", self.settings.conversion_rows(), rows.len());
+        let mut customers = Keys::new(self, "c", self.crowd.all, rows.len());
+        for ConversionRow { order, id, nulls } in &rows {
+            ids.push(Some(*id));
+            customers.push(nulls.spare(Cells::CUSTOMER, order.customer));
+        }
+        let kinds = rows.iter().map(|row| row.order.kind.into()).collect();
+        let amounts = |amount: fn(&Order) -> i64| Column::Wide(rows.iter().map(|row| amount(&row.order).into()).collect());
+        let columns = vec![
+            ids.column(),
+            customers.column(),
+            Column::Ints(rows.iter().map(|row| row.order.time).collect()),
+            Column::Codes { codes: kinds, dictionary: self.market.names.kinds.clone() },
+            amounts(|order| order.revenue),
+            amounts(|order| order.margin),
+        ];
+        Rows { columns }
+    }
+
+    /// The touch rows of a slice, oldest first.
+    pub fn touches_in_time(&self, place: usize) -> impl ExactSizeIterator<Item = TouchRow> {
         let slice = &self.calendar.slices[place];
-        let rows = (slice.touches.end - slice.touches.start) as usize;
+        let rows = slice.touch_count() as usize;
         let mut touches: Vec<Touch> = Vec::with_capacity(rows + 16);
         for number in 0..self.sessions(slice) {
             touches.extend(self.session(place, number).touches(&self.market, slice));
@@ -46,37 +114,20 @@ impl World {
 
         let (duplicates, nulls) = (Share::of(self.settings.duplicates), Nulls::new(self.settings.nulls));
         let mut random = Random::new(self.settings.seed, Stream::TouchRow, place as u64, 0);
-        let mut ids = Keys::new(self, "e", self.settings.touches, rows);
-        let mut customers = Keys::new(self, "c", self.crowd.all, rows);
-        let mut times = Vec::with_capacity(rows);
-        let mut codes: [Vec<u32>; 5] = std::array::from_fn(|_| Vec::with_capacity(rows));
         let mut last = None;
-        for (row, touch) in touches.into_iter().enumerate() {
+        touches.into_iter().zip(0..rows).map(move |(touch, row)| {
             // A repeat stands right behind what it repeats: both have the same time.
-            let (touch, id, null) = match last {
+            let row = match last {
                 Some(last) if random.chance(duplicates) => last,
-                _ => (touch, slice.touches.start + row as u64, nulls.draw(&mut random)),
+                _ => TouchRow { touch, id: slice.touches.start + row as u64, nulls: nulls.draw(&mut random) },
             };
-            last = Some((touch, id, null));
-            let there = |cell: u8, code: u32| if null >> cell & 1 == 1 { NULL_CODE } else { code };
-            ids.push(Some(id));
-            customers.push((null & 1 == 0).then_some(touch.customer));
-            times.push(touch.time);
-            codes[0].push(there(1, touch.channel.into()));
-            codes[1].push(there(2, touch.campaign.unwrap_or(NULL_CODE)));
-            codes[2].push(there(3, touch.interaction.into()));
-            codes[3].push(there(4, touch.country.into()));
-            codes[4].push(there(5, touch.device.into()));
-        }
-        let names = &self.market.names;
-        let dictionaries = [&names.channels, &names.campaigns, &names.interactions, &names.countries, &names.devices];
-        let coded = codes.into_iter().zip(dictionaries);
-        let coded = coded.map(|(codes, dictionary)| Column::Codes { codes, dictionary: dictionary.clone() });
-        Rows { columns: [ids.column(), customers.column(), Column::Ints(times)].into_iter().chain(coded).collect() }
+            last = Some(row);
+            row
+        })
     }
 
-    /// The conversion rows of a slice.
-    pub fn conversion_rows(&self, place: usize) -> Rows {
+    /// The conversion rows of a slice, oldest first.
+    pub fn conversions_in_time(&self, place: usize) -> impl ExactSizeIterator<Item = ConversionRow> {
         let slice = &self.calendar.slices[place];
         let turns = self.turns(place);
         let order = in_time(turns.iter().map(|turn| turn.order.time - slice.time.start));
@@ -85,28 +136,15 @@ impl World {
         order.iter().enumerate().for_each(|(row, turn)| id_of[*turn as usize] = slice.conversions.start + row as u64);
 
         let nulls = Nulls::new(self.settings.nulls);
-        let rows: Vec<&Turn> = order.into_iter().map(|turn| &turns[turn as usize]).collect();
-        let mut ids = Keys::new(self, "o", self.settings.conversion_rows(), rows.len());
-        let mut customers = Keys::new(self, "c", self.crowd.all, rows.len());
-        for turn in &rows {
+        order.into_iter().map(move |turn| {
+            let turn = &turns[turn as usize];
             let mut random = Random::new(self.settings.seed, Stream::ConversionRow, place as u64, turn.id_of as u64);
-            ids.push(Some(id_of[turn.id_of]));
-            customers.push((nulls.draw(&mut random) & 1 == 0).then_some(turn.order.customer));
-        }
-        let kinds = rows.iter().map(|turn| turn.order.kind.into()).collect();
-        let amounts = |amount: fn(&Turn) -> i64| Column::Wide(rows.iter().map(|turn| amount(turn).into()).collect());
-        let columns = vec![
-            ids.column(),
-            customers.column(),
-            Column::Ints(rows.iter().map(|turn| turn.order.time).collect()),
-            Column::Codes { codes: kinds, dictionary: self.market.names.kinds.clone() },
-            amounts(|turn| turn.order.revenue),
-            amounts(|turn| turn.order.margin),
-        ];
-        Rows { columns }
+            ConversionRow { order: turn.order, id: id_of[turn.id_of], nulls: nulls.draw(&mut random) }
+        })
     }
 
-    fn key_type(&self) -> ColumnType {
+    /// The type of ids.
+    pub fn key_type(&self) -> ColumnType {
         match self.settings.keys {
             KeyKind::Text | KeyKind::Hex16 => ColumnType::Text,
             KeyKind::Integer => ColumnType::Int { bits: 64, signed: true },
@@ -114,7 +152,30 @@ impl World {
     }
 }
 
-/// Which of a row's first six nullable cells are null, as bits; the lowest is the customer.
+/// Which of a row's six nullable cells are null, as bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Cells(u8);
+
+impl Cells {
+    pub const CUSTOMER: u8 = 0;
+    pub const CHANNEL: u8 = 1;
+    pub const CAMPAIGN: u8 = 2;
+    pub const INTERACTION: u8 = 3;
+    pub const COUNTRY: u8 = 4;
+    pub const DEVICE: u8 = 5;
+
+    /// The content of a cell that may be null.
+    pub fn spare<T>(self, cell: u8, content: T) -> Option<T> {
+        (self.0 >> cell & 1 == 0).then_some(content)
+    }
+
+    /// The code of a cell that may be null.
+    pub fn code(self, cell: u8, code: u32) -> u32 {
+        self.spare(cell, code).unwrap_or(NULL_CODE)
+    }
+}
+
+/// How often a cell is null.
 struct Nulls {
     /// Of 2²¹ rows.
     each: u64,
@@ -126,11 +187,11 @@ impl Nulls {
     }
 
     /// Two draws a row, three cells each: rows are many.
-    fn draw(&self, random: &mut Random) -> u8 {
-        (0..2).fold(0, |bits, half| {
+    fn draw(&self, random: &mut Random) -> Cells {
+        Cells((0..2).fold(0, |bits, half| {
             let draw = random.draw();
             (0..3).fold(bits, |bits, cell| bits | u8::from(draw >> (21 * cell) & 0x1F_FFFF < self.each) << (3 * half + cell))
-        })
+        }))
     }
 }
 
@@ -143,7 +204,7 @@ fn in_time(times: impl Iterator<Item = i64>) -> Vec<u32> {
 }
 
 /// A column of ids in the form that was asked for.
-struct Keys {
+pub struct Keys {
     kind: KeyKind,
     prefix: &'static str,
     /// Digits of a readable id.
@@ -155,7 +216,8 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(world: &World, prefix: &'static str, count: u64, rows: usize) -> Self {
+    /// No ids yet; there are `count` in all, of which `rows` will be pushed.
+    pub fn new(world: &World, prefix: &'static str, count: u64, rows: usize) -> Self {
         let kind = world.settings.keys;
         let width = (count.max(1).ilog10() as usize + 1).max(6);
         let text_rows = if kind == KeyKind::Integer { 0 } else { rows };
@@ -169,7 +231,8 @@ impl Keys {
         }
     }
 
-    fn push(&mut self, number: Option<u64>) {
+    /// Adds the id of this number.
+    pub fn push(&mut self, number: Option<u64>) {
         if self.kind == KeyKind::Integer {
             return self.ints.push(number.map(|number| number as i64 + 1));
         }
@@ -183,7 +246,8 @@ impl Keys {
         self.texts.push(std::str::from_utf8(text).ok());
     }
 
-    fn column(self) -> Column {
+    /// The ids pushed.
+    pub fn column(self) -> Column {
         if self.kind != KeyKind::Integer {
             return Column::Texts(self.texts);
         }

@@ -27,6 +27,7 @@ pub const SETTINGS: &[SettingSpec] = &[
     spec("start", "2026-01-01", "the first day"),
     spec("days", "60", "how many days the log covers, at most 3660"),
     spec("files", "auto", "time-ordered files of each table; auto: one a day up to 400 days, else 400"),
+    spec("layout", "tables", "tables (touchpoints/ and conversions/) or events (one log of both: events/)"),
     spec("channels", "10", "channels, at most 200"),
     spec("campaigns", "60", "campaigns in all, shared out over the channels that run campaigns"),
     spec("keys", "text", "ids of customers, events and orders: text (c-000123), hex16 (16 hex digits) or integer"),
@@ -58,6 +59,8 @@ pub struct Settings {
     pub days: u32,
     /// Time-ordered files of each table; none is one a day up to 400 days, else 400.
     pub files: Option<u32>,
+    /// Which tables the log is written as.
+    pub layout: Layout,
     /// Channels.
     pub channels: u32,
     /// Campaigns in all, over the channels that run campaigns.
@@ -79,6 +82,15 @@ pub enum Preset {
     B2c,
     /// Business to business: journeys of months, leads and then deals.
     B2b,
+}
+
+/// Which tables a log is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `touchpoints` and `conversions`.
+    Tables,
+    /// `events`: both kinds of rows in order of time, told apart by `event_name`.
+    Events,
 }
 
 /// The form of ids.
@@ -103,6 +115,7 @@ impl Default for Settings {
             start: 20_454,
             days: 60,
             files: None,
+            layout: Layout::Tables,
             channels: 10,
             campaigns: 60,
             keys: KeyKind::Text,
@@ -138,6 +151,7 @@ impl Settings {
             "start" => self.start = parse_day(text).ok_or_else(|| wrong("a day such as 2026-01-01"))?,
             "days" => self.days = small()?,
             "files" => self.files = if auto { None } else { Some(small()?) },
+            "layout" => self.layout = Layout::named(text).ok_or_else(|| wrong("tables or events"))?,
             "channels" => self.channels = small()?,
             "campaigns" => self.campaigns = small()?,
             "keys" => self.keys = KeyKind::named(text).ok_or_else(|| wrong("text, hex16 or integer"))?,
@@ -199,6 +213,12 @@ impl Preset {
     }
 }
 
+impl Layout {
+    fn named(name: &str) -> Option<Self> {
+        [("tables", Self::Tables), ("events", Self::Events)].into_iter().find_map(|(known, it)| (known == name).then_some(it))
+    }
+}
+
 impl KeyKind {
     fn named(name: &str) -> Option<Self> {
         let known = [("text", Self::Text), ("hex16", Self::Hex16), ("integer", Self::Integer)];
@@ -225,6 +245,7 @@ mod tests {
             start: 0,
             days: 1,
             files: Some(1),
+            layout: Layout::Events,
             channels: 1,
             campaigns: 1,
             keys: KeyKind::Hex16,
@@ -250,6 +271,7 @@ mod tests {
         assert_eq!(error(settings.set("touches", "many")), "setting `touches` is `many`, expected a whole number");
         assert_eq!(error(settings.set("start", "1 May")), "setting `start` is `1 May`, expected a day such as 2026-01-01");
         assert_eq!(error(settings.set("keys", "uuid")), "setting `keys` is `uuid`, expected text, hex16 or integer");
+        assert_eq!(error(settings.set("layout", "one")), "setting `layout` is `one`, expected tables or events");
         settings.set("touches", "20_000_000").expect("grouped digits");
         assert_eq!(settings.touches, 20_000_000);
         settings.nulls = 0.75;

@@ -82,7 +82,7 @@ impl World {
     pub fn sessions(&self, slice: &Slice) -> u64 {
         let sizes = self.market.sessions;
         let round: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
-        let rows = slice.touches.end - slice.touches.start;
+        let rows = slice.touch_count();
         let (mut sessions, mut left) = (rows / round * sizes.len() as u64, rows % round);
         for size in sizes {
             if left == 0 {

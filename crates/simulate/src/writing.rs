@@ -9,24 +9,59 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use attributary_core::table::{Field, Rows};
-use attributary_store::{Layout, TableFile};
+use attributary_store::TableFile;
 
+use crate::calendar::Slice;
 use crate::visits::World;
-use crate::{SimulateError, Summary};
+use crate::{Layout, SimulateError, Summary};
 
 /// In the output folder as long as it is not complete. Readers skip names that begin so.
 const UNFINISHED: &str = "_unfinished";
-const TOUCHPOINTS: &str = "touchpoints";
-const CONVERSIONS: &str = "conversions";
-const LAYOUT: Layout = Layout { row_group_rows: 1 << 20, compression_level: 1 };
+const PARQUET: attributary_store::Layout = attributary_store::Layout { row_group_rows: 1 << 20, compression_level: 1 };
+
+/// A folder of the output, and what its files hold.
+struct Table {
+    folder: &'static str,
+    fields: fn(&World) -> Vec<Field>,
+    rows: fn(&World, usize) -> Rows,
+    /// Touch and conversion rows that it has of a slice.
+    counts: fn(&Slice) -> [u64; 2],
+}
+
+const TOUCHPOINTS: Table = Table {
+    folder: "touchpoints",
+    fields: World::touch_fields,
+    rows: World::touch_rows,
+    counts: |slice| [slice.touch_count(), 0],
+};
+const CONVERSIONS: Table = Table {
+    folder: "conversions",
+    fields: World::conversion_fields,
+    rows: World::conversion_rows,
+    counts: |slice| [0, slice.conversion_count()],
+};
+const EVENTS: Table = Table {
+    folder: "events",
+    fields: World::event_fields,
+    rows: World::event_rows,
+    counts: |slice| [slice.touch_count(), slice.conversion_count()],
+};
+
+/// The tables that the log is written as.
+fn tables(world: &World) -> &'static [Table] {
+    match world.settings.layout {
+        Layout::Tables => &[TOUCHPOINTS, CONVERSIONS],
+        Layout::Events => &[EVENTS],
+    }
+}
 
 /// Writes all files of the world, see [`crate::simulate`].
 pub fn write(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summary, SimulateError> {
-    prepare(out)?;
+    prepare(out, tables(world))?;
     let summary = write_files(out, world, progress)?;
     // Names first, then the word that all is well.
-    for folder in [TOUCHPOINTS, CONVERSIONS] {
-        sync_folder(&out.join(folder))?;
+    for table in tables(world) {
+        sync_folder(&out.join(table.folder))?;
     }
     let marker = out.join(UNFINISHED);
     fs::remove_file(&marker).map_err(failed("remove", &marker))?;
@@ -53,7 +88,7 @@ fn write_files(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summ
                     if file >= files {
                         break;
                     }
-                    let done = write_pair(out, world, file, &sender);
+                    let done = write_stretch(out, world, file, &sender);
                     stop.fetch_or(done.is_err(), Ordering::Relaxed);
                     // Nobody listens only after all threads are done.
                     let _ = sender.send(News::Done(done));
@@ -69,11 +104,11 @@ fn write_files(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summ
                     touches += rows;
                     progress(touches);
                 }
-                News::Done(Ok(pair)) => {
-                    summary.touches += pair.touches;
-                    summary.conversions += pair.conversions;
-                    summary.files += pair.files;
-                    summary.bytes += pair.bytes;
+                News::Done(Ok(stretch)) => {
+                    summary.touches += stretch.touches;
+                    summary.conversions += stretch.conversions;
+                    summary.files += stretch.files;
+                    summary.bytes += stretch.bytes;
                 }
                 News::Done(Err(error)) => failure = failure.or(Some(error)),
             }
@@ -87,43 +122,44 @@ fn threads(world: &World) -> usize {
     world.settings.threads.map_or_else(cores, |threads| threads as usize).min(world.calendar.files.len())
 }
 
-/// Both tables' file of one stretch of time.
-fn write_pair(out: &Path, world: &World, file: usize, sender: &Sender<News>) -> Result<Summary, SimulateError> {
-    let touches = |rows: u64| {
-        let _ = sender.send(News::Touches(rows));
-    };
-    let (touches, touch_bytes) = write_file(out, TOUCHPOINTS, world, file, &world.touch_fields(), World::touch_rows, &touches)?;
-    let (conversions, conversion_bytes) =
-        write_file(out, CONVERSIONS, world, file, &world.conversion_fields(), World::conversion_rows, &|_| ())?;
-    Ok(Summary { touches, conversions, files: 2, bytes: touch_bytes + conversion_bytes })
+/// Each table's file of one stretch of time.
+fn write_stretch(out: &Path, world: &World, file: usize, sender: &Sender<News>) -> Result<Summary, SimulateError> {
+    let mut summary = Summary::default();
+    for table in tables(world) {
+        write_file(out, table, world, file, sender, &mut summary)?;
+    }
+    Ok(summary)
 }
 
-/// One file, slice by slice; its rows and bytes.
+/// One file, slice by slice, which is added to the summary.
 fn write_file(
     out: &Path,
-    table: &str,
+    table: &Table,
     world: &World,
     file: usize,
-    fields: &[Field],
-    rows: fn(&World, usize) -> Rows,
-    written: &dyn Fn(u64),
-) -> Result<(u64, u64), SimulateError> {
+    sender: &Sender<News>,
+    summary: &mut Summary,
+) -> Result<(), SimulateError> {
     let plan = &world.calendar.files[file];
-    let folder = out.join(table);
+    let folder = out.join(table.folder);
     let (hidden, path) = (folder.join(format!(".{}.parquet", plan.name)), folder.join(format!("{}.parquet", plan.name)));
-    let mut table_file = TableFile::create(&hidden, fields, &LAYOUT)?;
+    let mut table_file = TableFile::create(&hidden, &(table.fields)(world), &PARQUET)?;
     for slice in plan.slices.clone() {
-        let rows = rows(world, slice);
-        table_file.write(&rows)?;
-        written(rows.len() as u64);
+        table_file.write(&(table.rows)(world, slice))?;
+        let [touches, conversions] = (table.counts)(&world.calendar.slices[slice]);
+        summary.touches += touches;
+        summary.conversions += conversions;
+        if touches > 0 {
+            let _ = sender.send(News::Touches(touches));
+        }
     }
-    let finished = table_file.finish()?;
-    fs::rename(&hidden, &path).map_err(failed("rename", &hidden))?;
-    Ok((finished.rows, finished.bytes))
+    summary.files += 1;
+    summary.bytes += table_file.finish()?.bytes;
+    fs::rename(&hidden, &path).map_err(failed("rename", &hidden))
 }
 
 /// Makes the folders, and marks the output as unfinished.
-fn prepare(out: &Path) -> Result<(), SimulateError> {
+fn prepare(out: &Path, tables: &[Table]) -> Result<(), SimulateError> {
     match fs::read_dir(out) {
         Ok(mut entries) => {
             if out.join(UNFINISHED).exists() {
@@ -143,8 +179,8 @@ fn prepare(out: &Path) -> Result<(), SimulateError> {
     let marker = out.join(UNFINISHED);
     let text = "A simulation is being written here, or was broken off. If none is running, remove this folder.\n";
     fs::write(&marker, text).map_err(failed("create", &marker))?;
-    for table in [TOUCHPOINTS, CONVERSIONS] {
-        let folder = out.join(table);
+    for table in tables {
+        let folder = out.join(table.folder);
         fs::create_dir(&folder).map_err(failed("create", &folder))?;
     }
     Ok(())
@@ -203,6 +239,37 @@ mod tests {
             let other = bytes(&Settings { seed: 2, keys, ..small() });
             assert!(one.iter().all(|(name, bytes)| other[name] != *bytes));
         }
+    }
+
+    #[test]
+    fn one_log_of_events_in_as_many_files() {
+        let settings = Settings { layout: Layout::Events, ..small() };
+        let one = bytes(&Settings { threads: Some(1), ..settings.clone() });
+        assert_eq!(one.len(), 5);
+        assert!(one.contains_key("events/2026-01-05.parquet"));
+        assert_eq!(one, bytes(&Settings { threads: Some(2), ..settings.clone() }));
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let progress = std::cell::Cell::new(0);
+        let summary = simulate(folder.path(), &settings, &|rows| progress.set(rows)).expect("a log");
+        assert_eq!((summary.touches, summary.conversions, progress.get()), (3_000, 200, 3_000));
+        let (mut rows, mut revenues, mut last) = (0, 0, Value::Null);
+        for file in one.keys() {
+            let reader = read_table(&folder.path().join(file)).expect("a table");
+            let names: Vec<_> = reader.fields().iter().map(|field| field.name.as_str()).collect();
+            assert_eq!(names.join(" "), "event_id user_id event_time event_name channel campaign order_id revenue");
+            for part in reader.map(|rows| rows.expect("rows")) {
+                for row in 0..part.len() {
+                    let time = part.columns[2].value(row);
+                    assert!(time >= last);
+                    last = time;
+                    revenues += usize::from(!part.columns[7].value(row).is_null());
+                }
+                rows += part.len();
+            }
+        }
+        assert_eq!((rows, revenues), (3_200, 200));
+        assert!(matches!(simulate(folder.path(), &settings, &|_| ()), Err(SimulateError::NotEmpty { .. })));
     }
 
     #[test]

@@ -20,8 +20,11 @@ pub fn perform(args: &ExplainArgs, context: &Context) -> Result<String, Failure>
     let stop = Stop::on_signals(First::Asks, context)?;
     let options = args.options();
     let stand = || Stand { done: 0, total: 0, words: "looking for the conversion and its customer's touches".to_owned() };
-    let work = || attributary_pipeline::explain(&options, &args.conversion_id, &stop.interrupt);
-    let explanation = progress::during(context.bar, stand, work).map_err(|error| stop.failure(error))?;
+    let work = || {
+        let explanation = attributary_pipeline::explain(&options, &args.conversion_id, &stop.interrupt);
+        explanation.map_err(|error| stop.failure(error))
+    };
+    let explanation = progress::during(context.bar, stand, work)?;
     context.document(&explanation, |palette| page(&explanation, palette))
 }
 
@@ -87,7 +90,7 @@ fn common_folder<'a>(mut files: impl Iterator<Item = &'a str>) -> &'a str {
 }
 
 /// The touches have many columns: here the page is wider than elsewhere.
-const WIDE: usize = 140;
+const WIDE: usize = 160;
 
 /// The models of each window, windows in the order of their first.
 fn windows(explanation: &Explanation) -> Vec<(&str, Vec<&ExplainedModel>)> {

@@ -18,28 +18,28 @@ pub fn perform(args: &RunArgs, context: &Context) -> Result<String, Failure> {
     let options = args.options()?;
     let stop = Stop::on_signals(First::Asks, context)?;
     let progress = Progress::default();
-    let work = || attributary_pipeline::run(&options, &progress, &stop.interrupt);
-    let report = progress::during(context.bar, || progress::of_run(&progress), work).map_err(|error| stop.failure(error))?;
+    let work = || attributary_pipeline::run(&options, &progress, &stop.interrupt).map_err(|error| stop.failure(error));
+    let report = progress::during(context.bar, || progress::of_run(&progress), work)?;
     tracing::info!(run_id = report.run_id, seconds = (report.seconds * 1_000.0).round() / 1_000.0, "published");
     context.document(&report, |palette| page(&report, palette))
 }
 
 /// What a person wants to see of a run.
 fn page(report: &RunReport, palette: &Palette) -> String {
-    let mut page = format!("{}: {}, amounts in {}\n", palette.bold(shown(&report.pipeline, 60)), days(report), report.currency);
-    let mut section = |title: &str, table: &Table| {
-        if !table.is_empty() {
-            page.push_str(&format!("\n{}\n{}", palette.bold(title), table.render(2, palette)));
-        }
+    let section = |title: &str, table: Table| match table.is_empty() {
+        true => String::new(),
+        false => format!("\n{}\n{}", palette.bold(title), table.render(2, palette)),
     };
-    section("attributed, by model and window", &summary(&report.models));
+    let mut page = format!("{}: {}, amounts in {}\n", palette.bold(shown(&report.pipeline, 60)), days(report), report.currency);
+    page.push_str(&section("attributed, by model and window", summary(&report.models)));
     let first = report.models.iter().find_map(|model| model.attributed.first()).map_or("", |(name, _)| name);
-    section(&format!("channels with most {}", shown(first, 40)), &channels(&report.models));
-    section("ledger: attributed + unattributed + rejected = source", &ledger(&report.ledger));
-    section("rejected rows", &rejects(report));
+    let title = format!("channels with most {}, and their part of it", shown(first, 40));
+    page.push_str(&section(&title, channels(&report.models)));
     if report.models.iter().any(|model| !model.additive) {
-        page.push_str("\n* not additive: channels do not add up to the conversions, here each conversion is counted once\n");
+        page.push_str("  * not additive: its channels do not add up; above them each conversion is counted once\n");
     }
+    page.push_str(&section("ledger: attributed + unattributed + rejected = source", ledger(&report.ledger)));
+    page.push_str(&section("rejected rows", rejects(report)));
     page.push('\n');
     page.push_str(&proof(&report.ledger, palette));
     for (value, rounding) in roundings(&report.ledger) {
@@ -85,13 +85,22 @@ fn channels(models: &[ModelSummary]) -> Table {
     let most = models.iter().map(|model| model.top_channels.len()).max().unwrap_or(0);
     let mut columns = vec![cells("model", 12), cells("window", 4)];
     let places = ["first", "second", "third"].into_iter().take(most);
-    columns.extend(places.flat_map(|place| [cells(place, 6), number("")]));
+    columns.extend(places.flat_map(|place| [cells(place, 8), number("")]));
     let mut table = Table::new(columns);
     for model in models.iter().filter(|model| !model.top_channels.is_empty()) {
-        let top = model.top_channels.iter().flat_map(|(channel, amount)| [channel.clone(), grouped(amount)]);
+        let all = model.attributed.first().map_or("", |(_, amount)| amount);
+        let top = model.top_channels.iter().flat_map(|(channel, amount)| [channel.clone(), part(amount, all)]);
         table.row([marked(model), model.window.clone()].into_iter().chain(top));
     }
     table
+}
+
+/// How much of all an amount is; the amount itself where all is nothing or less.
+fn part(amount: &str, all: &str) -> String {
+    match (amount.parse::<f64>(), all.parse::<f64>()) {
+        (Ok(part), Ok(all)) if all > 0.0 => format!("{:.1}%", (part / all * 1_000.0).round() / 10.0 + 0.0),
+        _ => grouped(amount),
+    }
 }
 
 /// A line for each value, window and model; where all models of a window agree on a value, one line for them.
@@ -277,12 +286,13 @@ mod tests {
           last_touch   7d           28,112         1,838  1,200,000.00  456,789.10
           any_touch *  7d           28,112         1,838  1,100,000.00  456,789.10
 
-        channels with most revenue
-          model        window  first               second                       third
-          last_touch   30d     search  512,334.10  e\u{1b}[31mmail  301,221.00  social  -120.55
-          any_touch *  30d     search  512,334.10  e\u{1b}[31mmail  301,221.00  social  -120.55
-          last_touch   7d      search  512,334.10  e\u{1b}[31mmail  301,221.00  social  -120.55
-          any_touch *  7d      search  512,334.10  e\u{1b}[31mmail  301,221.00  social  -120.55
+        channels with most revenue, and their part of it
+          model        window  first          second                  third
+          last_touch   30d     search  41.5%  e\u{1b}[31mmail  24.4%  social  0.0%
+          any_touch *  30d     search  41.5%  e\u{1b}[31mmail  24.4%  social  0.0%
+          last_touch   7d      search  42.7%  e\u{1b}[31mmail  25.1%  social  0.0%
+          any_touch *  7d      search  46.6%  e\u{1b}[31mmail  27.4%  social  0.0%
+          * not additive: its channels do not add up; above them each conversion is counted once
 
         ledger: attributed + unattributed + rejected = source
           value    window  model             source    attributed  unattributed  rejected  difference
@@ -297,8 +307,6 @@ mod tests {
           source       reason          rows
           touchpoints  null_customer  5,012
           conversions  duplicate_id      50
-
-        * not additive: channels do not add up to the conversions, here each conversion is counted once
 
         ledger: every line adds up, difference 0.00 SEK (2 models × 2 windows × 2 values)
         rounding at the door added -0.004 SEK to revenue
@@ -361,6 +369,12 @@ mod tests {
         wide.tables = (0..30).map(|table| (format!("table_{table}"), 1_000, 1)).collect();
         let page = page(&wide, &Palette::PLAIN);
         assert!(page.lines().all(|line| line.width() <= text::WIDTH), "{page}");
+    }
+
+    #[test]
+    fn parts_of_nothing_are_amounts() {
+        let parts = [("25.00", "100.00"), ("-1.00", "100.00"), ("1000.00", "0.00"), ("5", "-5")].map(|(one, all)| part(one, all));
+        assert_eq!(parts, ["25.0%", "-1.0%", "1,000.00", "5"]);
     }
 
     #[test]

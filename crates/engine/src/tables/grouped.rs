@@ -156,10 +156,15 @@ impl Grouped {
         }
     }
 
-    /// Adds the parts that touches in `rows` got.
-    pub fn add_parts(&mut self, plan: &Plan, (model, window): (usize, usize), rows: &[u32], parts: &Parts<'_>) {
+    /// Adds the parts that touches in `rows` got of a conversion of these `values`.
+    pub fn add_parts(&mut self, plan: &Plan, place: (usize, usize), rows: &[u32], parts: &Parts<'_>, values: &[i64]) {
+        if plan.per_conversion {
+            // All parts fall into one row, where they are the conversion again.
+            let touches = parts.shares.iter().filter(|share| **share > 0).count();
+            return self.add_whole(plan, place, rows[0], touches as i64, values);
+        }
         for (touch, row) in rows.iter().enumerate() {
-            let slot = self.slot(plan, *row, model, window);
+            let slot = self.slot(plan, *row, place.0, place.1);
             self.add(slot, parts.shares[touch]);
             self.add(slot + 1, i64::from(parts.shares[touch] > 0));
             for (value, of_touches) in parts.values.iter().enumerate() {

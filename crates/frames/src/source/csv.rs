@@ -10,7 +10,7 @@ use polars::prelude::{
 
 use super::{Format, Inspected, ROW, null_of, polars_path};
 
-pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv"], inspect, scan };
+pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv"], inspect, check: |_, _| Ok(()), scan };
 
 fn inspect(path: &Path) -> PolarsResult<Inspected> {
     let header = reader(path)?.with_infer_schema_length(Some(0)).finish()?.collect_schema()?;

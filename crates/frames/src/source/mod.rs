@@ -1,6 +1,6 @@
 //! From a path, folder or pattern to its files and their columns. A new format is one file here and one entry in [`FORMATS`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,8 @@ pub(crate) struct Format {
     extensions: &'static [&'static str],
     /// What a file holds, without reading its rows (CSV: from all of them).
     inspect: fn(&Path) -> PolarsResult<Inspected>,
+    /// Whether the structure of the named columns will do to be read; a file's rows are not looked at.
+    check: fn(&Path, &BTreeSet<String>) -> PolarsResult<()>,
     /// All columns of a file, and [`ROW`].
     scan: fn(&Path, &[String]) -> PolarsResult<LazyFrame>,
 }
@@ -77,8 +79,9 @@ impl OpenFile {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
-    /// The rows, not read yet.
-    pub(crate) fn scan(&self) -> PolarsResult<LazyFrame> {
+    /// The rows, not read yet. Of the columns only `columns` will be.
+    pub(crate) fn scan(&self, columns: &BTreeSet<String>) -> PolarsResult<LazyFrame> {
+        (self.format.check)(&self.file.path, columns)?;
         (self.format.scan)(&self.file.path, &self.physical)
     }
 

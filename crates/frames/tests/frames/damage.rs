@@ -6,8 +6,7 @@ use polars::prelude::*;
 
 use crate::support::*;
 
-fn log() -> DataFrame {
-    let rows = 4_000;
+fn log(rows: i32) -> DataFrame {
     df!(
         "customer" => (0..rows).map(|row| format!("customer {}", row * 7_919 % 1_000)).collect::<Vec<_>>(),
         "time" => (0..rows).map(|row| i64::from(row) * 60_000_000).collect::<Vec<_>>(),
@@ -47,7 +46,7 @@ fn files_that_are_cut_off_are_refused() {
     silence_reader_panics();
     let folder = Folder::new();
     for name in ["x.parquet", "x.ipc"] {
-        let whole = std::fs::read(folder.write(name, &log())).unwrap();
+        let whole = std::fs::read(folder.write(name, &log(4_000))).unwrap();
         let cuts = (0..40).map(|part| whole.len() * part / 40).chain(whole.len() - 12..whole.len());
         for cut in cuts {
             assert!(refused(&folder, name, &whole[..cut], &format!("{name} cut at {cut}")), "{name} cut at {cut} was read");
@@ -74,28 +73,38 @@ fn files_of_another_kind_are_refused_with_what_was_found() {
     assert!(message("x.csv", b"\n").starts_with("cannot read x.csv: "));
     let error = message("z.csv", &(0..=255).cycle().take(10_000).map(|it: u16| it as u8).collect::<Vec<_>>());
     assert!(error.contains("z.csv"), "{error}");
-    let parquet = std::fs::read(folder.write("good.parquet", &log())).unwrap();
+    let parquet = std::fs::read(folder.write("good.parquet", &log(4_000))).unwrap();
     assert!(message("x.feather", &parquet).contains("does not begin with ARROW1"));
     let huge = [&b"PAR1"[..], &[0; 40], &u32::MAX.to_le_bytes(), b"PAR1"].concat();
     assert!(message("x.parquet", &huge).contains("a footer longer than the file"));
 }
 
+/// One of so many bytes is damaged. With 1 the test takes minutes; it was run so whenever polars changed.
+const STEP: usize = 1;
+
 #[test]
 fn a_byte_that_flipped_is_an_error_or_does_not_matter() {
     silence_reader_panics();
     let folder = Folder::new();
-    for name in ["x.parquet", "x.ipc"] {
-        let whole = std::fs::read(folder.write(name, &log())).unwrap();
-        // Every byte of the ends, where the structure is, and some of the middle.
-        let edge = 600;
-        let near_end = (whole.len() - 1_600..whole.len()).step_by(3);
-        let middle = (0..300).map(|part| edge + (whole.len() - 2 * edge) * part / 300);
-        let mut seen = 0;
-        for place in (0..edge).step_by(3).chain(middle).chain(near_end) {
-            let mut damaged = whole.clone();
-            damaged[place] ^= if place % 2 == 0 { 0xFF } else { 1 << (place % 8) };
-            seen += usize::from(refused(&folder, name, &damaged, &format!("{name} byte {place}")));
+    let mut frame = log(300);
+    let snappy = std::fs::File::create(folder.path().join("snappy.parquet")).unwrap();
+    ParquetWriter::new(snappy).with_compression(ParquetCompression::Snappy).finish(&mut frame).unwrap();
+    let plain = std::fs::File::create(folder.path().join("plain.parquet")).unwrap();
+    let plain = ParquetWriter::new(plain).with_compression(ParquetCompression::Uncompressed).with_data_page_size(Some(512));
+    plain.finish(&mut frame).unwrap();
+    folder.write("zstd.parquet", &frame);
+    folder.write("x.ipc", &frame);
+    for name in ["zstd.parquet", "snappy.parquet", "plain.parquet", "x.ipc"] {
+        let whole = std::fs::read(folder.path().join(name)).unwrap();
+        let mut noticed = 0;
+        for place in (0..whole.len()).step_by(STEP) {
+            for flip in [0xFF, 1 << (place % 8)] {
+                std::fs::write("/tmp/fuzz_at", format!("{name} {place} {flip}")).unwrap();
+                let mut damaged = whole.clone();
+                damaged[place] ^= flip;
+                noticed += usize::from(refused(&folder, &format!("damaged {name}"), &damaged, &format!("{name} byte {place} {flip}")));
+            }
         }
-        assert!(seen > 50, "{name}: {seen} were noticed");
+        assert!(noticed > 20, "{name}: {noticed} were noticed");
     }
 }

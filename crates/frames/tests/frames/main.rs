@@ -10,4 +10,3 @@ mod layout;
 mod sql;
 mod threads;
 mod types;
-mod zz_tmp;

@@ -7,8 +7,8 @@ use attributary_core::batch::{Coded, ConversionBatch, TouchBatch};
 use attributary_core::time::{Zone, parse_instant};
 use attributary_core::value::Value;
 use attributary_frames::{
-    ColumnSpec, ConversionMapping, ConversionSource, FrameError, Predicate, Progress, SourceSpec, TimeBounds, TouchMapping,
-    TouchSource, ValueSpec, ValueUnit,
+    ColumnSpec, ConversionMapping, ConversionSource, DimensionSpec, FrameError, Predicate, Progress, SourceSpec, TimeBounds,
+    TouchMapping, TouchSource, ValueSpec, ValueUnit,
 };
 use polars::prelude::*;
 

@@ -1,6 +1,6 @@
 //! `[touchpoints]` and `[conversions]`: where rows come from and which columns mean what.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use attributary_core::time::Zone;
 
@@ -72,8 +72,23 @@ pub(super) fn resolve(field: &Field<'_>, folder: &Path, expected: &str) -> Resul
     if path.contains("://") {
         return Err(field.fault(Problem::invalid(format!("{expected} on this machine, found the URL {path:?}"))));
     }
-    let path = folder.join(path.strip_prefix("./").unwrap_or(path));
+    let path = without_detours(&folder.join(path));
     path.to_str().map(str::to_owned).ok_or_else(|| field.fault(Problem::invalid("expected a path of UTF-8 text")))
+}
+
+/// The same path without `.` and, where no symbolic link is in the way, without `folder/..`: people read these paths.
+fn without_detours(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(short.components().next_back(), Some(Component::Normal(_))) && !short.is_symlink() => {
+                short.pop();
+            }
+            _ => short.push(part),
+        }
+    }
+    if short.as_os_str().is_empty() { PathBuf::from(".") } else { short }
 }
 
 /// `timezone`, by default UTC.

@@ -1,5 +1,6 @@
 //! Parquet files.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -9,7 +10,9 @@ use polars::prelude::{
 
 use super::{Format, Inspected, ROW, footer_sha256, polars_path};
 
-pub(super) const FORMAT: Format = Format { name: "Parquet", extensions: &["parquet", "pq"], inspect, scan };
+mod pages;
+
+pub(super) const FORMAT: Format = Format { name: "Parquet", extensions: &["parquet", "pq"], inspect, check, scan };
 
 /// Four bytes of footer length and `PAR1`.
 const TRAILER: u64 = 8;
@@ -23,6 +26,10 @@ fn inspect(path: &Path) -> PolarsResult<Inspected> {
     let columns = schema.iter_values().map(|field| (field.name.to_string(), DataType::from_arrow_field(field))).collect();
     let rows = reader.num_rows()? as u64;
     Ok(Inspected { columns, rows: Some(rows), footer_sha256: Some(footer_sha256), written: false })
+}
+
+fn check(path: &Path, columns: &BTreeSet<String>) -> PolarsResult<()> {
+    pages::check(File::open(path)?, columns)
 }
 
 fn scan(path: &Path, _columns: &[String]) -> PolarsResult<LazyFrame> {

@@ -1,0 +1,8 @@
+//! The real binary on bad input, in bad places and at bad moments.
+
+#[path = "faults/files.rs"]
+mod files;
+#[path = "support.rs"]
+mod support;
+#[path = "faults/world.rs"]
+mod world;
