@@ -7,3 +7,11 @@ mod support;
 mod cases;
 #[path = "e2e/oracle.rs"]
 mod oracle;
+#[path = "e2e/real_log.rs"]
+mod real_log;
+#[path = "e2e/merge.rs"]
+mod merge;
+#[path = "e2e/same_bytes.rs"]
+mod same_bytes;
+#[path = "e2e/sample.rs"]
+mod sample;

@@ -1,5 +1,9 @@
 //! The real binary on bad input, in bad places and at bad moments.
 
+#[path = "faults/columns.rs"]
+mod columns;
+#[path = "faults/extremes.rs"]
+mod extremes;
 #[path = "faults/files.rs"]
 mod files;
 #[path = "support.rs"]

@@ -159,17 +159,3 @@ fn what_is_wrong_with_the_second_file_is_said_of_the_second_file() {
         world.run_with(&["--set", "touchpoints.source=log"]).is_fine();
     }
 }
-
-#[test]
-fn zz_dump() {
-    let w = std::path::Path::new("/tmp/ex/w");
-    fs::create_dir_all(w).unwrap();
-    let zstd = Compression::ZSTD(ZstdLevel::default());
-    for (n, c) in [("plain", Compression::UNCOMPRESSED), ("zstd", zstd), ("snappy", Compression::SNAPPY)] {
-        fs::write(w.join(format!("t-{n}.parquet")), parquet_bytes(&touches(), c)).unwrap();
-        fs::write(w.join(format!("c-{n}.parquet")), parquet_bytes(&conversions(), c)).unwrap();
-    }
-    fs::write(w.join("t-ipc.arrow"), ipc_bytes(&touches())).unwrap();
-    fs::write(w.join("c-ipc.arrow"), ipc_bytes(&conversions())).unwrap();
-    fs::write(w.join("p.toml"), crate::world::PIPELINE).unwrap();
-}

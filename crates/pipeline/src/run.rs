@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attributary_core::journey::Rejected;
 use attributary_core::table::{Field, Rows};
-use attributary_core::time::{day_text, instant_text};
+use attributary_core::time::instant_text;
 use attributary_engine::conversions::{ConversionCollector, Conversions};
 use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
@@ -41,7 +41,10 @@ pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Res
     let run_id = options.run_id.clone().unwrap_or_else(new_run_id);
     let staging = output.stage(&run_id)?;
     let mut plan = Plan::new(pipeline, options)?;
-    tracing::info!(pipeline = plan.pipeline.name, run_id, from = ?options.from.map(day_text), to = ?options.to.map(day_text), "started");
+    let span = tracing::info_span!("run", run_id);
+    let _entered = span.enter();
+    let (from, to) = range_text(options.from, options.to);
+    tracing::info!(pipeline = plan.pipeline.name, from, to, "started");
 
     let temp = tempfile::Builder::new().prefix(".staging-temp-").tempdir_in(&folder);
     let temp = temp.map_err(|source| EngineError::Temp { path: folder.clone(), source })?;

