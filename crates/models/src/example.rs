@@ -138,9 +138,11 @@ mod tests {
             ("inverse_j", [6_000, 1_000, 1_000, 2_000]),
             ("custom", [1_000, 2_000, 3_000, 4_000]),
         ];
-        let found: Vec<_> = MODELS.iter().map(|spec| (spec.kind, amounts(spec))).collect();
-        let expected: Vec<_> = expected.iter().map(|(kind, amounts)| (*kind, Ok(amounts.to_vec()))).collect();
-        assert_eq!(found, expected);
+        for (kind, expected) in expected {
+            let spec = crate::find(kind).expect(kind);
+            assert_eq!(amounts(spec), Ok(expected.to_vec()), "{kind}");
+        }
+        // The others are held to the laws alone: a new model has its worked number in its own file.
         for spec in MODELS.iter().filter(|spec| spec.additive) {
             let example = example(spec).expect(spec.kind);
             assert_eq!(example.rows.iter().map(|row| row.share).sum::<i64>(), WHOLE_SHARE, "{}", spec.kind);
