@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use attributary_core::value::Value;
-use attributary_pipeline::{Interrupt, Options, Progress};
 use attributary_store::read_table;
 use attributary_testkit::table::Table;
 
 use crate::sample::{Sample, assert_same_bytes};
-use crate::support::{read_current, root, write_parquet};
+use crate::support::{attributary, read_current, root, write_parquet};
 
 #[test]
 fn threads_and_memory_change_no_byte() {
@@ -26,19 +25,16 @@ fn threads_and_memory_change_no_byte() {
 
 #[test]
 fn spilling_changes_no_byte() {
+    let log = tempfile::tempdir().expect("a temporary folder");
+    let size = ["--customers", "60000", "--touches", "600000", "--conversions", "6000", "--seed", "3", "--duplicates", "0.01", "--quiet"];
+    let written = attributary().arg("simulate").arg(log.path().join("log")).args(size).status().expect("the binary starts");
+    assert!(written.success());
+    let source = |name: &str| format!("--set {name}.source={}", log.path().join("log").join(name).display());
+    let settings = format!("--set output.credits=false {} {}", source("touchpoints"), source("conversions"));
     let (sample, other) = (Sample::new(), Sample::new());
-    let options = Options {
-        pipeline: root().join("tests/pipelines/sample.toml"),
-        output: Some(sample.output().to_owned()),
-        from: attributary_core::time::parse_day("2026-02-10"),
-        // Less than the command line allows, so that little data is too much.
-        memory: Some(1),
-        threads: Some(2),
-        ..Options::default()
-    };
-    let report = attributary_pipeline::run(&options, &Progress::default(), &Interrupt::default()).expect("a run");
-    assert!(report.spilled_bytes > 0, "nothing was spilled");
-    assert_same_bytes(&sample.current(), &other.run("--from 2026-02-10"), "", "spilled");
+    let (little, report) = sample.report(&format!("--memory 256MB {settings}"));
+    assert!(report["spilled_bytes"].as_u64() > Some(0), "nothing was spilled: {report}");
+    assert_same_bytes(&little, &other.run(&format!("--memory 2GB {settings}")), "", "spilled");
 }
 
 #[test]

@@ -32,17 +32,22 @@ impl Sample {
 
     /// Runs it with further arguments, which stand apart by spaces, and gives what is current then.
     pub fn run(&self, arguments: &str) -> PublishedRun {
-        let (code, stderr) = self.try_run(arguments);
-        assert_eq!(code, 0, "{arguments}\n{stderr}");
-        self.current()
+        self.report(arguments).0
     }
 
-    /// Runs it with further arguments and gives exit code and stderr.
-    pub fn try_run(&self, arguments: &str) -> (i32, String) {
+    /// Runs it and gives what is current then, and what the command says of it.
+    pub fn report(&self, arguments: &str) -> (PublishedRun, serde_json::Value) {
+        let (code, stdout, stderr) = self.try_run(arguments);
+        assert_eq!(code, 0, "{arguments}\n{stderr}");
+        (self.current(), serde_json::from_str(&stdout).expect("JSON"))
+    }
+
+    /// Runs it with further arguments and gives exit code, stdout and stderr.
+    pub fn try_run(&self, arguments: &str) -> (i32, String, String) {
         let mut command = attributary();
-        command.arg("run").arg(&self.pipeline).arg("--output").arg(self.output()).arg("--quiet").args(arguments.split_whitespace());
-        let (code, _, stderr) = shown(&command.output().expect("the binary starts"));
-        (code, stderr)
+        command.arg("run").arg(&self.pipeline).arg("--output").arg(self.output());
+        command.args(["--quiet", "--format", "json"]).args(arguments.split_whitespace());
+        shown(&command.output().expect("the binary starts"))
     }
 
     /// The run that is current.

@@ -90,7 +90,6 @@ fn a_customer_with_a_million_touches() {
         ("interaction", Arc::new(StringArray::from_iter_values((0..count).map(|row| ["click", "view"][row % 2])))),
         ("event_id", Arc::new(StringArray::from_iter_values((0..count).map(|row| format!("e{row}"))))),
     ]));
-    let orders = 3;
     world.parquet("conversions.parquet", &columns([
         ("order_id", texts(["o1", "o2", "o3"])),
         ("user_id", texts(["ann"; 3])),
@@ -102,11 +101,10 @@ fn a_customer_with_a_million_touches() {
     let more = "[[model]]\nkind = \"time_decay\"\n[[model]]\nkind = \"any_touch\"\n[[model]]\nname = \"own\"\nkind = \"custom\"\nweight = \"1.0 / position\"\n";
     world.pipeline(&format!("{}{more}", crate::world::PIPELINE));
     let set = ["--set", "journey.windows=[\"all\", \"1h\"]"];
-    if std::env::var("KEEP").is_ok() { std::process::Command::new("cp").arg("-r").arg(world.root()).arg("/tmp/ex/million").status().unwrap(); }
     world.run_with(&set).is_fine();
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
-    let rows = world.manifest().tables.into_iter().find(|it| it.name == "credits").expect("credits").rows;
-    assert!(rows > 4 * orders * 500_000, "{rows}");
+    let counts = read_current(&world.output(), "total").rows.into_iter().map(|row| row[4].clone());
+    assert!(counts.clone().any(|touches| touches == Value::Int(2_500_001)), "{:?}", counts.collect::<Vec<_>>());
     let explained = world.perform(&["explain", "pipeline.toml", "o1", "--format", "json"]);
     assert_eq!(explained.code, 0, "{explained:?}");
 }
@@ -154,11 +152,11 @@ fn windows_longer_than_the_log_are_the_whole_log() {
 #[test]
 fn conversions_without_customer_are_counted_and_unattributed() {
     let world = World::new();
-    world.parquet("conversions.parquet", &with(conversions(), "user_id", StringArray::from(vec![None, Some(""), Some("ann")])));
+    world.parquet("conversions.parquet", &with(conversions(), "user_id", StringArray::from(vec![None, None, Some("ann")])));
     world.run().is_fine();
     let unattributed = read_current(&world.output(), "unattributed");
     let reasons: Vec<_> = unattributed.rows.iter().filter_map(|row| row.last()?.as_text()).collect();
-    assert_eq!(reasons.iter().filter(|it| **it == "identity_missing").count(), 2, "{unattributed:?}");
+    assert_eq!(reasons.iter().filter(|it| **it == "identity_missing").count(), 4, "{unattributed:?}");
     assert_eq!(world.manifest().rows.conversions.accepted, 3);
     let explained = world.perform(&["explain", "pipeline.toml", "o1"]);
     assert_eq!(explained.code, 0, "{explained:?}");

@@ -168,7 +168,7 @@ fn explain_model(
         Narrowed::Some => places.iter().map(|place| chosen[*place]).collect(),
         Narrowed::Nothing => Vec::new(),
     };
-    for touch in chosen.iter().filter(|touch| !touches.contains(touch)) {
+    for touch in chosen.iter().filter(|touch| touches.binary_search(touch).is_err()) {
         credits[*touch as usize].verdict = Verdict::NotOnly;
     }
     if touches.is_empty() {

@@ -45,7 +45,7 @@ pub struct Setup {
     pub memory: u64,
     /// Where they go then; exists and belongs to this run.
     pub temp: PathBuf,
-    /// How many threads walk.
+    /// How many threads share the memory: those of the rayon pool that the walk is called in.
     pub threads: usize,
 }
 

@@ -41,7 +41,7 @@ pub struct Walked {
     pub touches_used: u64,
 }
 
-/// Walks the whole log on the setup's number of threads. The models' side of the ledger is added to `ledger`, and checked.
+/// Walks the whole log on all threads of the current rayon pool. The models' side of the ledger is added to `ledger`, and checked.
 ///
 /// # Errors
 /// Where temporary space fails, an expression gives no usable weight, someone interrupts, or the ledger does not add up.
@@ -56,7 +56,6 @@ pub fn walk(
     let Partitioned { buckets, profiles, .. } = partitioned;
     let plans: Vec<Plan> = setup.tables.iter().map(|table| Plan::new(setup, table, &profiles)).collect();
     let context = Context { setup, profiles: &profiles, conversions, plans: &plans };
-    let threads = setup.threads.max(1);
     let buckets: Vec<Mutex<Option<Bucket>>> = buckets.into_iter().map(|bucket| Mutex::new(Some(bucket))).collect();
     let next = AtomicUsize::new(0);
     let work = |thread: usize| -> Result<Walker<'_>, EngineError> {
@@ -75,15 +74,7 @@ pub fn walk(
         }
         Ok(walker)
     };
-    // Plain threads of our own: the number is the setup's, whatever pool the readers use.
-    let walkers: Vec<Result<Walker<'_>, EngineError>> = std::thread::scope(|scope| {
-        let work = &work;
-        let handles: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
-        let joined = handles.into_iter().map(|handle| handle.join());
-        joined
-            .map(|result| result.unwrap_or_else(|_| Err(EngineError::Bug("a thread of the walk panicked".to_owned()))))
-            .collect()
-    });
+    let walkers = rayon::broadcast(|context| work(context.index()));
 
     let mut grouped: Vec<Grouped> = Vec::new();
     let (mut left, mut credits) = (Vec::new(), Vec::new());

@@ -79,6 +79,7 @@ struct How {
 fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSettings, how: &How) -> BTreeMap<String, Table> {
     let temp = tempfile::tempdir().expect("a temporary folder");
     let (setup, predicates) = setup(settings, how, temp.path());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(how.threads).build().expect("a pool");
     let rejects = Rejects::default();
     let mut ledger = Ledger::default();
 
@@ -100,8 +101,9 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
         partition.add(&touch_batch(rows, settings, &predicates)).expect("touches are taken");
     }
     let partitioned = partition.finish(&setup).expect("the partition is closed");
-    let (walked, profiles) =
-        walk(&setup, &conversions, partitioned, &rejects, &mut ledger, &Interrupt::default()).expect("the walk ends well");
+    let (walked, profiles) = pool
+        .install(|| walk(&setup, &conversions, partitioned, &rejects, &mut ledger, &Interrupt::default()))
+        .expect("the walk ends well");
 
     let mut sink = Memory::default();
     for (table, (plan, sums)) in setup.tables.iter().zip(&walked.tables) {

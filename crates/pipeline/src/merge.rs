@@ -77,7 +77,7 @@ pub(crate) fn whole_range(base: &PublishedRun, range: Range) -> Result<Range, Er
     })
 }
 
-/// Writes all tables of the merged run but the paths.
+/// Writes all tables of the merged run but the paths and the rejected rows.
 pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, writer: &mut Writer) -> Result<Totals, Error> {
     let setup = &plan.setup;
     let mut channels = Vec::new();
@@ -118,8 +118,6 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
     let write =
         |sink: &mut dyn TableSink| tables::unattributed::write(setup, &computed.walked.unattributed, &computed.conversions, sink);
     writer.all(|sink| write(&mut DaysOnly { sink, skip: kept, skipping: false }))?;
-    let rejects = merged_rejects(plan, computed, base)?;
-    writer.all(|sink| tables::write_whole(sink, "rejects", &tables::rejects::fields(setup), &rejects))?;
     let days = merged_ledger(plan, computed, base)?;
     let ledger = writer.all(|sink| write_ledger(setup, days, sink))?;
     Ok(Totals { ledger, channels })
@@ -246,7 +244,11 @@ impl TableSink for DaysOnly<'_> {
     }
 }
 
-fn merged_rejects(plan: &Plan, computed: &Computed, base: &PublishedRun) -> Result<Rows, Error> {
+/// The rejected rows of the merged run: those of the current one, with the rows that this run has read replaced.
+///
+/// # Errors
+/// Where the current run cannot be read.
+pub(crate) fn rejects(plan: &Plan, computed: &Computed, base: &PublishedRun) -> Result<Rows, Error> {
     let setup = &plan.setup;
     let fields = tables::rejects::fields(setup);
     let bounds = plan.touch_bounds();
@@ -256,6 +258,10 @@ fn merged_rejects(plan: &Plan, computed: &Computed, base: &PublishedRun) -> Resu
             _ => None,
         };
         if cells[0].as_text() == Some("touchpoints") {
+            // Duplicates are sought among the touches of those who convert in a range: these days say nothing of the others'.
+            if cells[3].as_text() == Some("duplicate_id") {
+                return false;
+            }
             let after = |time: i64| bounds.from.is_none_or(|from| from <= time) && bounds.to.is_none_or(|to| time < to);
             time.map_or(setup.range.from.is_none(), after)
         } else {

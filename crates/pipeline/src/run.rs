@@ -33,6 +33,14 @@ use crate::report::{LedgerLine, ModelSummary, RunReport, range_text};
 /// # Errors
 /// Whatever goes wrong; then nothing is published and `current` is as it was.
 pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Result<RunReport, Error> {
+    let threads = options.threads.unwrap_or_else(machine::threads);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| EngineError::Bug(format!("{threads} threads cannot be started: {error}")))?;
+    // Whatever sorts or walks in parallel below does it on these threads.
+    pool.install(|| run_here(options, progress, interrupt))
+}
+
+fn run_here(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Result<RunReport, Error> {
     let (began, started) = (Instant::now(), now());
     let pipeline = load(options)?;
     let folder = output_folder(&pipeline, options)?;
@@ -53,9 +61,9 @@ pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Res
     let base = if options.merge { merge::base(&output, &plan)? } else { None };
     // Paths are no sum over days: a merged run counts them anew over all its days.
     let whole = base.as_ref().map(|base| merge::whole_range(base, plan.setup.range)).transpose()?;
-    let paths_apart = whole.is_some() && plan.setup.paths > 0;
+    let again = whole.filter(|_| plan.setup.paths > 0);
     let wanted_paths = plan.setup.paths;
-    if paths_apart {
+    if again.is_some() {
         plan.setup.paths = 0;
     }
     let computed = compute(&plan, progress, interrupt)?;
@@ -67,14 +75,12 @@ pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Res
         None => writer.all(|sink| write_tables(&plan, &computed, sink))?,
         Some(base) => merge::write(&plan, &computed, base, &mut writer)?,
     };
-    if let Some(range) = whole.filter(|_| paths_apart) {
-        // Only the paths are wanted of this second walk.
-        plan.setup.range = range;
-        let (models, tables) = (std::mem::take(&mut plan.setup.models), std::mem::take(&mut plan.setup.tables));
-        let wanted_credits = std::mem::replace(&mut plan.setup.credits, false);
-        let again = compute(&plan, progress, interrupt)?;
-        writer.all(|sink| write_paths(&plan.setup, &again, sink))?;
-        (plan.setup.models, plan.setup.tables, plan.setup.credits) = (models, tables, wanted_credits);
+    if let Some(base) = &base {
+        let rejects = match again {
+            Some(range) => write_paths_again(&mut plan, range, &mut writer, progress, interrupt)?,
+            None => merge::rejects(&plan, &computed, base)?,
+        };
+        writer.all(|sink| tables::write_whole(sink, "rejects", &tables::rejects::fields(&plan.setup), &rejects))?;
     }
     interrupt.check()?;
 
@@ -229,6 +235,26 @@ pub(crate) fn write_ledger(
     tables::write_whole(sink, "ledger", &fields(setup, false), &rows(&lines, setup, false))?;
     sink.state(|sink| tables::write_whole(sink, "ledger", &fields(setup, true), &rows(&days, setup, true)))?;
     Ok(lines)
+}
+
+/// Walks a whole range once more, of which only the paths are wanted, and what that walk rejects, which is returned: it sees the
+/// customers who do not convert too.
+fn write_paths_again(
+    plan: &mut Plan,
+    range: Range,
+    writer: &mut Writer,
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<Rows, Error> {
+    let wanted_range = std::mem::replace(&mut plan.setup.range, range);
+    let (models, tables) = (std::mem::take(&mut plan.setup.models), std::mem::take(&mut plan.setup.tables));
+    let wanted_credits = std::mem::replace(&mut plan.setup.credits, false);
+    let computed = compute(plan, progress, interrupt)?;
+    writer.all(|sink| write_paths(&plan.setup, &computed, sink))?;
+    let rejects = rejects_rows(plan, &computed.rejected);
+    (plan.setup.models, plan.setup.tables) = (models, tables);
+    (plan.setup.credits, plan.setup.range) = (wanted_credits, wanted_range);
+    Ok(rejects)
 }
 
 fn write_paths(setup: &Setup, computed: &Computed, sink: &mut Writer) -> Result<(), SinkError> {

@@ -11,7 +11,8 @@ use polars::prelude::{
 
 use super::{Format, Inspected, ROW, footer_sha256, polars_path};
 
-pub(super) const FORMAT: Format = Format { name: "Arrow IPC", extensions: &["ipc", "arrow", "feather"], inspect, check: |_, _| Ok(()), scan };
+pub(super) const FORMAT: Format =
+    Format { name: "Arrow IPC", extensions: &["ipc", "arrow", "feather"], inspect, check: |_, _| Ok(()), scan };
 
 /// Four bytes of footer length and `ARROW1`.
 const TRAILER: u64 = 10;

@@ -82,7 +82,9 @@ fn without_detours(path: &Path) -> PathBuf {
     for part in path.components() {
         match part {
             Component::CurDir => {}
-            Component::ParentDir if matches!(short.components().next_back(), Some(Component::Normal(_))) && !short.is_symlink() => {
+            Component::ParentDir
+                if matches!(short.components().next_back(), Some(Component::Normal(_))) && !short.is_symlink() =>
+            {
                 short.pop();
             }
             _ => short.push(part),
