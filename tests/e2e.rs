@@ -5,13 +5,19 @@ mod support;
 
 #[path = "e2e/cases.rs"]
 mod cases;
-#[path = "e2e/oracle.rs"]
-mod oracle;
-#[path = "e2e/real_log.rs"]
-mod real_log;
+#[path = "e2e/house.rs"]
+mod house;
 #[path = "e2e/merge.rs"]
 mod merge;
+#[path = "e2e/oracle.rs"]
+mod oracle;
+#[path = "e2e/readme.rs"]
+mod readme;
+#[path = "e2e/real_log.rs"]
+mod real_log;
 #[path = "e2e/same_bytes.rs"]
 mod same_bytes;
 #[path = "e2e/sample.rs"]
 mod sample;
+#[path = "e2e/sample_data.rs"]
+mod sample_data;

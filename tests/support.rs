@@ -1,5 +1,7 @@
 //! Running the real binary, writing its inputs and reading its tables.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

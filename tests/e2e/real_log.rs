@@ -80,7 +80,9 @@ fn raw_events_are_read_though_their_columns_drift() {
                 Some("checkout_completed") => {
                     let event: serde_json::Value = serde_json::from_str(cell("event_data").expect("data")).expect("JSON");
                     let cents = (event["revenue"].as_f64().expect("a number") * 100.0).round() as i128;
-                    let earliest = purchases.entry(event["transaction_id"].to_string()).or_insert(Purchase { time: i64::MAX, ..Purchase::default() });
+                    let earliest = purchases
+                        .entry(event["transaction_id"].to_string())
+                        .or_insert(Purchase { time: i64::MAX, ..Purchase::default() });
                     if time < earliest.time {
                         *earliest = Purchase { client, time, cents };
                     }
@@ -102,12 +104,19 @@ fn a_column_that_drifts_is_named_with_its_file_and_key() {
     let strict = pipeline.replace("missing_columns = \"null\"", "");
     for (pipeline, file, column, key) in [
         (strict.clone(), "events_20250304.parquet", "referrer", "touchpoints.columns.channel"),
-        (strict.replace("[\"client_id\", \"clientId\"]", "\"client_id\""), "events_20250227.parquet", "client_id", "touchpoints.columns.customer"),
+        (
+            strict.replace("[\"client_id\", \"clientId\"]", "\"client_id\""),
+            "events_20250227.parquet",
+            "client_id",
+            "touchpoints.columns.customer",
+        ),
     ] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("raw.toml");
         std::fs::write(&path, pipeline).expect("written");
-        let (code, _, stderr) = shown(&attributary().arg("run").arg(path).arg("--output").arg(folder.path().join("out")).output().expect("it starts"));
+        let (code, _, stderr) = shown(
+            &attributary().arg("run").arg(path).arg("--output").arg(folder.path().join("out")).output().expect("it starts"),
+        );
         assert_eq!(code, 3, "{stderr}");
         for word in [file, column, key] {
             assert!(stderr.contains(word), "no {word} in\n{stderr}");
@@ -139,7 +148,13 @@ fn attribute(pipeline: &Path, output: &Path) -> Manifest {
 fn by_channel(output: &Path, model: &str) -> ByChannel {
     let columns = ["model", "channel", "revenue"].map(str::to_owned);
     let table = read_current(output, "by_channel").project(&columns).expect("its columns");
-    table.rows.iter().filter(|row| row[0].as_text() == Some(model)).map(|row| (text(&row[1]), wide(&row[2]))).filter(|(_, cents)| *cents != 0).collect()
+    table
+        .rows
+        .iter()
+        .filter(|row| row[0].as_text() == Some(model))
+        .map(|row| (text(&row[1]), wide(&row[2])))
+        .filter(|(_, cents)| *cents != 0)
+        .collect()
 }
 
 /// The visits of each client, time, id, channel, in order.

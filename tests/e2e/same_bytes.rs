@@ -15,7 +15,9 @@ fn threads_and_memory_change_no_byte() {
     let sample = Sample::new();
     let expected = sample.run("--threads 1");
     let names: Vec<&str> = expected.manifest.tables.iter().map(|table| table.name.as_str()).collect();
-    for table in ["attributed_revenue", "by_channel", "by_touch_week", "total", "credits", "unattributed", "rejects", "paths", "ledger"] {
+    for table in
+        ["attributed_revenue", "by_channel", "by_touch_week", "total", "credits", "unattributed", "rejects", "paths", "ledger"]
+    {
         assert!(names.contains(&table), "no {table} among {names:?}");
     }
     for arguments in ["--threads 2", "--threads 2 --memory 256MB"] {
@@ -26,9 +28,21 @@ fn threads_and_memory_change_no_byte() {
 #[test]
 fn spilling_changes_no_byte() {
     let log = tempfile::tempdir().expect("a temporary folder");
-    let size = ["--customers", "60000", "--touches", "600000", "--conversions", "6000", "--seed", "3", "--duplicates", "0.01", "--quiet"];
-    let written = attributary().arg("simulate").arg(log.path().join("log")).args(size).status().expect("the binary starts");
-    assert!(written.success());
+    let size = [
+        "--customers",
+        "60000",
+        "--touches",
+        "600000",
+        "--conversions",
+        "6000",
+        "--seed",
+        "3",
+        "--duplicates",
+        "0.01",
+        "--quiet",
+    ];
+    let written = attributary().arg("simulate").arg(log.path().join("log")).args(size).output().expect("the binary starts");
+    assert!(written.status.success(), "{written:?}");
     let source = |name: &str| format!("--set {name}.source={}", log.path().join("log").join(name).display());
     let settings = format!("--set output.credits=false {} {}", source("touchpoints"), source("conversions"));
     let (sample, other) = (Sample::new(), Sample::new());
@@ -82,7 +96,8 @@ fn parts_of_a_range_add_up_to_the_whole() {
 
 /// Writes every file of a folder with its rows backwards, under names that put the last file first.
 fn backwards(from: &Path, to: &Path) {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     for (place, path) in paths.iter().rev().enumerate() {
         let reader = read_table(path).expect("a table");

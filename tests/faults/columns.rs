@@ -92,7 +92,8 @@ fn a_column_that_is_not_there_lists_those_that_are_and_the_nearest() {
         world.parquet("touches.parquet", &renamed(touches(), column, near));
         let ended = world.run();
         ended.fails(3, &["error: touchpoints.columns.", &format!("no column \"{column}\" in touches.parquet; found "), near]);
-        let hint = if column == "at" { "map one of the columns that were found".to_owned() } else { format!("did you mean {near}?") };
+        let hint =
+            if column == "at" { "map one of the columns that were found".to_owned() } else { format!("did you mean {near}?") };
         ended.fails(3, &[&hint]);
         world.parquet("touches.parquet", &without(touches(), column));
         world.run().fails(3, &["error: touchpoints.columns.", &format!("no column \"{column}\""), "hint: "]);
@@ -108,7 +109,8 @@ fn a_column_that_is_not_there_lists_those_that_are_and_the_nearest() {
 fn text_keys_against_integer_keys() {
     let world = World::new();
     world.parquet("touches.parquet", &with(touches(), "user_id", Int64Array::from(vec![1, 1, 2, 1, 3, 2])));
-    let words = ["touchpoints.columns.customer is int64", "conversions.columns.customer is text", "hint: ", "CAST(user_id AS VARCHAR)"];
+    let words =
+        ["touchpoints.columns.customer is int64", "conversions.columns.customer is text", "hint: ", "CAST(user_id AS VARCHAR)"];
     world.run().fails(3, &words);
     world.parquet("conversions.parquet", &with(conversions(), "user_id", BinaryArray::from(vec![&b"1"[..], b"2", b"9"])));
     world.run().fails(3, &["touchpoints.columns.customer is int64", "conversions.columns.customer is binary"]);
@@ -154,7 +156,9 @@ fn tables_without_rows() {
         world.parquet("touches.parquet", &cut(touches(), no_touches));
         world.parquet("conversions.parquet", &cut(conversions(), no_conversions));
         world.run_with(&["--set", "output.credits=true"]).is_fine();
-        for (table, columns) in [("attributed_revenue", 8), ("by_channel", 6), ("total", 5), ("paths", 7), ("rejects", 7), ("ledger", 10)] {
+        for (table, columns) in
+            [("attributed_revenue", 8), ("by_channel", 6), ("total", 5), ("paths", 7), ("rejects", 7), ("ledger", 10)]
+        {
             let read = read_current(&world.output(), table);
             assert_eq!(read.fields.len(), columns, "{table}: {:?}", read.fields);
             assert!(read.rows.is_empty() || !no_conversions || ["paths", "ledger"].contains(&table), "{table}: {:?}", read.rows);
@@ -178,10 +182,13 @@ fn every_type_that_will_do_gives_the_same_tables() {
         columns.into_iter().map(|(name, cells)| (name, dictionary(&cells))).collect()
     };
     let texts_as = |columns: Columns, form: &dyn Fn(&StringArray) -> ArrayRef| -> Columns {
-        columns.into_iter().map(|(name, cells)| {
-            let cells = cells.as_any().downcast_ref::<StringArray>().map_or(Arc::clone(&cells), form);
-            (name, cells)
-        }).collect()
+        columns
+            .into_iter()
+            .map(|(name, cells)| {
+                let cells = cells.as_any().downcast_ref::<StringArray>().map_or(Arc::clone(&cells), form);
+                (name, cells)
+            })
+            .collect()
     };
     let large = |texts: &StringArray| array(texts.iter().collect::<LargeStringArray>());
     let views = |texts: &StringArray| array(texts.iter().collect::<StringViewArray>());
@@ -209,7 +216,11 @@ fn every_type_that_will_do_gives_the_same_tables() {
 
 #[test]
 fn keys_of_every_type_find_each_other() {
-    let expected = { let world = World::new(); world.run().is_fine(); amounts(&world) };
+    let expected = {
+        let world = World::new();
+        world.run().is_fine();
+        amounts(&world)
+    };
     let (touch, order) = ([1_u8, 1, 2, 1, 3, 2], [1_u8, 2, 9]);
     let keys: [fn(&[u8]) -> ArrayRef; 10] = [
         |keys| array(Int8Array::from_iter_values(keys.iter().map(|key| -(*key as i8)))),
@@ -246,18 +257,22 @@ fn keys_of_every_type_find_each_other() {
 
 #[test]
 fn times_of_every_unit_are_the_same_times() {
-    let expected = { let world = World::new(); world.run().is_fine(); amounts(&world) };
-    let hours: Vec<i64> = (0..6).map(|hour| NEW_YEAR + hour * HOUR).collect();
-    let text = |end: &str| {
-        array(StringArray::from_iter_values((0..6).map(|hour| format!("2026-01-01T{hour:02}:00:00{end}"))))
+    let expected = {
+        let world = World::new();
+        world.run().is_fine();
+        amounts(&world)
     };
+    let hours: Vec<i64> = (0..6).map(|hour| NEW_YEAR + hour * HOUR).collect();
+    let text = |end: &str| array(StringArray::from_iter_values((0..6).map(|hour| format!("2026-01-01T{hour:02}:00:00{end}"))));
     let zoned = TimestampMicrosecondArray::from(hours.clone()).with_timezone("+02:00");
     for times in [
         array(TimestampSecondArray::from_iter_values(hours.iter().map(|time| time / 1_000_000))),
         array(TimestampMillisecondArray::from_iter_values(hours.iter().map(|time| time / 1_000))),
         array(TimestampNanosecondArray::from_iter_values(hours.iter().map(|time| time * 1_000 + 999))),
         array(zoned),
-        array(TimestampMillisecondArray::from_iter_values(hours.iter().map(|time| time / 1_000)).with_timezone("Europe/Stockholm")),
+        array(
+            TimestampMillisecondArray::from_iter_values(hours.iter().map(|time| time / 1_000)).with_timezone("Europe/Stockholm"),
+        ),
         text(""),
         text("Z"),
         text(".000001"),
@@ -280,9 +295,8 @@ fn times_of_every_unit_are_the_same_times() {
 
 #[test]
 fn amounts_of_every_type_are_the_same_amounts() {
-    let decimal = |cells: Vec<i128>, scale| {
-        array(Decimal128Array::from(cells).with_precision_and_scale(38, scale).expect("decimals"))
-    };
+    let decimal =
+        |cells: Vec<i128>, scale| array(Decimal128Array::from(cells).with_precision_and_scale(38, scale).expect("decimals"));
     for (revenue, total) in [
         (array(Int8Array::from(vec![1, -2, 100])), "99.00"),
         (array(UInt16Array::from(vec![1, 2, 65_535])), "65538.00"),
@@ -302,7 +316,9 @@ fn amounts_of_every_type_are_the_same_amounts() {
     }
     let world = World::new();
     let minor = "conversions.values.revenue={ column = \"revenue\", unit = \"minor\" }";
-    world.run_with(&["--set", minor]).fails(3, &["conversions.values.revenue", "\"revenue\" is float64", "expected integers", "hint: "]);
+    world
+        .run_with(&["--set", minor])
+        .fails(3, &["conversions.values.revenue", "\"revenue\" is float64", "expected integers", "hint: "]);
 }
 
 /// What each channel got, of each model.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, PrimitiveArray, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray};
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, PrimitiveArray, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+};
 use arrow::datatypes::TimestampMicrosecondType;
 use attributary_core::value::{ColumnType, Value};
 
@@ -26,7 +28,8 @@ fn orders(cells: &[f64]) -> crate::world::Columns {
 fn money_that_is_none_is_rejected_and_the_rest_adds_up() {
     let world = World::new();
     let limit = 1e16; // 10^18 minor units
-    let cells = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, limit, -limit, 1e300, 5e-324, -0.0, 9.99e15, 1.0];
+    let cells =
+        [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, limit, -limit, 1e300, 5e-324, -0.0, 9.99e15, 1.0];
     world.parquet("conversions.parquet", &orders(&cells));
     world.run().is_fine();
     assert_eq!(world.manifest().rows.conversions.rejected.get("invalid_value"), Some(&8));
@@ -52,25 +55,54 @@ fn years_at_and_beyond_the_ends_of_the_calendar() {
     let world = World::new();
     let (first, last) = (-62_135_596_800_000_000, 253_402_300_799_999_999);
     let at = [first, first + HOUR, last - HOUR, first - 1, last + 1, i64::MIN];
-    world.parquet("touches.parquet", &with(with(touches(), "at", TimestampMicrosecondArray::from(at.to_vec())), "user_id", StringArray::from(vec!["ann"; 6])));
-    world.parquet("conversions.parquet", &with(conversions(), "ordered_at", TimestampMicrosecondArray::from(vec![first + 2 * HOUR, last, i64::MAX])));
+    world.parquet(
+        "touches.parquet",
+        &with(with(touches(), "at", TimestampMicrosecondArray::from(at.to_vec())), "user_id", StringArray::from(vec!["ann"; 6])),
+    );
+    world.parquet(
+        "conversions.parquet",
+        &with(conversions(), "ordered_at", TimestampMicrosecondArray::from(vec![first + 2 * HOUR, last, i64::MAX])),
+    );
     world.run_with(&["--set", "output.credits=true", "--set", "journey.windows=[\"30d\", \"all\", \"3650000d\"]"]).is_fine();
     let rows = world.manifest().rows;
     assert_eq!(rows.touchpoints.rejected.get("null_time"), Some(&3));
     assert_eq!(rows.conversions.rejected.get("null_time"), Some(&1));
-    let days: Vec<_> = world.manifest().tables.into_iter().find(|it| it.name == "credits").expect("credits").files.into_iter().map(|it| it.path).collect();
+    let days: Vec<_> = world
+        .manifest()
+        .tables
+        .into_iter()
+        .find(|it| it.name == "credits")
+        .expect("credits")
+        .files
+        .into_iter()
+        .map(|it| it.path)
+        .collect();
     assert_eq!(days, ["credits/0001-01-01.parquet"]);
     for zone in ["Pacific/Kiritimati", "Etc/GMT+12", "Europe/Stockholm"] {
         for unit in ["exact", "calendar_day"] {
-            let set = [format!("pipeline.timezone={zone}"), format!("touchpoints.timezone={zone}"), format!("journey.window_unit={unit}")];
+            let set = [
+                format!("pipeline.timezone={zone}"),
+                format!("touchpoints.timezone={zone}"),
+                format!("journey.window_unit={unit}"),
+            ];
             world.run_with(&["--set", &set[0], "--set", &set[1], "--set", &set[2]]).is_fine();
             world.run_with(&["--set", &set[0], "--set", &set[2], "--from", "0001-01-01", "--to", "9999-12-31"]).is_fine();
             world.run_with(&["--set", &set[0], "--date", "9999-12-31"]).is_fine();
         }
     }
-    world.parquet("touches.parquet", &with(touches(), "at", TimestampMillisecondArray::from(vec![i64::MAX, i64::MIN, i64::MAX / 1_000, 0, 1, 2])));
+    world.parquet(
+        "touches.parquet",
+        &with(touches(), "at", TimestampMillisecondArray::from(vec![i64::MAX, i64::MIN, i64::MAX / 1_000, 0, 1, 2])),
+    );
     world.run().is_fine();
-    let texts = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01", "10000-01-01", "-0001-01-01", "+012026-01-01T00:00:00Z"];
+    let texts = [
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999Z",
+        "0000-01-01",
+        "10000-01-01",
+        "-0001-01-01",
+        "+012026-01-01T00:00:00Z",
+    ];
     world.parquet("touches.parquet", &with(touches(), "at", StringArray::from(texts.to_vec())));
     world.run().is_fine();
     assert_eq!(world.manifest().rows.touchpoints.rejected.get("null_time"), Some(&4));
@@ -82,21 +114,27 @@ fn a_customer_with_a_million_touches() {
     let count = 1_000_000;
     let channels = ["search", "email", "social", "direct", "video"];
     let second = |row: i64| NEW_YEAR + row * 1_000_000;
-    world.parquet("touches.parquet", &columns([
-        ("user_id", Arc::new(StringArray::from(vec!["ann"; count])) as ArrayRef),
-        ("at", Arc::new(PrimitiveArray::<TimestampMicrosecondType>::from_iter_values((0..count as i64).map(second)))),
-        ("channel", Arc::new(StringArray::from_iter_values((0..count).map(|row| channels[row * 7 % 5])))),
-        ("campaign", Arc::new(StringArray::from_iter_values((0..count).map(|row| channels[row % 5])))),
-        ("interaction", Arc::new(StringArray::from_iter_values((0..count).map(|row| ["click", "view"][row % 2])))),
-        ("event_id", Arc::new(StringArray::from_iter_values((0..count).map(|row| format!("e{row}"))))),
-    ]));
-    world.parquet("conversions.parquet", &columns([
-        ("order_id", texts(["o1", "o2", "o3"])),
-        ("user_id", texts(["ann"; 3])),
-        ("ordered_at", times([second(count as i64), second(count as i64) + 1, second(500_000)])),
-        ("kind", texts(["purchase"; 3])),
-        ("revenue", Arc::new(Int64Array::from(vec![1_000_003, -1, 7]))),
-    ]));
+    world.parquet(
+        "touches.parquet",
+        &columns([
+            ("user_id", Arc::new(StringArray::from(vec!["ann"; count])) as ArrayRef),
+            ("at", Arc::new(PrimitiveArray::<TimestampMicrosecondType>::from_iter_values((0..count as i64).map(second)))),
+            ("channel", Arc::new(StringArray::from_iter_values((0..count).map(|row| channels[row * 7 % 5])))),
+            ("campaign", Arc::new(StringArray::from_iter_values((0..count).map(|row| channels[row % 5])))),
+            ("interaction", Arc::new(StringArray::from_iter_values((0..count).map(|row| ["click", "view"][row % 2])))),
+            ("event_id", Arc::new(StringArray::from_iter_values((0..count).map(|row| format!("e{row}"))))),
+        ]),
+    );
+    world.parquet(
+        "conversions.parquet",
+        &columns([
+            ("order_id", texts(["o1", "o2", "o3"])),
+            ("user_id", texts(["ann"; 3])),
+            ("ordered_at", times([second(count as i64), second(count as i64) + 1, second(500_000)])),
+            ("kind", texts(["purchase"; 3])),
+            ("revenue", Arc::new(Int64Array::from(vec![1_000_003, -1, 7]))),
+        ]),
+    );
     let began = Instant::now();
     let more = "[[model]]\nkind = \"time_decay\"\n[[model]]\nkind = \"any_touch\"\n[[model]]\nname = \"own\"\nkind = \"custom\"\nweight = \"1.0 / position\"\n";
     world.pipeline(&format!("{}{more}", crate::world::PIPELINE));
@@ -112,7 +150,22 @@ fn a_customer_with_a_million_touches() {
 #[test]
 fn names_of_any_length_and_with_any_letter() {
     let long = "x".repeat(10_000);
-    for name in [long.as_str(), "two\nlines", "\u{1b}[31mred\u{1b}[0m", "=cmd|' /C calc'!A0", "a > b", "", " ", "\0", "(unattributed)", "(not set)", "(other)", "é🙂\u{202e}rtl", "a\tb\r", "' OR 1=1 --"] {
+    for name in [
+        long.as_str(),
+        "two\nlines",
+        "\u{1b}[31mred\u{1b}[0m",
+        "=cmd|' /C calc'!A0",
+        "a > b",
+        "",
+        " ",
+        "\0",
+        "(unattributed)",
+        "(not set)",
+        "(other)",
+        "é🙂\u{202e}rtl",
+        "a\tb\r",
+        "' OR 1=1 --",
+    ] {
         let world = World::new();
         world.parquet("touches.parquet", &with(touches(), "channel", StringArray::from(vec![name; 6])));
         let ended = world.run_with(&["--set", "output.credits=true"]);
@@ -138,7 +191,12 @@ fn windows_longer_than_the_log_are_the_whole_log() {
     let table = |window: &str| {
         world.run_with(&["--set", &format!("journey.windows=[\"{window}\"]")]).is_fine();
         let rows = read_current(&world.output(), "by_channel").rows;
-        rows.into_iter().map(|mut row| { row.remove(1); row }).collect::<Vec<_>>()
+        rows.into_iter()
+            .map(|mut row| {
+                row.remove(1);
+                row
+            })
+            .collect::<Vec<_>>()
     };
     let all = table("all");
     for window in ["36500d", "5000w", "100000d"] {

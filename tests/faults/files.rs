@@ -146,7 +146,12 @@ fn what_is_wrong_with_the_second_file_is_said_of_the_second_file() {
         ),
         (
             without(touches(), "channel"),
-            &["touchpoints.columns.channel: no column \"channel\" in", "log/2.parquet", "found user_id, at, campaign", "missing_columns"],
+            &[
+                "touchpoints.columns.channel: no column \"channel\" in",
+                "log/2.parquet",
+                "found user_id, at, campaign",
+                "missing_columns",
+            ],
         ),
     ] {
         let world = World::new();

@@ -291,7 +291,8 @@ pub fn times<const N: usize>(cells: [i64; N]) -> ArrayRef {
 
 /// Columns as arrow has them.
 pub fn batch(columns: &Columns) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, array)| (name, Arc::clone(array), true))).expect("columns")
+    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, array)| (name, Arc::clone(array), true)))
+        .expect("columns")
 }
 
 /// Columns as the bytes of a Parquet file.

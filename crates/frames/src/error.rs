@@ -94,7 +94,7 @@ pub enum FrameError {
         /// The key of the pipeline file that maps the column.
         key: String,
         /// The column.
-        column: String,
+        column: Box<str>,
         /// The file.
         file: PathBuf,
         /// Its type.
@@ -110,7 +110,7 @@ pub enum FrameError {
         /// The key of the pipeline file that uses the column.
         key: String,
         /// The column.
-        column: String,
+        column: Box<str>,
         /// The file whose type differs.
         file: PathBuf,
         /// Its type there.

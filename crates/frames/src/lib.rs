@@ -26,6 +26,7 @@ mod sql;
 mod threads;
 mod times;
 mod touches;
+mod types;
 mod weight;
 
 pub use conversions::ConversionSource;

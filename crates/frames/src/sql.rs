@@ -101,7 +101,7 @@ impl Compiled {
         match self.kind {
             DataType::Boolean => Ok(self.expr),
             DataType::Null => Ok(lit(false)),
-            other => Err(text.wrong(format!("it gives {}, expected a condition", crate::plan::type_name(&other)))),
+            other => Err(text.wrong(format!("it gives {}, expected a condition", crate::types::type_name(&other)))),
         }
     }
 }
@@ -140,7 +140,7 @@ fn compile(sql: &str, schema: &Schema) -> Result<Compiled, Problem> {
     let selected = match selected {
         Ok(selected) => selected,
         // Polars resolves types while it reads the text, so it may be the first to miss a column.
-        Err(polars::prelude::PolarsError::ColumnNotFound(name)) => return Err(Problem::Column(column_name(&name.to_string()))),
+        Err(polars::prelude::PolarsError::ColumnNotFound(name)) => return Err(Problem::Column(column_name(name.as_ref()))),
         Err(error) => return Err(error.into()),
     };
     let expr = selected_expr(&selected.logical_plan).ok_or_else(not_row_by_row)?.map_expr(plain);

@@ -10,8 +10,8 @@ use polars::prelude::{
 
 use crate::error::FrameError;
 use crate::guard::guarded;
-use crate::plan::{polars_type, type_name};
 use crate::sql::Text;
+use crate::types::{polars_type, type_name};
 
 /// Compiles a weight over `columns`: numbers, one for each touch.
 ///

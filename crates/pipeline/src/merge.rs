@@ -16,7 +16,7 @@ use attributary_store::{FileEntry, Output, PublishedRun, TableEntry, read_table}
 
 use crate::error::Error;
 use crate::plan::Plan;
-use crate::run::{Computed, Totals, Writer, current, finish_of, rejects_rows, write_ledger};
+use crate::run::{Computed, TopChannels, Totals, Writer, current, finish_of, rejects_rows, write_ledger};
 
 /// The run that is merged into; none where nothing is published yet.
 ///
@@ -124,13 +124,7 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
 }
 
 /// Channels by what they got of the first value, for the run's summary: from the first table that has nothing but a channel.
-pub(crate) fn top_channels(
-    setup: &Setup,
-    table: &TableSetup,
-    fields: &[Field],
-    rows: &Rows,
-    channels: &mut Vec<((String, String), Vec<(String, i128)>)>,
-) {
+pub(crate) fn top_channels(setup: &Setup, table: &TableSetup, fields: &[Field], rows: &Rows, channels: &mut Vec<TopChannels>) {
     let by_channel = table.by == [GroupColumn::Attribute(CHANNEL)];
     let value = fields.iter().position(|field| field.name == setup.values[0]);
     let (true, Some(value), true) = (by_channel, value, channels.is_empty()) else { return };

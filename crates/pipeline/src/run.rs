@@ -121,11 +121,14 @@ pub(crate) struct Computed {
     pub spilled_bytes: u64,
 }
 
+/// A model and a window, and the channels with what they got of the first value, most first.
+pub(crate) type TopChannels = ((String, String), Vec<(String, i128)>);
+
 /// Sums over all days of the run that is published.
 pub(crate) struct Totals {
     pub ledger: Vec<tables::ledger::Line>,
-    /// Per model and window, channels and what they got of the first value, most first; where a table says so.
-    pub channels: Vec<((String, String), Vec<(String, i128)>)>,
+    /// Where a table says so.
+    pub channels: Vec<TopChannels>,
 }
 
 /// Reads everything and walks it.
@@ -428,7 +431,7 @@ fn now() -> i64 {
 fn new_run_id() -> String {
     let now = now();
     let second = instant_text(now / 1_000_000 * 1_000_000).replace(['-', ':'], "");
-    let rest = (now % 1_000_000) as u64 * 0x9E37 ^ u64::from(std::process::id());
+    let rest = ((now % 1_000_000) as u64 * 0x9E37) ^ u64::from(std::process::id());
     format!("{second}-{:05x}", rest & 0xF_FFFF)
 }
 
