@@ -1,6 +1,6 @@
 //! The public library: a pipeline file in, published tables out.
 //!
-//! This crate introduces the others to each other: [`file`] reads the TOML, [`plan`] opens the sources and builds the
+//! This crate introduces the others to each other: [`mod@file`] reads the TOML, [`plan`] opens the sources and builds the
 //! models, [`run()`] reads, walks, writes and publishes. [`check()`] stops before the data, [`explain()`] looks at one conversion.
 
 mod check;
