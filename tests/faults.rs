@@ -6,6 +6,8 @@ mod columns;
 mod extremes;
 #[path = "faults/files.rs"]
 mod files;
+#[path = "faults/messages.rs"]
+mod messages;
 #[path = "support.rs"]
 mod support;
 #[path = "faults/world.rs"]

@@ -41,7 +41,14 @@ fn try_case(case: &Case) -> Result<(), String> {
         return Err(format!("exit code {code}\n{stderr}"));
     }
     let output = folder.path().join("out");
-    let check = |expected: &Expectation| expected.check(&read_current(&output, &expected.table)).err();
+    let check = |expected: &Expectation| {
+        let there = output.join("current").join(&expected.table).is_dir();
+        if there {
+            expected.check(&read_current(&output, &expected.table)).err()
+        } else {
+            Some(format!("no table {}", expected.table))
+        }
+    };
     let mut wrong: Vec<String> = case.expected.iter().filter_map(check).collect();
     wrong.extend(unbalanced(&output));
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
