@@ -298,7 +298,8 @@ pub fn batch(columns: &Columns) -> RecordBatch {
 /// Columns as the bytes of a Parquet file.
 pub fn parquet_bytes(columns: &Columns, compression: Compression) -> Vec<u8> {
     let batch = batch(columns);
-    let properties = WriterProperties::builder().set_compression(compression).build();
+    // Statistics that are cut off are what long texts have in many logs.
+    let properties = WriterProperties::builder().set_compression(compression).set_statistics_truncate_length(Some(16)).build();
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).expect("a writer");
     writer.write(&batch).expect("written");

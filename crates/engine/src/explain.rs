@@ -114,6 +114,7 @@ impl CustomerCollector {
             .get(conversion.wrapping_sub(of_customer.start))
             .copied()
             .flatten();
+        let id = conversions.ids.value(conversion, &setup.conversion_id_type).display(&setup.conversion_id_type);
         let anonymous = conversion >= conversions.anonymous_from;
         let mut selector = Selector::new(&setup.rules, &profiles.facts);
         let view = Touches { times: &customer.times, profiles: &customer.profiles };
@@ -134,7 +135,7 @@ impl CustomerCollector {
                     Err(reason) => Some(reason),
                     Ok(()) => {
                         let values = conversions.values(conversion);
-                        explain_model((setup, &profiles, model), (&chunk, &customer), time, values, &chosen, &mut credits)?
+                        explain_model((setup, &profiles, model, &id), (&chunk, &customer), time, values, &chosen, &mut credits)?
                     }
                 };
                 journeys.push(ExplainedJourney { model: number, window, unattributed, credits });
@@ -154,7 +155,7 @@ impl CustomerCollector {
 }
 
 fn explain_model(
-    (setup, profiles, model): (&Setup, &Profiles, &ModelSetup),
+    (setup, profiles, model, conversion): (&Setup, &Profiles, &ModelSetup, &str),
     (chunk, customer): (&Chunk, &Customer),
     time: i64,
     values: &[i64],
@@ -192,8 +193,13 @@ fn explain_model(
             let failed = |problem| EngineError::Expression { model: model.name.clone(), problem };
             let found = expression.evaluate(&columns).map_err(failed)?;
             if let Some(place) = found.iter().position(|weight| weight.is_none_or(|weight| !weight.is_finite() || weight < 0.0)) {
-                let problem = format!("touch {} of {} has the weight {:?}", place + 1, touches.len(), found[place]);
-                return Err(failed(problem));
+                return Err(EngineError::Weight {
+                    model: model.name.clone(),
+                    found: found[place].map_or_else(|| "null".to_owned(), |weight| weight.to_string()),
+                    sequence: place + 1,
+                    length: touches.len(),
+                    conversion: conversion.to_owned(),
+                });
             }
             weights.extend(found.into_iter().flatten());
             Credit::Weights

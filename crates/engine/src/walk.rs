@@ -58,30 +58,41 @@ pub fn walk(
     let context = Context { setup, profiles: &profiles, conversions, plans: &plans };
     let buckets: Vec<Mutex<Option<Bucket>>> = buckets.into_iter().map(|bucket| Mutex::new(Some(bucket))).collect();
     let next = AtomicUsize::new(0);
-    let work = |thread: usize| -> Result<Walker<'_>, EngineError> {
+    // Errors carry the place of their bucket: buckets are taken in order, so the first place is the same whoever came first.
+    let work = |thread: usize| -> Result<Walker<'_>, (usize, EngineError)> {
         let mut walker = Walker::new(context, rejects, thread);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(bucket) = buckets.get(number) else { break };
-            interrupt.check()?;
+            let at_bucket = |error| (number, error);
+            interrupt.check().map_err(at_bucket)?;
             let taken = bucket.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(bucket) = taken {
-                walker.walk_bucket(number as u32, bucket, number as u64, BUCKET_BITS, interrupt)?;
+                walker.walk_bucket(number as u32, bucket, number as u64, BUCKET_BITS, interrupt).map_err(at_bucket)?;
             }
         }
         if thread == 0 {
-            walker.leave_anonymous()?;
+            walker.leave_anonymous().map_err(|error| (usize::MAX, error))?;
         }
         Ok(walker)
     };
-    let walkers = rayon::broadcast(|context| work(context.index()));
+    let mut walkers = Vec::new();
+    let mut errors = Vec::new();
+    for result in rayon::broadcast(|context| work(context.index())) {
+        match result {
+            Ok(walker) => walkers.push(walker),
+            Err(error) => errors.push(error),
+        }
+    }
+    if let Some((_, error)) = errors.into_iter().min_by_key(|(place, _)| *place) {
+        return Err(error);
+    }
 
     let mut grouped: Vec<Grouped> = Vec::new();
     let (mut left, mut credits) = (Vec::new(), Vec::new());
     let mut paths = Paths::new(setup.rules.windows.len());
     let mut touches_used = 0;
     for walker in walkers {
-        let walker = walker?;
         touches_used += walker.touches_used;
         paths.absorb(walker.paths);
         let (of_thread, of_ledger, of_left, of_credits) = walker.crediting.finish();

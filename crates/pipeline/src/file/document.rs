@@ -38,10 +38,13 @@ impl Node {
     /// The root table of a pipeline file.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let lines = Lines::new(text);
-        let syntax = |error: toml::de::Error| Fault {
-            place: error.span().map(|span| lines.place(span.start)),
-            key: String::new(),
-            problem: Problem::Syntax(error.message().replace('\n', ", ")),
+        let syntax = |error: toml::de::Error| {
+            let mut problem = error.message().replace('\n', ", ");
+            // Which key it is only the text says.
+            if let (true, Some(key)) = (problem == "duplicate key", error.span().and_then(|span| text.get(span))) {
+                problem = format!("{problem} {key}");
+            }
+            Fault { place: error.span().map(|span| lines.place(span.start)), key: String::new(), problem: Problem::Syntax(problem) }
         };
         let root = DeTable::parse(text).map_err(syntax)?;
         Ok(Self { place: lines.place(0), item: Item::Table(entries(root.get_ref(), &|at| lines.place(at))?) })

@@ -171,8 +171,8 @@ pub enum Problem {
         /// Some that would do.
         such_as: &'static str,
     },
-    /// A name that is there twice.
-    #[error("expected unique names, found {0:?} twice")]
+    /// A word that is there twice.
+    #[error("expected each only once, found {0:?} twice")]
     Twice(String),
     /// A name that attributary itself gives to something.
     #[error("the name {name:?} is taken by {by}")]

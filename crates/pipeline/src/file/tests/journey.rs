@@ -11,7 +11,7 @@ fn windows() {
     assert_snapshot!(wrong(r#"["30d", "4w"]"#, "[30]"), @r#"pipelines/nightly.toml:22: journey.windows: expected a list of texts, such as ["30d"], found the number 30"#);
     assert_snapshot!(wrong(r#"["30d", "4w"]"#, r#"["30 days"]"#), @r#"pipelines/nightly.toml:22: journey.windows: expected a duration such as 90s, 15m, 12h, 30d or 4w, found "30 days"; a window may also be "all""#);
     assert_snapshot!(wrong(r#"["30d", "4w"]"#, r#"["0d"]"#), @r#"pipelines/nightly.toml:22: journey.windows: expected a duration above zero, found "0d"; a window may also be "all""#);
-    assert_snapshot!(wrong(r#"["30d", "4w"]"#, r#"["30d", "30d"]"#), @r#"pipelines/nightly.toml:22: journey.windows: expected unique names, found "30d" twice"#);
+    assert_snapshot!(wrong(r#"["30d", "4w"]"#, r#"["30d", "30d"]"#), @r#"pipelines/nightly.toml:22: journey.windows: expected each only once, found "30d" twice"#);
     assert_snapshot!(wrong(r#"["30d", "4w"]"#, r#"["9999999w"]"#), @r#"pipelines/nightly.toml:22: journey.windows: expected a duration of at most 10,000 years, found "9999999w"; a window may also be "all""#);
     assert_snapshot!(wrong("windows     =", "window ="), @r#"
     pipelines/nightly.toml:22: journey.window: unknown key; expected one of windows, window_unit, interaction_windows, touch_reuse, reuse_by, repeats, priority, ignore
@@ -57,7 +57,7 @@ hint: did you mean "kind"?
     hint: did you mean "collapse_consecutive"?
     "#);
     assert_snapshot!(wrong(r#""keep""#, "7"), @"pipelines/nightly.toml:27: journey.repeats: expected a text, found the number 7");
-    assert_snapshot!(wrong(r#"["click", "view"]"#, r#"["click", "click"]"#), @r#"pipelines/nightly.toml:28: journey.priority: expected unique names, found "click" twice"#);
+    assert_snapshot!(wrong(r#"["click", "view"]"#, r#"["click", "click"]"#), @r#"pipelines/nightly.toml:28: journey.priority: expected each only once, found "click" twice"#);
     assert_snapshot!(wrong(r#"["click", "view"]"#, r#""click""#), @r#"pipelines/nightly.toml:28: journey.priority: expected a list of texts, such as ["click", "view"], found the text "click""#);
 }
 

@@ -22,7 +22,7 @@ fn names() {
     assert_snapshot!(wrong("[output]", r#"[[table]]
 name = "by_campaign_week"
 by = []
-[output]"#), @r#"pipelines/nightly.toml:52: table.by_campaign_week.name: expected unique names, found "by_campaign_week" twice"#);
+[output]"#), @r#"pipelines/nightly.toml:52: table.by_campaign_week.name: expected each only once, found "by_campaign_week" twice"#);
     assert_snapshot!(wrong("[output]", r#"[[table]]
 name = "x"
 [output]"#), @r#"
@@ -44,7 +44,7 @@ fn columns() {
     hint: did you mean "conversion_date"?
     "#);
     assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""conversion_week", "city""#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected one of conversion_date, conversion_week, conversion_month, touch_date, touch_week, touch_month, channel, campaign, kind, interaction, country, device, found "city""#);
-    assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""channel", "channel""#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected unique names, found "channel" twice"#);
+    assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""channel", "channel""#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected each only once, found "channel" twice"#);
     assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""conversion_week", 7"#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected a list of texts, such as ["conversion_week", "channel"], found the number 7"#);
 }
 

@@ -40,7 +40,7 @@ fn columns() {
     assert_snapshot!(wrong(r#"campaign = "campaign""#, r#"campaign = """#), @"pipelines/nightly.toml:12: touchpoints.columns.campaign: expected a text, found an empty one");
     assert_snapshot!(wrong(r#"campaign = "campaign""#, "campaign = []"), @r#"pipelines/nightly.toml:12: touchpoints.columns.campaign: expected a column's name, a list of alternative names, or { sql = "…" }, found a list"#);
     assert_snapshot!(wrong(r#"campaign = "campaign""#, r#"campaign = ["a", 1]"#), @r#"pipelines/nightly.toml:12: touchpoints.columns.campaign: expected a list of texts, such as ["client_id", "clientId"], found the number 1"#);
-    assert_snapshot!(wrong(r#"campaign = "campaign""#, r#"campaign = ["a", "a"]"#), @r#"pipelines/nightly.toml:12: touchpoints.columns.campaign: expected unique names, found "a" twice"#);
+    assert_snapshot!(wrong(r#"campaign = "campaign""#, r#"campaign = ["a", "a"]"#), @r#"pipelines/nightly.toml:12: touchpoints.columns.campaign: expected each only once, found "a" twice"#);
     assert_snapshot!(wrong(r#"sql = "lower(utm_source)""#, r#"sqll = "x""#), @r#"
     pipelines/nightly.toml:12: touchpoints.columns.channel.sqll: unknown key; expected one of sql
     hint: did you mean "sql"?
@@ -71,7 +71,7 @@ fn the_source() {
 fn dimensions() {
     assert_snapshot!(wrong(r#"["country", "device"]"#, r#""country""#), @r#"pipelines/nightly.toml:13: touchpoints.dimensions: expected a list of texts, such as ["country", "device"], found the text "country""#);
     assert_snapshot!(wrong(r#"["country", "device"]"#, r#"["country", 7]"#), @r#"pipelines/nightly.toml:13: touchpoints.dimensions: expected a list of texts, such as ["country", "device"], found the number 7"#);
-    assert_snapshot!(wrong(r#"["country", "device"]"#, r#"["country", "country"]"#), @r#"pipelines/nightly.toml:13: touchpoints.dimensions: expected unique names, found "country" twice"#);
+    assert_snapshot!(wrong(r#"["country", "device"]"#, r#"["country", "country"]"#), @r#"pipelines/nightly.toml:13: touchpoints.dimensions: expected each only once, found "country" twice"#);
     assert_snapshot!(wrong(r#"["country", "device"]"#, r#"["source"]"#), @r#"
     pipelines/nightly.toml:13: touchpoints.dimensions: the name "source" is taken by a column of attributary's own tables
     hint: give it another name: dimensions = { my_name = "its_column" }
