@@ -113,7 +113,7 @@ impl World {
         }
         if ended.code != 0 {
             assert_eq!(self.current(), before, "{command:?} ended with {} but switched `current`", ended.code);
-            assert!(ended.stderr.contains("error: ") || ended.stderr.contains("\"error\""), "{ended:#?}");
+            assert!(ended.stderr.contains("error:") || ended.stderr.contains("\"error\""), "{ended:#?}");
         }
         assert_eq!(litter(&self.output()), [""; 0], "left behind by {command:?}");
         ended

@@ -5,6 +5,7 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use attributary_pipeline::{Fault, Interrupt};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -13,6 +14,9 @@ use signal_hook::iterator::Signals;
 use crate::app::Context;
 use crate::errors::Failure;
 use crate::exit::Exit;
+
+/// Signals that come this soon after the first are the same wish: `timeout` sends one to the process and one to its group.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// What a signal does the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +43,18 @@ impl Stop {
         let stop = Arc::new(Self::default());
         let (told, context) = (Arc::clone(&stop), *context);
         let listen = move || {
+            let mut asked: Option<Instant> = None;
             for signal in signals.forever() {
-                if first == First::Ends || told.signal.swap(signal, Ordering::SeqCst) != 0 {
+                if asked.is_some_and(|asked| asked.elapsed() < SAME_WISH) {
+                    continue;
+                }
+                if first == First::Ends || asked.is_some() {
                     let exit = exit(signal);
                     Failure::plain(exit, word(exit)).show(context.log_format, context.talk);
                     process::exit(exit.code().into());
                 }
+                asked = Some(Instant::now());
+                told.signal.store(signal, Ordering::SeqCst);
                 told.interrupt.interrupt();
                 tracing::warn!("{}, cleaning up; once more ends at once", word(exit(signal)));
             }

@@ -146,6 +146,14 @@ impl FrameError {
         }
     }
 
+    /// The key of the pipeline file that is at fault, and what is wrong with it without the key.
+    #[must_use]
+    pub fn of_key(&self) -> Option<(&str, String)> {
+        let (Self::Sql { key, .. } | Self::UnknownColumn { key, .. }) = self else { return None };
+        let text = self.to_string();
+        Some((key, text.strip_prefix(key.as_str()).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text).to_owned()))
+    }
+
     /// What may help, where something may.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -10,8 +10,8 @@ use attributary_core::table::Field;
 use attributary_core::value::ColumnType;
 use attributary_engine::{GroupColumn, ModelSetup, Period, Range, Setup, TableSetup};
 use attributary_frames::{
-    ColumnSpec, ConversionMapping, ConversionSource, DimensionSpec, Predicate, SourceSpec, TimeBounds, TouchMapping, TouchSource,
-    ValueSpec, ValueUnit,
+    ColumnSpec, ConversionMapping, ConversionSource, DimensionSpec, FrameError, Predicate, SourceSpec, TimeBounds, TouchMapping,
+    TouchSource, ValueSpec, ValueUnit,
 };
 use attributary_journeys as journeys;
 use attributary_journeys::Rules;
@@ -39,10 +39,15 @@ impl Plan {
     /// # Errors
     /// Whatever the pipeline file or the sources' schemas have wrong.
     pub fn new(pipeline: Pipeline, options: &Options) -> Result<Self, Error> {
-        let touchpoints =
-            TouchSource::open(&source_spec("touchpoints", &pipeline.touchpoints.source), &touch_mapping(&pipeline))?;
+        let located = |error: FrameError| match error.of_key() {
+            Some((key, problem)) => Error::File(pipeline.invalid(key, problem, error.hint())),
+            None => error.into(),
+        };
+        let touchpoints = TouchSource::open(&source_spec("touchpoints", &pipeline.touchpoints.source), &touch_mapping(&pipeline));
+        let touchpoints = touchpoints.map_err(located)?;
         let conversions =
-            ConversionSource::open(&source_spec("conversions", &pipeline.conversions.source), &conversion_mapping(&pipeline))?;
+            ConversionSource::open(&source_spec("conversions", &pipeline.conversions.source), &conversion_mapping(&pipeline));
+        let conversions = conversions.map_err(located)?;
         same_kind_of_customer(&touchpoints, &conversions)?;
         let setup = setup(&pipeline, options, &touchpoints, &conversions)?;
         Ok(Self { pipeline, touchpoints, conversions, setup })

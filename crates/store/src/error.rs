@@ -202,6 +202,9 @@ impl StoreError {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     "name an output folder that you may write to"
                 }
+                io::ErrorKind::NotADirectory => {
+                    "a part of this path is a file: name a folder; it is created if it does not exist"
+                }
                 _ => return None,
             },
             Self::NoSuchRun { .. } => "remove the link `current`, or point it at a folder under runs/",

@@ -44,7 +44,11 @@ impl Node {
             if let (true, Some(key)) = (problem == "duplicate key", error.span().and_then(|span| text.get(span))) {
                 problem = format!("{problem} {key}");
             }
-            Fault { place: error.span().map(|span| lines.place(span.start)), key: String::new(), problem: Problem::Syntax(problem) }
+            Fault {
+                place: error.span().map(|span| lines.place(span.start)),
+                key: String::new(),
+                problem: Problem::Syntax(problem),
+            }
         };
         let root = DeTable::parse(text).map_err(syntax)?;
         Ok(Self { place: lines.place(0), item: Item::Table(entries(root.get_ref(), &|at| lines.place(at))?) })

@@ -9,9 +9,9 @@ fn what_is_no_toml() {
     assert_snapshot!(said("[pipeline\n", &[]), @"pipelines/nightly.toml:1: expected TOML: unclosed table, expected `]`");
     assert_snapshot!(wrong(r#"currency = "SEK""#, "currency = SEK"), @"pipelines/nightly.toml:5: expected TOML: string values must be quoted, expected literal string");
     assert_snapshot!(wrong(r#"currency = "SEK""#, r#"currency = "SEK"#), @r#"pipelines/nightly.toml:5: expected TOML: invalid basic string, expected `"`"#);
-    assert_snapshot!(wrong("keep    = 7", "keep = 7\nkeep = 8"), @"pipelines/nightly.toml:55: expected TOML: duplicate key");
+    assert_snapshot!(wrong("keep    = 7", "keep = 7\nkeep = 8"), @"pipelines/nightly.toml:55: expected TOML: duplicate key keep");
     assert_snapshot!(wrong("keep    = 7", "keep = 99999999999999999999"), @"pipelines/nightly.toml:54: expected TOML: 99999999999999999999 is too large a number");
-    assert_snapshot!(wrong("[journey]", "[pipeline]"), @"pipelines/nightly.toml:21: expected TOML: duplicate key");
+    assert_snapshot!(wrong("[journey]", "[pipeline]"), @"pipelines/nightly.toml:21: expected TOML: duplicate key pipeline");
 }
 
 #[test]
