@@ -1,4 +1,4 @@
-//! The real binary on bad input.
+//! The real binary on bad input, in bad places and at bad moments.
 
 #[path = "faults/columns.rs"]
 mod columns;
@@ -6,8 +6,17 @@ mod columns;
 mod extremes;
 #[path = "faults/files.rs"]
 mod files;
+#[path = "faults/memory.rs"]
+mod memory;
+#[path = "faults/messages.rs"]
+mod messages;
+#[path = "faults/moments.rs"]
+mod moments;
+#[path = "faults/output.rs"]
+mod output;
+#[path = "faults/runs.rs"]
+mod runs;
 #[path = "support.rs"]
 mod support;
-#[allow(dead_code, reason = "not every test module needs all of it")]
 #[path = "faults/world.rs"]
 mod world;

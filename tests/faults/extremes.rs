@@ -143,8 +143,6 @@ fn a_customer_with_a_million_touches() {
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     let counts = read_current(&world.output(), "total").rows.into_iter().map(|row| row[4].clone());
     assert!(counts.clone().any(|touches| touches == Value::Int(2_500_001)), "{:?}", counts.collect::<Vec<_>>());
-    let explained = world.perform(&["explain", "pipeline.toml", "o1", "--format", "json"]);
-    assert_eq!(explained.code, 0, "{explained:?}");
 }
 
 #[test]
