@@ -34,8 +34,8 @@ pub struct Plan {
     group_of: Vec<u32>,
     /// A profile of each group.
     example: Vec<u32>,
-    /// What the touch's day is turned into, where the table shows it.
-    touch_period: Option<Period>,
+    /// The periods of the touch's day that the table shows.
+    touch_periods: Vec<Period>,
     /// Whether rows differ by the conversion's kind.
     by_kind: bool,
     /// Whether all touches of a conversion fall into one row.
@@ -93,18 +93,20 @@ impl Plan {
                 group
             })
             .collect();
-        let periods = table.by.iter().filter_map(|column| match column {
-            GroupColumn::Touch(period) => Some(*period),
-            _ => None,
-        });
-        // Weeks and months do not nest: where several periods are shown, days are kept and the periods follow from them.
-        let touch_period = periods.reduce(|one, other| if one == other { one } else { Period::Day });
+        let touch_periods: Vec<Period> = table
+            .by
+            .iter()
+            .filter_map(|column| match column {
+                GroupColumn::Touch(period) => Some(*period),
+                _ => None,
+            })
+            .collect();
         Self {
             group_of,
             example,
-            touch_period,
+            per_conversion: attributes.is_empty() && touch_periods.is_empty(),
+            touch_periods,
             by_kind: table.by.contains(&GroupColumn::Kind),
-            per_conversion: attributes.is_empty() && touch_period.is_none(),
             models: setup.models.len(),
             windows: setup.rules.windows.len(),
             values: setup.values.len(),
@@ -113,6 +115,12 @@ impl Plan {
 
     fn stride(&self) -> usize {
         FIXED_LANES + self.values
+    }
+
+    /// One day for all days that the table does not tell apart, so that participation is counted at the grain that is
+    /// shown. Weeks and months do not nest, but the latest of their first days lies in the same ones as the day itself.
+    fn touch_day(&self, day: Day) -> Day {
+        self.touch_periods.iter().map(|period| period.start(day)).max().unwrap_or(NO_DAY)
     }
 
     fn key(&self, touch_group: u32, touch_day: Day, day: Day, kind: u32) -> GroupKey {
@@ -145,7 +153,7 @@ impl Grouped {
         }
         let mut last = None;
         for (profile, time) in touches {
-            let touch_day = plan.touch_period.map_or(NO_DAY, |period| period.start(day_of(time)));
+            let touch_day = if plan.touch_periods.is_empty() { NO_DAY } else { plan.touch_day(day_of(time)) };
             let key = plan.key(plan.group_of[profile as usize], touch_day, day, kind);
             let row = match last {
                 Some((known, row)) if known == key => row,
