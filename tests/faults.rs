@@ -16,6 +16,8 @@ mod moments;
 mod output;
 #[path = "faults/runs.rs"]
 mod runs;
+#[path = "faults/secrets.rs"]
+mod secrets;
 #[path = "support.rs"]
 mod support;
 #[path = "faults/world.rs"]

@@ -7,15 +7,20 @@ use attributary_frames::SourceFile;
 use crate::error::Error;
 use crate::file::Column;
 use crate::options::Options;
-use crate::plan::{Plan, load};
+use crate::plan::{Plan, with_pipeline};
 use crate::report::{CheckReport, SourceReport};
+use crate::secrets::Secrets;
 
 /// Plans a run and says what it would do.
 ///
 /// # Errors
 /// Whatever the pipeline file or the sources' schemas have wrong.
 pub fn check(options: &Options) -> Result<CheckReport, Error> {
-    let plan = Plan::new(load(options)?, options)?;
+    with_pipeline(options, |pipeline, secrets| Ok(report(&Plan::new(pipeline, options)?, options, secrets)))
+}
+
+fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> CheckReport {
+    let shown = |column: &Column| secrets.mask(&shown(column));
     let (pipeline, setup) = (&plan.pipeline, &plan.setup);
     let touch = &pipeline.touchpoints;
     let mut touch_columns = vec![
@@ -41,7 +46,7 @@ pub fn check(options: &Options) -> Result<CheckReport, Error> {
     for value in &conversion.values {
         conversion_columns.push((value.name.clone(), shown(&value.column), Some(setup.amount().to_string())));
     }
-    Ok(CheckReport {
+    CheckReport {
         pipeline: pipeline.name.clone(),
         output: options.output.clone().or_else(|| pipeline.output.clone()),
         currency: pipeline.currency.code.clone(),
@@ -56,8 +61,8 @@ pub fn check(options: &Options) -> Result<CheckReport, Error> {
             .iter()
             .map(|model| (model.name.clone(), model.spec.kind.to_owned(), model.spec.additive))
             .collect(),
-        tables: tables(&plan),
-    })
+        tables: tables(plan),
+    }
 }
 
 fn source(name: &str, path: &str, files: &[SourceFile], columns: Vec<(String, String, Option<String>)>) -> SourceReport {

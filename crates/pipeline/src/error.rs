@@ -29,6 +29,16 @@ pub enum Error {
         /// How to put it right.
         hint: Option<String>,
     },
+    /// Any of the others, whose words would have told what an environment variable holds.
+    #[error("{message}")]
+    Masked {
+        /// Whose fault it is.
+        fault: Fault,
+        /// The words, causes included, with `${NAME}` in place of the value.
+        message: String,
+        /// How to put it right.
+        hint: Option<String>,
+    },
     /// The input is there, but not as it should be.
     #[error("{problem}")]
     Input {
@@ -62,6 +72,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::File(_) | Self::Usage { .. } => Fault::Usage,
+            Self::Masked { fault, .. } => *fault,
             Self::Input { .. } => Fault::Input,
             Self::Frames(error) => match error.fault() {
                 attributary_frames::Fault::Pipeline => Fault::Usage,
@@ -91,7 +102,7 @@ impl Error {
             Self::File(error) => error.hint(),
             Self::Frames(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::Usage { hint, .. } | Self::Input { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::Input { hint, .. } | Self::Masked { hint, .. } => hint.clone(),
             Self::Engine(EngineError::Weight { model, .. }) => Some(format!(
                 "make the weight of model {model:?} 0 or more for every touch, for example with coalesce(…, 0) or greatest(…, 0)"
             )),

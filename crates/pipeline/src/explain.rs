@@ -16,7 +16,7 @@ use attributary_frames::{SourceFile, Stop, TimeBounds};
 
 use crate::error::Error;
 use crate::options::{Options, Progress};
-use crate::plan::{Plan, load};
+use crate::plan::{Plan, with_pipeline};
 use crate::report::{ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
 
 /// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
@@ -24,7 +24,10 @@ use crate::report::{ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation
 /// # Errors
 /// As a run's; and where no accepted conversion has that id.
 pub fn explain(options: &Options, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {
-    let mut plan = Plan::new(load(options)?, options)?;
+    with_pipeline(options, |pipeline, _| explain_here(Plan::new(pipeline, options)?, conversion_id, interrupt))
+}
+
+fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {
     plan.setup.range = Range::default();
     let setup = &plan.setup;
     let everything = TimeBounds { from: None, to: None };

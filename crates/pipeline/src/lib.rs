@@ -13,6 +13,7 @@ pub mod options;
 pub mod plan;
 pub mod report;
 mod run;
+mod secrets;
 
 pub use attributary_engine::Interrupt;
 pub use attributary_frames::{set_threads, silence_reader_panics};

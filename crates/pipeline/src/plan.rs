@@ -1,6 +1,7 @@
 //! From what the pipeline file says to what the engine does: sources opened, schemas checked, models built. No data is
 //! touched; what can be wrong is wrong here.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ use crate::error::Error;
 use crate::file::{self, Pipeline};
 use crate::machine;
 use crate::options::Options;
+use crate::secrets::Secrets;
 
 /// A pipeline that is ready to run.
 pub struct Plan {
@@ -61,12 +63,26 @@ impl Plan {
     }
 }
 
-/// Loads the pipeline file of the options.
+/// Loads the pipeline file of the options and works on it. What goes wrong is told without the values of `${NAME}`.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn load(options: &Options) -> Result<Pipeline, Error> {
-    Ok(file::load(&options.pipeline, &options.overrides, &|name| std::env::var(name).ok())?)
+/// What is wrong with the file, or what the work says.
+pub(crate) fn with_pipeline<T>(options: &Options, work: impl FnOnce(Pipeline, &Secrets) -> Result<T, Error>) -> Result<T, Error> {
+    let asked = RefCell::new(Secrets::default());
+    let environment = |name: &str| {
+        let value = std::env::var(name).ok()?;
+        asked.borrow_mut().add(name, &value);
+        Some(value)
+    };
+    let loaded = file::load(&options.pipeline, &options.overrides, &environment);
+    let mut secrets = asked.into_inner();
+    match loaded {
+        Ok(pipeline) => {
+            secrets.show_paths(&pipeline);
+            work(pipeline, &secrets).map_err(|error| secrets.mask_error(error))
+        }
+        Err(error) => Err(secrets.mask_error(error.into())),
+    }
 }
 
 fn setup(

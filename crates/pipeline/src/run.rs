@@ -25,7 +25,7 @@ use crate::file::Pipeline;
 use crate::machine;
 use crate::merge;
 use crate::options::{Options, Phase, Progress};
-use crate::plan::{Plan, load};
+use crate::plan::{Plan, with_pipeline};
 use crate::report::{LedgerLine, ModelSummary, RunReport, range_text};
 
 /// Runs a pipeline and publishes what it computes.
@@ -37,12 +37,11 @@ pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Res
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| EngineError::Bug(format!("{threads} threads cannot be started: {error}")))?;
     // Whatever sorts or walks in parallel below does it on these threads.
-    pool.install(|| run_here(options, progress, interrupt))
+    with_pipeline(options, |pipeline, _| pool.install(|| run_here(pipeline, options, progress, interrupt)))
 }
 
-fn run_here(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Result<RunReport, Error> {
+fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrupt: &Interrupt) -> Result<RunReport, Error> {
     let (began, started) = (Instant::now(), now());
-    let pipeline = load(options)?;
     let folder = output_folder(&pipeline, options)?;
     // Whoever holds the output is known before the first input is looked at.
     let output = Output::open(&folder)?;
