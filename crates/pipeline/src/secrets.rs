@@ -38,7 +38,8 @@ impl Secrets {
     pub fn mask(&self, text: &str) -> String {
         self.values.iter().fold(text.to_owned(), |text, (name, value)| {
             let shown = format!("${{{name}}}");
-            text.replace(value, &shown).replace(&value.escape_debug().to_string(), &shown)
+            let quoted = format!("{value:?}");
+            text.replace(value, &shown).replace(&quoted[1..quoted.len() - 1], &shown)
         })
     }
 
