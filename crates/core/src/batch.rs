@@ -18,6 +18,10 @@ pub trait Identities: Send + Sync {
     fn append_ordered_bytes(&self, row: usize, bytes: &mut Vec<u8>);
     /// The identity as a [`crate::key::Key`]; any key for a null.
     fn key(&self, row: usize) -> crate::key::Key;
+    /// Whether any row has no identity.
+    fn has_nulls(&self) -> bool;
+    /// Writes the key of every row into `keys`, of which what was there before is gone.
+    fn keys(&self, keys: &mut Vec<crate::key::Key>);
 }
 
 /// A column of few distinct values, coded within this batch only.
@@ -25,8 +29,8 @@ pub trait Identities: Send + Sync {
 pub struct Coded {
     /// A place in `dictionary` per row, or [`NULL_CODE`].
     pub codes: Vec<u32>,
-    /// The distinct values of this batch.
-    pub dictionary: Vec<Value>,
+    /// The distinct values. Batches that follow each other may share them.
+    pub dictionary: Arc<Vec<Value>>,
 }
 
 impl Coded {
@@ -42,8 +46,8 @@ impl Coded {
 pub struct TouchBatch {
     /// The file, as a place in the source's list of files.
     pub file: u32,
-    /// Each row's place in the file, from 0.
-    pub rows: Vec<u64>,
+    /// Each row's place in the file.
+    pub rows: RowNumbers,
     /// Customers.
     pub customers: Arc<dyn Identities>,
     /// Microseconds UTC, or [`NO_TIME`].
@@ -52,8 +56,28 @@ pub struct TouchBatch {
     pub ids: Option<Arc<dyn Identities>>,
     /// channel (null and empty are `(not set)`), campaign, interaction, then each dimension. One that is not mapped is all null.
     pub attributes: Vec<Coded>,
-    /// For each row, bit *i* says whether the pipeline's predicate *i* holds.
+    /// For each row, bit *i* says whether the pipeline's predicate *i* holds; empty where the pipeline has none.
     pub flags: Vec<u64>,
+}
+
+/// Where the rows of a batch stand in their file, counted from 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowNumbers {
+    /// One behind the other, from this one on.
+    From(u64),
+    /// Each for itself.
+    Each(Vec<u64>),
+}
+
+impl RowNumbers {
+    /// The place of a row of the batch.
+    #[must_use]
+    pub fn at(&self, row: usize) -> u64 {
+        match self {
+            Self::From(first) => first + row as u64,
+            Self::Each(rows) => rows[row],
+        }
+    }
 }
 
 /// Positions in [`TouchBatch::attributes`]; dimensions follow from [`attribute::DIMENSIONS`] on.
@@ -90,13 +114,13 @@ impl TouchBatch {
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.times.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.times.is_empty()
     }
 }
 

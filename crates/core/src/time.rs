@@ -5,6 +5,7 @@ use jiff::civil;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use crate::duration::{DAY, SECOND};
+use crate::value::TimeUnit;
 
 /// A calendar day, counted from 1970-01-01.
 pub type Day = i32;
@@ -135,6 +136,50 @@ impl PartialEq for Zone {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
+}
+
+/// How the cells of a timestamp column are read: their unit, and the zone of wall clocks.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    unit: TimeUnit,
+    /// None where cells are instants.
+    zone: Option<Zone>,
+}
+
+impl Clock {
+    /// For cells that are instants, or wall clocks in `zone`.
+    #[must_use]
+    pub fn new(unit: TimeUnit, zone: Option<&Zone>) -> Self {
+        Self { unit, zone: zone.filter(|zone| zone.name() != "UTC").cloned() }
+    }
+
+    /// Whether cells are wall clocks, which are less than a day from their instant in UTC, in any zone.
+    #[must_use]
+    pub fn is_civil(&self) -> bool {
+        self.zone.is_some()
+    }
+
+    /// The instant of a cell; none outside the years 1 to 9999.
+    #[must_use]
+    pub fn instant(&self, cell: i64) -> Option<i64> {
+        let micros = match self.unit {
+            TimeUnit::Second => cell.checked_mul(SECOND)?,
+            TimeUnit::Milli => cell.checked_mul(1_000)?,
+            TimeUnit::Micro => cell,
+            TimeUnit::Nano => cell.div_euclid(1_000),
+        };
+        let instant = match &self.zone {
+            None => micros,
+            Some(zone) if is_near_time(micros) => zone.instant(micros),
+            Some(_) => return None,
+        };
+        is_time(instant).then_some(instant)
+    }
+}
+
+/// Whether a wall clock is so close to the years 1 to 9999 that some zone may bring it there.
+fn is_near_time(wall_clock: i64) -> bool {
+    is_time(wall_clock) || is_time(wall_clock.saturating_add(2 * DAY)) || is_time(wall_clock.saturating_sub(2 * DAY))
 }
 
 /// The instant of an ISO 8601 text: a date (midnight), or a date and a time with `T` or a space between them, with or

@@ -161,17 +161,39 @@ impl Value {
     }
 
     /// As bytes whose order is the order of the values (within one type; null is no bytes at all and has no encoding).
-    /// Text and binary are themselves; numbers are big-endian with the sign turned. [`Value::from_ordered_bytes`] reads them back.
+    /// Text and binary are themselves; floats are big-endian with the sign turned; of integers see
+    /// [`Value::append_ordered_int`]. [`Value::from_ordered_bytes`] reads them back.
     #[must_use]
     pub fn to_ordered_bytes(&self) -> Vec<u8> {
         match self {
             Self::Null => Vec::new(),
             Self::Boolean(truth) => vec![u8::from(*truth)],
-            Self::Int(number) => (*number as u128 ^ (1 << 127)).to_be_bytes().to_vec(),
+            Self::Int(number) => {
+                let mut bytes = Vec::new();
+                Self::append_ordered_int(*number, &mut bytes);
+                bytes
+            }
             Self::Float(bits) => (*bits as u64 ^ (1 << 63)).to_be_bytes().to_vec(),
             Self::Text(text) => text.as_bytes().to_vec(),
             Self::Binary(bytes) => bytes.to_vec(),
         }
+    }
+
+    /// Appends the ordered bytes of an integer: one byte that says sign and length (128 + *n* for *n* bytes, 127 − *n* for
+    /// a negative one), then its *n* big-endian bytes without those that only repeat the sign. Small numbers are short.
+    pub fn append_ordered_int(number: i128, bytes: &mut Vec<u8>) {
+        let magnitude = if number < 0 { !number } else { number } as u128;
+        let length = 16 - magnitude.leading_zeros() as usize / 8;
+        bytes.push(if number < 0 { 127 - length as u8 } else { 128 + length as u8 });
+        bytes.extend_from_slice(&number.to_be_bytes()[16 - length..]);
+    }
+
+    fn ordered_int(bytes: &[u8]) -> Option<i128> {
+        let (mark, bytes) = bytes.split_first()?;
+        let negative = *mark < 128;
+        let mut whole = [if negative { u8::MAX } else { 0 }; 16];
+        whole.get_mut(16_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+        Some(i128::from_be_bytes(whole))
     }
 
     /// The value of a column of type `column` from its [`Value::to_ordered_bytes`]; null where the bytes are not of that type.
@@ -185,7 +207,7 @@ impl Value {
                 bytes.try_into().map_or(Self::Null, |bytes| Self::Float((u64::from_be_bytes(bytes) ^ (1 << 63)) as i64))
             }
             ColumnType::Int { .. } | ColumnType::Decimal { .. } | ColumnType::Date | ColumnType::Timestamp { .. } => {
-                bytes.try_into().map_or(Self::Null, |bytes| Self::Int((u128::from_be_bytes(bytes) ^ (1 << 127)) as i128))
+                Self::ordered_int(bytes).map_or(Self::Null, Self::Int)
             }
         }
     }
@@ -232,7 +254,8 @@ mod tests {
     #[test]
     fn ordered_bytes_keep_order_and_come_back() {
         let int = ColumnType::Int { bits: 64, signed: true };
-        let numbers = [-5_i128, -1, 0, 1, 300];
+        let numbers =
+            [i128::MIN, -(1 << 64), -65_537, -65_536, -257, -256, -255, -5_i128, -1, 0, 1, 255, 256, 300, 1 << 63, i128::MAX];
         let encoded: Vec<_> = numbers.iter().map(|number| Value::Int(*number).to_ordered_bytes()).collect();
         assert!(encoded.is_sorted());
         for (number, bytes) in numbers.iter().zip(&encoded) {

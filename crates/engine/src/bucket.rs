@@ -13,6 +13,8 @@ use crate::error::EngineError;
 /// What a record holds besides customer, time and profile.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shape {
+    /// Whether customers need all 128 bits of their key; integers that fit 64 bits do not.
+    pub wide: bool,
     /// The touch's id.
     pub ids: bool,
     /// The file and row it came from.
@@ -24,8 +26,10 @@ pub struct Shape {
 /// Some touches as columns.
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
-    /// Customers.
-    pub keys: Vec<u128>,
+    /// Customers: the lower half of their keys.
+    pub low: Vec<u64>,
+    /// The upper half, if the shape is wide; else it is the sign of the lower one.
+    pub high: Vec<u64>,
     /// Microseconds UTC.
     pub times: Vec<i64>,
     /// Profiles.
@@ -42,29 +46,56 @@ impl Chunk {
     /// Rows of a file take the low 40 bits of an origin.
     const ROW_BITS: u32 = 40;
 
-    /// Appends a row of a batch and says how much memory it takes.
-    pub fn push(&mut self, shape: Shape, batch: &TouchBatch, row: usize, key: Key, profile: u32) -> u64 {
-        self.keys.push(key.0);
-        self.times.push(batch.times[row]);
-        self.profiles.push(profile);
-        let mut bytes = 28;
-        if shape.origins {
-            self.origins.push(u64::from(batch.file) << Self::ROW_BITS | batch.rows[row]);
-            bytes += 8;
+    /// An empty chunk with room for so many records.
+    #[must_use]
+    pub fn with_capacity(shape: Shape, records: usize) -> Self {
+        Self {
+            low: Vec::with_capacity(records),
+            high: Vec::with_capacity(if shape.wide { records } else { 0 }),
+            times: Vec::with_capacity(records),
+            profiles: Vec::with_capacity(records),
+            ..Self::default()
         }
-        let before = self.ids.memory() + self.customers.memory();
+    }
+
+    /// Appends a record without what only some shapes have.
+    #[inline]
+    pub fn push(&mut self, shape: Shape, key: Key, time: i64, profile: u32) {
+        self.low.push(key.0 as u64);
+        if shape.wide {
+            self.high.push((key.0 >> 64) as u64);
+        }
+        self.times.push(time);
+        self.profiles.push(profile);
+    }
+
+    /// Appends what only some shapes have of the record that was pushed last: it stems from a row of a batch.
+    pub fn push_rest(&mut self, shape: Shape, batch: &TouchBatch, row: usize) {
+        if shape.origins {
+            self.origins.push(u64::from(batch.file) << Self::ROW_BITS | batch.rows.at(row));
+        }
         if let (true, Some(ids)) = (shape.ids, &batch.ids) {
             self.ids.push_identity(&**ids, row);
         }
         if shape.customers {
             self.customers.push_identity(&*batch.customers, row);
         }
-        bytes + (self.ids.memory() + self.customers.memory() - before) as u64
+    }
+
+    /// The customer of a record.
+    #[inline]
+    #[must_use]
+    pub fn key(&self, record: usize) -> Key {
+        let low = self.low[record];
+        // The shift of a signed number fills up with its sign.
+        let high = self.high.get(record).copied().unwrap_or((low as i64 >> 63) as u64);
+        Key(u128::from(high) << 64 | u128::from(low))
     }
 
     /// Appends another's rows.
     pub fn append(&mut self, other: &Self) {
-        self.keys.extend_from_slice(&other.keys);
+        self.low.extend_from_slice(&other.low);
+        self.high.extend_from_slice(&other.high);
         self.times.extend_from_slice(&other.times);
         self.profiles.extend_from_slice(&other.profiles);
         self.origins.extend_from_slice(&other.origins);
@@ -74,7 +105,8 @@ impl Chunk {
 
     /// Appends one row of another.
     fn push_from(&mut self, other: &Self, row: usize) {
-        self.keys.push(other.keys[row]);
+        self.low.push(other.low[row]);
+        self.high.extend(other.high.get(row));
         self.times.push(other.times[row]);
         self.profiles.push(other.profiles[row]);
         if let Some(origin) = other.origins.get(row) {
@@ -98,24 +130,34 @@ impl Chunk {
     /// The number of records.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.low.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.low.is_empty()
     }
 
     /// The bytes that the records take.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        (self.keys.len() * 28 + self.origins.len() * 8 + self.ids.memory() + self.customers.memory()) as u64
+        let fixed = self.low.len() * 20 + self.high.len() * 8 + self.origins.len() * 8;
+        (fixed + self.ids.memory() + self.customers.memory()) as u64
+    }
+
+    /// Gives back the memory that no record takes.
+    pub fn shrink(&mut self) {
+        self.low.shrink_to_fit();
+        self.high.shrink_to_fit();
+        self.times.shrink_to_fit();
+        self.profiles.shrink_to_fit();
     }
 
     /// Removes all records and keeps the memory.
     pub fn clear(&mut self) {
-        self.keys.clear();
+        self.low.clear();
+        self.high.clear();
         self.times.clear();
         self.profiles.clear();
         self.origins.clear();
@@ -127,7 +169,8 @@ impl Chunk {
 
     fn write(&self, file: &mut impl Write) -> std::io::Result<()> {
         let lengths = [
-            self.keys.len(),
+            self.low.len(),
+            self.high.len(),
             self.origins.len(),
             self.ids.len(),
             self.ids.bytes.len(),
@@ -135,7 +178,8 @@ impl Chunk {
             self.customers.bytes.len(),
         ];
         file.write_all(bytemuck::cast_slice(&lengths.map(|length| length as u64)))?;
-        file.write_all(bytemuck::cast_slice(&self.keys))?;
+        file.write_all(bytemuck::cast_slice(&self.low))?;
+        file.write_all(bytemuck::cast_slice(&self.high))?;
         file.write_all(bytemuck::cast_slice(&self.times))?;
         file.write_all(bytemuck::cast_slice(&self.profiles))?;
         file.write_all(bytemuck::cast_slice(&self.origins))?;
@@ -147,18 +191,20 @@ impl Chunk {
     }
 
     fn read(file: &mut impl Read) -> std::io::Result<Self> {
-        let mut lengths = [0_u64; 6];
+        let mut lengths = [0_u64; 7];
         file.read_exact(bytemuck::cast_slice_mut(&mut lengths))?;
-        let [records, origins, ids, id_bytes, customers, customer_bytes] = lengths.map(|length| length as usize);
+        let [records, wide, origins, ids, id_bytes, customers, customer_bytes] = lengths.map(|length| length as usize);
         let mut chunk = Self {
-            keys: vec![0; records],
+            low: vec![0; records],
+            high: vec![0; wide],
             times: vec![0; records],
             profiles: vec![0; records],
             origins: vec![0; origins],
             ids: Cells { bytes: vec![0; id_bytes], ends: vec![0; ids] },
             customers: Cells { bytes: vec![0; customer_bytes], ends: vec![0; customers] },
         };
-        file.read_exact(bytemuck::cast_slice_mut(&mut chunk.keys))?;
+        file.read_exact(bytemuck::cast_slice_mut(&mut chunk.low))?;
+        file.read_exact(bytemuck::cast_slice_mut(&mut chunk.high))?;
         file.read_exact(bytemuck::cast_slice_mut(&mut chunk.times))?;
         file.read_exact(bytemuck::cast_slice_mut(&mut chunk.profiles))?;
         file.read_exact(bytemuck::cast_slice_mut(&mut chunk.origins))?;
@@ -230,11 +276,10 @@ impl Bucket {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn load(self) -> Result<Chunk, EngineError> {
-        let mut all = Chunk::default();
-        all.keys.reserve_exact(self.records as usize);
-        all.times.reserve_exact(self.records as usize);
-        all.profiles.reserve_exact(self.records as usize);
+    pub fn load(mut self) -> Result<Chunk, EngineError> {
+        let mut all = Chunk::with_capacity(self.shape, self.records as usize);
+        // Threads read different stretches of the log: in the order of time there is less to sort afterwards.
+        self.kept.sort_by_key(|chunk| chunk.times.first().copied());
         self.drain(|chunk| {
             all.append(&chunk);
             Ok(())
@@ -254,7 +299,7 @@ impl Bucket {
         let mut buffers = vec![Chunk::default(); parts.len()];
         self.drain(|chunk| {
             for row in 0..chunk.len() {
-                let place = (Key(chunk.keys[row]).hash() << used >> (64 - bits)) as usize;
+                let place = (chunk.key(row).hash() << used >> (64 - bits)) as usize;
                 buffers[place].push_from(&chunk, row);
                 if buffers[place].memory() >= PART_BYTES {
                     parts[place].spill(&buffers[place])?;

@@ -36,6 +36,14 @@ impl Cells {
         self.ends.extend(other.ends.iter().map(|end| base + end));
     }
 
+    /// Some of the rows, given by the place of each.
+    #[must_use]
+    pub fn take<T>(&self, rows: &[T], place: impl Fn(&T) -> u32) -> Self {
+        let mut taken = Self { bytes: Vec::with_capacity(self.bytes.len()), ends: Vec::with_capacity(rows.len()) };
+        rows.iter().for_each(|row| taken.push_raw(self.raw(place(row) as usize)));
+        taken
+    }
+
     /// A row's bytes with their mark; none for a null.
     #[must_use]
     pub fn raw(&self, row: usize) -> &[u8] {

@@ -10,6 +10,7 @@ use attributary_core::money::Rounded;
 use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
 use attributary_core::value::Value;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 use rustc_hash::FxHashMap;
 
@@ -22,20 +23,27 @@ use crate::setup::Setup;
 pub struct ConversionCollector<'a> {
     setup: &'a Setup,
     rejects: &'a Rejects,
-    state: Mutex<Collected>,
+    kinds: Mutex<Kinds>,
+    pieces: Mutex<Vec<Piece>>,
 }
 
+/// The accepted rows of one batch, or of several.
 #[derive(Default)]
-struct Collected {
+struct Piece {
     rows: Vec<Row>,
     ids: Cells,
     customers: Cells,
     /// Per row, its values side by side.
     values: Vec<Rounded>,
-    kinds: FxHashMap<Value, u32>,
-    kind_values: Vec<Value>,
     read: u64,
+    /// What was rejected.
     ledger: Ledger,
+}
+
+#[derive(Default)]
+struct Kinds {
+    codes: FxHashMap<Value, u32>,
+    values: Vec<Value>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,15 +91,14 @@ impl<'a> ConversionCollector<'a> {
     /// A collector for a run.
     #[must_use]
     pub fn new(setup: &'a Setup, rejects: &'a Rejects) -> Self {
-        Self { setup, rejects, state: Mutex::default() }
+        Self { setup, rejects, kinds: Mutex::default(), pieces: Mutex::default() }
     }
 
     /// Takes a batch. Rows without id, time or valid values are rejected here.
     pub fn add(&self, batch: &ConversionBatch) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *state;
-        let kinds: Vec<u32> = batch.kinds.dictionary.iter().map(|kind| state.kind(kind)).collect();
-        state.read += batch.len() as u64;
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).codes_of(&batch.kinds.dictionary);
+        let mut piece = Piece { read: batch.len() as u64, ..Piece::default() };
+        piece.rows.reserve_exact(batch.len());
         for row in 0..batch.len() {
             let time = batch.times[row];
             let reason = if batch.ids.is_null(row) {
@@ -105,28 +112,28 @@ impl<'a> ConversionCollector<'a> {
             };
             let values = batch.values.iter().map(|values| values[row]);
             if let Some(reason) = reason {
-                self.reject_row(state, batch, row, reason, values);
+                self.reject_row(&mut piece.ledger, batch, row, reason, values);
                 continue;
             }
-            let place = state.rows.len() as u32;
-            state.rows.push(Row {
+            piece.rows.push(Row {
                 id: batch.ids.key(row),
                 customer: batch.customers.key(row),
                 time,
                 kind: kinds.get(batch.kinds.codes[row] as usize).copied().unwrap_or(NULL_CODE),
                 file: batch.file,
                 row: batch.rows[row],
-                place,
+                place: piece.rows.len() as u32,
             });
-            state.ids.push_identity(&*batch.ids, row);
-            state.customers.push_identity(&*batch.customers, row);
-            state.values.extend(values.flatten());
+            piece.ids.push_identity(&*batch.ids, row);
+            piece.customers.push_identity(&*batch.customers, row);
+            piece.values.extend(values.flatten());
         }
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
     }
 
     fn reject_row(
         &self,
-        state: &mut Collected,
+        ledger: &mut Ledger,
         batch: &ConversionBatch,
         row: usize,
         reason: Rejected,
@@ -138,7 +145,7 @@ impl<'a> ConversionCollector<'a> {
             let place = (Side::Conversions, batch.file, batch.rows[row]);
             self.rejects.add(place, reason, row, time, &*batch.customers, Some(&*batch.ids));
             let values = values.map(|value| value.map_or(0, |value| value.minor));
-            state.ledger.reject(day, values);
+            ledger.reject(day, values);
         }
     }
 
@@ -146,85 +153,137 @@ impl<'a> ConversionCollector<'a> {
     #[must_use]
     pub fn finish(self, ledger: &mut Ledger) -> Conversions {
         let setup = self.setup;
-        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        ledger.absorb(std::mem::take(&mut state.ledger));
-        let width = setup.values.len();
-        let values = |row: &Row| &state.values[row.place as usize * width..][..width];
-        let minors = |row: &Row| values(row).iter().map(|value| value.minor);
-
-        // The first of equal ids by time, then by the mapped columns, then by file and row stays.
-        let kind_ranks = ranks(&state.kind_values);
-        let kind_rank = |row: &Row| kind_ranks.get(row.kind as usize).map_or(0, |rank| rank + 1);
-        state.rows.par_sort_unstable_by(|one, other| {
-            (one.id, one.time)
-                .cmp(&(other.id, other.time))
-                .then_with(|| state.customers.raw(one.place as usize).cmp(state.customers.raw(other.place as usize)))
-                .then_with(|| kind_rank(one).cmp(&kind_rank(other)))
-                .then_with(|| minors(one).cmp(minors(other)))
-                .then_with(|| (one.file, one.row).cmp(&(other.file, other.row)))
-        });
-        let mut last = None;
-        let mut kept = Vec::with_capacity(state.rows.len());
-        for row in &state.rows {
-            if last == Some(row.id) {
-                let day = setup.rules.zone.day(row.time);
-                if setup.range.contains(day) {
-                    let (customer, id) = (state.customers.raw(row.place as usize), state.ids.raw(row.place as usize));
-                    self.rejects.add_raw((Side::Conversions, row.file, row.row), Rejected::DuplicateId, row.time, customer, id);
-                    ledger.reject(Some(day), minors(row));
-                }
-            } else {
-                kept.push(*row);
-            }
-            last = Some(row.id);
+        let kind_values = self.kinds.into_inner().unwrap_or_else(PoisonError::into_inner).values;
+        let mut all = Piece::default();
+        for piece in self.pieces.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            all.append(piece);
         }
-
-        let anonymous = |row: &Row| state.customers.is_null(row.place as usize);
-        let order = |row: &Row| if anonymous(row) { (1, 0, Key(0)) } else { (0, row.customer.hash(), row.customer) };
-        kept.par_sort_unstable_by(|one, other| {
-            (order(one), one.time)
-                .cmp(&(order(other), other.time))
-                .then_with(|| state.ids.raw(one.place as usize).cmp(state.ids.raw(other.place as usize)))
-        });
-        let mut conversions = Conversions {
+        ledger.absorb(std::mem::take(&mut all.ledger));
+        let width = setup.values.len();
+        let duplicates = all.duplicates(width, &kind_values);
+        for &place in &duplicates {
+            let (row, place) = (&all.rows[place as usize], place as usize);
+            let day = setup.rules.zone.day(row.time);
+            if setup.range.contains(day) {
+                let (customer, id) = (all.customers.raw(place), all.ids.raw(place));
+                self.rejects.add_raw((Side::Conversions, row.file, row.row), Rejected::DuplicateId, row.time, customer, id);
+                ledger.reject(Some(day), all.values_of(place, width).iter().map(|value| value.minor));
+            }
+        }
+        let (kept, anonymous_from) = all.laid_out(&duplicates);
+        let Piece { ids, customers, values, read, .. } = all;
+        let values_of = |row: &Row| &values[row.place as usize * width..][..width];
+        let days: Vec<Day> = kept.par_iter().map(|row| setup.rules.zone.day(row.time)).collect();
+        let in_range: Vec<bool> = days.iter().map(|day| setup.range.contains(*day)).collect();
+        let accepted = days.iter().zip(&kept).zip(&in_range).filter(|(_, in_range)| **in_range);
+        ledger.accept(accepted.map(|((day, row), _)| (*day, values_of(row))));
+        let (ids, customers) = rayon::join(|| ids.take(&kept, |row| row.place), || customers.take(&kept, |row| row.place));
+        Conversions {
             keys: kept.iter().map(|row| row.customer).collect(),
             times: kept.iter().map(|row| row.time).collect(),
-            days: kept.iter().map(|row| setup.rules.zone.day(row.time)).collect(),
+            days,
             kinds: kept.iter().map(|row| row.kind).collect(),
-            kind_values: Vec::new(),
-            values: kept.iter().flat_map(minors).collect(),
+            kind_values,
+            values: kept.iter().flat_map(|row| values_of(row).iter().map(|value| value.minor)).collect(),
             value_count: width,
-            ids: Cells::default(),
-            customers: Cells::default(),
-            anonymous_from: kept.partition_point(|row| !anonymous(row)),
-            read: state.read,
+            ids,
+            customers,
+            anonymous_from,
+            read,
             accepted: kept.len() as u64,
-            in_range: Vec::new(),
+            in_range,
             origins: kept.iter().map(|row| (row.file, row.row)).collect(),
-        };
-        for row in &kept {
-            conversions.ids.push_raw(state.ids.raw(row.place as usize));
-            conversions.customers.push_raw(state.customers.raw(row.place as usize));
-            let day = setup.rules.zone.day(row.time);
-            let in_range = setup.range.contains(day);
-            conversions.in_range.push(in_range);
-            if in_range {
-                ledger.accept(day, values(row));
-            }
         }
-        conversions.kind_values = state.kind_values;
-        conversions
     }
 }
 
-impl Collected {
-    fn kind(&mut self, kind: &Value) -> u32 {
-        let next = self.kind_values.len() as u32;
-        let code = *self.kinds.entry(kind.clone()).or_insert(next);
-        if code == next {
-            self.kind_values.push(kind.clone());
+impl Piece {
+    fn append(&mut self, other: Self) {
+        let base = self.rows.len() as u32;
+        self.rows.extend(other.rows.into_iter().map(|row| Row { place: base + row.place, ..row }));
+        self.ids.append(&other.ids);
+        self.customers.append(&other.customers);
+        self.values.extend(other.values);
+        self.read += other.read;
+        self.ledger.absorb(other.ledger);
+    }
+
+    fn values_of(&self, place: usize, width: usize) -> &[Rounded] {
+        &self.values[place * width..][..width]
+    }
+
+    /// The rows whose id another row has that stays: of equal ids the first by time, then by the mapped columns, then by
+    /// file and row.
+    fn duplicates(&self, width: usize, kind_values: &[Value]) -> Vec<u32> {
+        let kind_ranks = ranks(kind_values);
+        let kind_rank = |row: &Row| kind_ranks.get(row.kind as usize).map_or(0, |rank| rank + 1);
+        let minors = |place: usize| self.values_of(place, width).iter().map(|value| value.minor);
+        let compare = |one: u32, other: u32| {
+            let (one_place, other_place) = (one as usize, other as usize);
+            let (one, other) = (&self.rows[one_place], &self.rows[other_place]);
+            (one.id, one.time)
+                .cmp(&(other.id, other.time))
+                .then_with(|| self.customers.raw(one_place).cmp(self.customers.raw(other_place)))
+                .then_with(|| kind_rank(one).cmp(&kind_rank(other)))
+                .then_with(|| minors(one_place).cmp(minors(other_place)))
+                .then_with(|| (one.file, one.row).cmp(&(other.file, other.row)))
+        };
+        let mut duplicates = Vec::new();
+        let mut by_hash = self.sorted_by(|row| row.id.hash(), |_| true);
+        for alike in by_hash.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by(|one, other| compare(one.1, other.1));
+            let again = alike.windows(2).filter(|pair| self.rows[pair[0].1 as usize].id == self.rows[pair[1].1 as usize].id);
+            duplicates.extend(again.map(|pair| pair[1].1));
         }
-        code
+        duplicates
+    }
+
+    /// The other rows in the order of the walk, and how many of them have a customer.
+    fn laid_out(&mut self, duplicates: &[u32]) -> (Vec<Row>, usize) {
+        let mut dropped = vec![false; self.rows.len()];
+        duplicates.iter().for_each(|place| dropped[*place as usize] = true);
+        let mut known = self.sorted_by(|row| row.customer.hash(), |row| !dropped[row.place as usize] && !self.is_anonymous(row));
+        let mut anonymous = self.sorted_by(|_| 0, |row| !dropped[row.place as usize] && self.is_anonymous(row));
+        let by_time = |one: &(u64, u32), other: &(u64, u32)| {
+            let (one, other) = (&self.rows[one.1 as usize], &self.rows[other.1 as usize]);
+            let id = |row: &Row| self.ids.raw(row.place as usize);
+            one.time.cmp(&other.time).then_with(|| id(one).cmp(id(other)))
+        };
+        for alike in known.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
+            let customer = |row: &(u64, u32)| self.rows[row.1 as usize].customer;
+            alike.sort_unstable_by(|one, other| customer(one).cmp(&customer(other)).then_with(|| by_time(one, other)));
+        }
+        anonymous.par_sort_unstable_by(by_time);
+        let kept = known.par_iter().chain(&anonymous).map(|(_, place)| self.rows[*place as usize]).collect();
+        self.rows = Vec::new();
+        (kept, known.len())
+    }
+
+    fn is_anonymous(&self, row: &Row) -> bool {
+        self.customers.is_null(row.place as usize)
+    }
+
+    /// The places of the rows that are wanted, each behind its hash, in the order of the hashes: pairs of 16 bytes are
+    /// sorted several times as fast as rows.
+    fn sorted_by(&self, hash: impl Fn(&Row) -> u64 + Sync, wanted: impl Fn(&Row) -> bool + Sync) -> Vec<(u64, u32)> {
+        let rows = self.rows.par_iter().filter(|row| wanted(row));
+        let mut places: Vec<(u64, u32)> = rows.map(|row| (hash(row), row.place)).collect();
+        places.par_sort_unstable();
+        places
+    }
+}
+
+impl Kinds {
+    fn codes_of(&mut self, kinds: &[Value]) -> Vec<u32> {
+        let code = |kind: &Value| {
+            let next = self.values.len() as u32;
+            let code = *self.codes.entry(kind.clone()).or_insert(next);
+            if code == next {
+                self.values.push(kind.clone());
+            }
+            code
+        };
+        kinds.iter().map(code).collect()
     }
 }
 

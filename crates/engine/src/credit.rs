@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::cells::Cells;
 use crate::conversions::Conversions;
 use crate::error::EngineError;
-use crate::ledger::Ledger;
+use crate::ledger::{Credited, Ledger, Outcome};
 use crate::setup::{Narrowed, Setup};
 use crate::spool::{Block, Spool};
 use crate::tables::credits::{CreditBuffer, CreditedTouch};
@@ -57,7 +57,7 @@ pub struct Crediting<'a> {
     /// Per table.
     pub grouped: Vec<Grouped>,
     /// The models' side of the ledger.
-    pub ledger: Ledger,
+    credited: Credited,
     credits: Option<CreditBuffer>,
     left: Block,
     left_spool: Spool,
@@ -66,6 +66,7 @@ pub struct Crediting<'a> {
     rows: Vec<Vec<u32>>,
     chosen_rows: Vec<Vec<u32>>,
     stamp: u64,
+    subset: Vec<usize>,
 }
 
 /// Room for the parts of one conversion.
@@ -99,8 +100,8 @@ impl<'a> Crediting<'a> {
         let tables = setup.tables.len();
         Self {
             context,
-            grouped: std::iter::repeat_with(Grouped::default).take(tables).collect(),
-            ledger: Ledger::default(),
+            grouped: context.plans.iter().map(Grouped::new).collect(),
+            credited: Credited::new(setup),
             credits: setup.credits.then(|| CreditBuffer::new(spool("credits"))),
             left: Block::default(),
             left_spool: spool("unattributed"),
@@ -109,6 +110,7 @@ impl<'a> Crediting<'a> {
             rows: vec![Vec::new(); tables],
             chosen_rows: vec![Vec::new(); tables],
             stamp: 0,
+            subset: Vec::new(),
         }
     }
 
@@ -120,11 +122,14 @@ impl<'a> Crediting<'a> {
         let Context { setup, profiles, conversions, plans } = self.context;
         let of_conversion = (conversions.days[eligible.conversion], conversions.kinds[eligible.conversion]);
         for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&mut self.rows) {
+            if !plan.counts_any() {
+                continue;
+            }
             let touches =
                 eligible.chosen.iter().map(|touch| (eligible.profiles[*touch as usize], eligible.times[*touch as usize]));
             grouped.find_rows(plan, of_conversion, touches, |time| setup.rules.zone.day(time), rows);
         }
-        let mut subset = Vec::new();
+        let mut subset = std::mem::take(&mut self.subset);
         for (number, model) in setup.models.iter().enumerate() {
             // The touches of this model and their rows: all of them, unless `only` leaves fewer.
             let flags = |place: usize| profiles.facts[eligible.profiles[eligible.chosen[place] as usize] as usize].flags;
@@ -139,8 +144,11 @@ impl<'a> Crediting<'a> {
             let chosen: Vec<u32>;
             let touches = if narrowed {
                 chosen = subset.iter().map(|place| eligible.chosen[*place]).collect();
-                for (all, rows) in self.rows.iter().zip(&mut self.chosen_rows) {
+                for ((all, rows), plan) in self.rows.iter().zip(&mut self.chosen_rows).zip(plans) {
                     rows.clear();
+                    if !plan.counts(number) {
+                        continue;
+                    }
                     rows.extend(subset.iter().map(|place| all[*place]));
                 }
                 &chosen[..]
@@ -162,13 +170,14 @@ impl<'a> Crediting<'a> {
                 }
                 Weighing::Expression(expression) => {
                     let rows = if narrowed { &self.chosen_rows } else { &self.rows };
-                    self.deferred[number].push(eligible, touches, rows);
+                    self.deferred[number].push(eligible, touches, rows, &|table| plans[table].counts(number));
                     if self.deferred[number].times.len() >= EXPRESSION_TOUCHES {
                         self.evaluate(number, &**expression)?;
                     }
                 }
             }
         }
+        self.subset = subset;
         Ok(())
     }
 
@@ -176,10 +185,10 @@ impl<'a> Crediting<'a> {
     pub fn leave(&mut self, conversion: usize, model: usize, window: usize, reason: Unattributed) {
         let Context { conversions, plans, .. } = self.context;
         let (day, values) = (conversions.days[conversion], conversions.values(conversion));
-        for (grouped, plan) in self.grouped.iter_mut().zip(plans) {
+        for (grouped, plan) in self.grouped.iter_mut().zip(plans).filter(|(_, plan)| plan.counts(model)) {
             grouped.add_unattributed(plan, (model, window), (day, conversions.kinds[conversion]), values);
         }
-        self.ledger.leave((day, model as u16, window as u16), values);
+        self.credited.count(day, (model, window), Outcome::Unattributed, values);
         self.left.push(&unattributed::row(conversion, model, window, reason));
     }
 
@@ -213,7 +222,7 @@ impl<'a> Crediting<'a> {
     /// The spools of unattributed conversions and of credits.
     #[must_use]
     pub fn finish(self) -> (Vec<Grouped>, Ledger, Spool, Option<Spool>) {
-        (self.grouped, self.ledger, self.left_spool, self.credits.map(CreditBuffer::finish))
+        (self.grouped, self.credited.finish(), self.left_spool, self.credits.map(CreditBuffer::finish))
     }
 
     fn evaluate(&mut self, model: usize, expression: &dyn WeightExpression) -> Result<(), EngineError> {
@@ -252,7 +261,8 @@ impl<'a> Crediting<'a> {
             }
             for (all, rows) in deferred.rows.iter().zip(&mut rows) {
                 rows.clear();
-                rows.extend_from_slice(&all[start..end]);
+                // A table that does not count this model has no rows.
+                rows.extend_from_slice(all.get(start..end).unwrap_or_default());
             }
             let mut touches =
                 (start..end).map(|touch| (deferred.times[touch], deferred.profiles[touch], deferred.ids.raw(touch)));
@@ -274,9 +284,9 @@ impl<'a> Crediting<'a> {
         let Context { conversions, plans, .. } = self.context;
         let (conversion, model, window) = place;
         let values = conversions.values(conversion);
-        let ledger_place = (conversions.days[conversion], model as u16, window as u16);
+        let day = conversions.days[conversion];
         let split = &mut self.split;
-        let tables = self.grouped.iter_mut().zip(plans).zip(rows);
+        let tables = self.grouped.iter_mut().zip(plans).zip(rows).filter(|((_, plan), _)| plan.counts(model));
         match credit {
             Credit::Nothing => return self.leave(conversion, model, window, Unattributed::Ignored),
             Credit::Weights if !split.apportion.set_weights(&split.weights) => {
@@ -286,14 +296,14 @@ impl<'a> Crediting<'a> {
                 for ((grouped, plan), rows) in tables {
                     grouped.add_whole(plan, (model, window), rows[touch], 1, values);
                 }
-                self.ledger.attribute(ledger_place, values);
+                self.credited.count(day, (model, window), Outcome::Attributed, values);
             }
             Credit::Whole => {
                 for ((grouped, plan), rows) in tables {
                     self.stamp += 1;
                     grouped.add_participation(plan, (model, window), rows, self.stamp, values);
                 }
-                self.ledger.attribute(ledger_place, values);
+                self.credited.count(day, (model, window), Outcome::Attributed, values);
             }
             Credit::Equal | Credit::Weights => {
                 if credit == Credit::Equal {
@@ -310,7 +320,7 @@ impl<'a> Crediting<'a> {
                 // The ledger adds up what was given, not what there was to give.
                 split.given.clear();
                 split.given.extend(split.values.iter().map(|parts| parts.iter().sum::<i64>()));
-                self.ledger.attribute(ledger_place, &split.given);
+                self.credited.count(day, (model, window), Outcome::Attributed, &split.given);
             }
         }
         if let Some(credits) = &mut self.credits {
@@ -327,14 +337,15 @@ impl<'a> Crediting<'a> {
 }
 
 impl Deferred {
-    fn push(&mut self, eligible: &Eligible<'_>, touches: &[u32], rows: &[Vec<u32>]) {
+    fn push(&mut self, eligible: &Eligible<'_>, touches: &[u32], rows: &[Vec<u32>], counts: &dyn Fn(usize) -> bool) {
         for touch in touches {
             self.times.push(eligible.times[*touch as usize]);
             self.profiles.push(eligible.profiles[*touch as usize]);
             self.ids.push_raw((eligible.id)(*touch));
         }
         self.rows.resize_with(rows.len(), Vec::new);
-        self.rows.iter_mut().zip(rows).for_each(|(all, rows)| all.extend_from_slice(rows));
+        let counted = self.rows.iter_mut().zip(rows).enumerate().filter(|(table, _)| counts(*table));
+        counted.for_each(|(_, (all, rows))| all.extend_from_slice(rows));
         self.journeys.push((eligible.conversion, eligible.window, self.times.len()));
     }
 

@@ -75,17 +75,18 @@ impl CustomerCollector {
     pub fn add(&self, batch: &TouchBatch) {
         let wanted =
             |row: &usize| !batch.customers.is_null(*row) && batch.times[*row] != NO_TIME && batch.customers.key(*row) == self.key;
-        let rows: Vec<usize> = (0..batch.len()).filter(wanted).collect();
+        let rows: Vec<u32> = (0..batch.len()).filter(wanted).map(|row| row as u32).collect();
         if rows.is_empty() {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (chunk, cache) = &mut *state;
-        self.interner.enter(batch, cache);
-        let shape = Shape { ids: batch.ids.is_some(), origins: true, customers: false };
-        for row in rows {
-            let profile = self.interner.profile(batch, row, cache);
-            chunk.push(shape, batch, row, self.key, profile);
+        let shape = Shape { wide: true, ids: batch.ids.is_some(), origins: true, customers: false };
+        let mut profiles = Vec::new();
+        self.interner.profiles(batch, &rows, cache, &mut profiles);
+        for (row, profile) in rows.into_iter().zip(profiles) {
+            chunk.push(shape, self.key, batch.times[row as usize], profile);
+            chunk.push_rest(shape, batch, row as usize);
         }
     }
 

@@ -44,11 +44,20 @@ pub struct CreditedDay {
 }
 
 impl Ledger {
-    /// Counts an accepted conversion.
-    pub fn accept(&mut self, day: Day, values: &[Rounded]) {
-        let entry = self.source.entry(Some(day)).or_default();
-        add(&mut entry.source, values.iter().map(|value| value.minor));
-        add(&mut entry.rounding, values.iter().map(|value| value.difference));
+    /// Counts accepted conversions, given by day and values.
+    pub fn accept<'a>(&mut self, conversions: impl Iterator<Item = (Day, &'a [Rounded])>) {
+        let mut days = DayRows::default();
+        let mut sums: Vec<SourceDay> = Vec::new();
+        for (day, values) in conversions {
+            let row = days.row(day);
+            if row == sums.len() {
+                sums.push(SourceDay::default());
+            }
+            add(&mut sums[row].source, values.iter().map(|value| value.minor));
+            add(&mut sums[row].rounding, values.iter().map(|value| value.difference));
+        }
+        let source = days.days.into_iter().map(Some).zip(sums).collect();
+        self.absorb(Self { source, ..Self::default() });
     }
 
     /// Counts a rejected conversion by its valid values.
@@ -56,20 +65,6 @@ impl Ledger {
         let entry = self.source.entry(day).or_default();
         add(&mut entry.source, values.clone());
         add(&mut entry.rejected, values);
-    }
-
-    /// Counts what touches got of a conversion.
-    pub fn attribute(&mut self, place: (Day, u16, u16), values: &[i64]) {
-        let entry = self.credited.entry(place).or_default();
-        add(&mut entry.attributed, values.iter().copied());
-        entry.attributed_conversions += 1;
-    }
-
-    /// Counts a conversion that no touch got.
-    pub fn leave(&mut self, place: (Day, u16, u16), values: &[i64]) {
-        let entry = self.credited.entry(place).or_default();
-        add(&mut entry.unattributed, values.iter().copied());
-        entry.unattributed_conversions += 1;
     }
 
     /// Adds another's sums.
@@ -115,6 +110,121 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+}
+
+/// One thread's sums of what models did, laid out so that a conversion is counted without a look-up.
+pub struct Credited {
+    models: usize,
+    windows: usize,
+    values: usize,
+    days: DayRows,
+    /// Per day, model and window: the conversions that touches got and those that none got; then likewise each value.
+    counts: Vec<[u64; 2]>,
+    sums: Vec<[i128; 2]>,
+}
+
+/// Which side of [`Credited`] a conversion is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Touches got it.
+    Attributed,
+    /// No touch got it.
+    Unattributed,
+}
+
+impl Credited {
+    /// For a run.
+    #[must_use]
+    pub fn new(setup: &Setup) -> Self {
+        Self {
+            models: setup.models.len(),
+            windows: setup.rules.windows.len(),
+            values: setup.values.len(),
+            days: DayRows::default(),
+            counts: Vec::new(),
+            sums: Vec::new(),
+        }
+    }
+
+    /// Counts a conversion of a day under a model and a window.
+    pub fn count(&mut self, day: Day, (model, window): (usize, usize), outcome: Outcome, values: &[i64]) {
+        let per_day = self.models * self.windows;
+        let row = self.days.row(day);
+        if self.counts.len() < self.days.days.len() * per_day {
+            self.counts.resize(self.days.days.len() * per_day, [0; 2]);
+            self.sums.resize(self.days.days.len() * per_day * self.values, [0; 2]);
+        }
+        let place = row * per_day + window * self.models + model;
+        self.counts[place][outcome as usize] += 1;
+        for (sums, value) in self.sums[place * self.values..].iter_mut().zip(values) {
+            sums[outcome as usize] += i128::from(*value);
+        }
+    }
+
+    /// The sums as a ledger has them.
+    #[must_use]
+    pub fn finish(self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (row, &day) in self.days.days.iter().enumerate() {
+            for pair in 0..self.models * self.windows {
+                let place = row * self.models * self.windows + pair;
+                let counts = self.counts[place];
+                if counts != [0; 2] {
+                    let sums = &self.sums[place * self.values..][..self.values];
+                    let of = |outcome: Outcome| {
+                        let any = counts[outcome as usize] > 0;
+                        if any { sums.iter().map(|sums| sums[outcome as usize]).collect() } else { Vec::new() }
+                    };
+                    let credited = CreditedDay {
+                        attributed: of(Outcome::Attributed),
+                        unattributed: of(Outcome::Unattributed),
+                        attributed_conversions: counts[Outcome::Attributed as usize],
+                        unattributed_conversions: counts[Outcome::Unattributed as usize],
+                    };
+                    let (model, window) = ((pair % self.models) as u16, (pair / self.models) as u16);
+                    ledger.credited.insert((day, model, window), credited);
+                }
+            }
+        }
+        ledger
+    }
+}
+
+/// Row numbers for days, from 0, in the order in which the days come.
+#[derive(Default)]
+struct DayRows {
+    days: Vec<Day>,
+    first: Day,
+    /// From the first day on, each day's row plus one, or 0.
+    rows: Vec<u32>,
+}
+
+impl DayRows {
+    #[inline]
+    fn row(&mut self, day: Day) -> usize {
+        match self.rows.get(day.wrapping_sub(self.first) as usize) {
+            Some(row) if *row > 0 => *row as usize - 1,
+            _ => self.insert(day),
+        }
+    }
+
+    #[cold]
+    fn insert(&mut self, day: Day) -> usize {
+        if self.days.is_empty() {
+            self.first = day;
+        }
+        // The years 1 to 9999 have fewer than four million days.
+        if day < self.first {
+            let more = (self.first - day) as usize;
+            self.rows.splice(0..0, std::iter::repeat_n(0, more));
+            self.first = day;
+        }
+        let place = (day - self.first) as usize;
+        self.rows.resize(self.rows.len().max(place + 1), 0);
+        self.days.push(day);
+        self.rows[place] = self.days.len() as u32;
+        self.days.len() - 1
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use attributary_core::batch::{NO_TIME, TouchBatch};
 use attributary_core::journey::Rejected;
+use attributary_core::key::Key;
+use attributary_core::value::ColumnType;
 use attributary_journeys::profiles::ProfileCache;
 use attributary_journeys::{ProfileInterner, Profiles};
 
@@ -20,8 +22,8 @@ use crate::setup::Setup;
 /// large, enough that one bucket sits in cache.
 pub const BUCKET_BITS: u32 = 8;
 
-/// A thread hands its records on once they take this much memory, or its part of the budget.
-const LOCAL_BYTES: u64 = 16 << 20;
+/// A thread hands a bucket's records on once there are so many of them, or fewer where memory is short.
+const CHUNK_RECORDS: std::ops::RangeInclusive<u64> = 256..=4096;
 
 /// Takes batches of touches from any thread.
 pub struct Partition<'a> {
@@ -34,7 +36,7 @@ pub struct Partition<'a> {
     in_memory: AtomicU64,
     read: AtomicU64,
     budget: u64,
-    local_bytes: u64,
+    chunk_records: usize,
 }
 
 /// The log as the walk takes it.
@@ -58,8 +60,15 @@ impl Partitioned {
 /// What one thread gathers before it hands it on.
 struct Local {
     chunks: Vec<Chunk>,
-    bytes: u64,
     cache: ProfileCache,
+    keys: Vec<Key>,
+    /// The hashes of the batch's customers.
+    hashes: Vec<u64>,
+    /// Whether the customers may convert.
+    wanted: Vec<bool>,
+    /// The rows that go on, and their profiles.
+    rows: Vec<u32>,
+    profiles: Vec<u32>,
 }
 
 impl<'a> Partition<'a> {
@@ -68,7 +77,8 @@ impl<'a> Partition<'a> {
     pub fn new(setup: &'a Setup, conversions: &Conversions, rejects: &'a Rejects) -> Self {
         let ids = setup.touch_id_type.is_some();
         let everyone = setup.follows_everyone();
-        let shape = Shape { ids, origins: ids, customers: ids && everyone };
+        let narrow = [&setup.customer_type, &setup.touch_customer_type].into_iter().all(fits_64_bits);
+        let shape = Shape { wide: !narrow, ids, origins: ids, customers: ids && everyone };
         let buckets = (0..1_u32 << BUCKET_BITS)
             .map(|number| Mutex::new(Bucket::new(setup.temp.join(format!("bucket-{number:03}")), shape)))
             .collect();
@@ -82,7 +92,7 @@ impl<'a> Partition<'a> {
             in_memory: AtomicU64::new(0),
             read: AtomicU64::new(0),
             budget: setup.memory,
-            local_bytes: LOCAL_BYTES.min(setup.memory / 4 / setup.threads.max(1) as u64),
+            chunk_records: chunk_records(setup),
         }
     }
 
@@ -93,28 +103,60 @@ impl<'a> Partition<'a> {
     pub fn add(&self, batch: &TouchBatch) -> Result<(), EngineError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut local = idle.unwrap_or_else(|| self.local());
-        self.interner.enter(batch, &mut local.cache);
         self.read.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        for row in 0..batch.len() {
-            if batch.customers.is_null(row) {
-                self.reject(batch, row, Rejected::NullCustomer);
-            } else if batch.times[row] == NO_TIME {
-                self.reject(batch, row, Rejected::NullTime);
-            } else {
-                let key = batch.customers.key(row);
-                let hash = key.hash();
-                if self.converters.as_ref().is_none_or(|converters| converters.may_hold(hash)) {
-                    let profile = self.interner.profile(batch, row, &mut local.cache);
-                    let chunk = &mut local.chunks[(hash >> (64 - BUCKET_BITS)) as usize];
-                    local.bytes += chunk.push(self.shape, batch, row, key, profile);
-                }
+        self.select(batch, &mut local);
+        let Local { chunks, cache, rows, hashes, profiles, keys, .. } = &mut local;
+        self.interner.profiles(batch, rows, cache, profiles);
+        let has_rest = self.shape.ids || self.shape.origins || self.shape.customers;
+        for (&row, &profile) in rows.iter().zip(profiles.iter()) {
+            let row = row as usize;
+            let number = (hashes[row] >> (64 - BUCKET_BITS)) as usize;
+            let chunk = &mut chunks[number];
+            chunk.push(self.shape, keys[row], batch.times[row], profile);
+            if has_rest {
+                chunk.push_rest(self.shape, batch, row);
             }
-        }
-        if local.bytes >= self.local_bytes {
-            self.hand_on(&mut local)?;
+            if chunk.len() >= self.chunk_records {
+                let empty = Chunk::with_capacity(self.shape, self.chunk_records);
+                self.hand_on(number, std::mem::replace(chunk, empty))?;
+            }
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(local);
         Ok(())
+    }
+
+    /// Chooses the rows that have a customer and a time and may be wanted.
+    fn select(&self, batch: &TouchBatch, local: &mut Local) {
+        let Local { rows, hashes, keys, wanted, .. } = local;
+        batch.customers.keys(keys);
+        hashes.clear();
+        hashes.extend(keys.iter().map(|key| key.hash()));
+        rows.clear();
+        rows.extend(0..batch.len() as u32);
+        if let Some(converters) = &self.converters {
+            // Two loops without branches, as whether a row is wanted is as good as random. In the first no step waits for another,
+            // so that the core asks for many bits of the bitmap at a time.
+            wanted.clear();
+            wanted.extend(hashes.iter().map(|hash| converters.may_hold(*hash)));
+            let mut count = 0;
+            for (row, wanted) in wanted.iter().enumerate() {
+                rows[count] = row as u32;
+                count += usize::from(*wanted);
+            }
+            rows.truncate(count);
+        }
+        if batch.customers.has_nulls() || batch.times.contains(&NO_TIME) {
+            let faulty = |row: &u32| batch.customers.is_null(*row as usize) || batch.times[*row as usize] == NO_TIME;
+            rows.retain(|row| !faulty(row));
+            (0..batch.len() as u32).filter(faulty).for_each(|row| self.reject(batch, row as usize));
+        }
+    }
+
+    /// Rejects a row without customer or time.
+    fn reject(&self, batch: &TouchBatch, row: usize) {
+        let reason = if batch.customers.is_null(row) { Rejected::NullCustomer } else { Rejected::NullTime };
+        let place = (Side::Touchpoints, batch.file, batch.rows.at(row));
+        self.rejects.add(place, reason, row, batch.times[row], &*batch.customers, batch.ids.as_deref());
     }
 
     /// Closes the partition once the last batch is in.
@@ -123,68 +165,82 @@ impl<'a> Partition<'a> {
     /// As [`Partition::add`].
     pub fn finish(self, setup: &Setup) -> Result<Partitioned, EngineError> {
         let locals = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for mut local in locals {
-            self.hand_on(&mut local)?;
+        for local in locals {
+            for (number, mut chunk) in local.chunks.into_iter().enumerate().filter(|(_, chunk)| !chunk.is_empty()) {
+                chunk.shrink();
+                self.hand_on(number, chunk)?;
+            }
         }
         let buckets = self.buckets.into_iter().map(|bucket| bucket.into_inner().unwrap_or_else(PoisonError::into_inner));
         Ok(Partitioned { buckets: buckets.collect(), profiles: self.interner.finish(&setup.rules), read: self.read.into_inner() })
     }
 
     fn local(&self) -> Local {
-        Local { chunks: vec![Chunk::default(); 1 << BUCKET_BITS], bytes: 0, cache: ProfileCache::default() }
-    }
-
-    fn reject(&self, batch: &TouchBatch, row: usize, reason: Rejected) {
-        let place = (Side::Touchpoints, batch.file, batch.rows[row]);
-        self.rejects.add(place, reason, row, batch.times[row], &*batch.customers, batch.ids.as_deref());
-    }
-
-    fn hand_on(&self, local: &mut Local) -> Result<(), EngineError> {
-        for (bucket, chunk) in self.buckets.iter().zip(&mut local.chunks) {
-            if chunk.is_empty() {
-                continue;
-            }
-            let bytes = chunk.memory();
-            let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-            // Memory first, disk from the budget on: nothing that fits is written and read back.
-            if self.in_memory.load(Ordering::Relaxed) + bytes <= self.budget {
-                self.in_memory.fetch_add(bytes, Ordering::Relaxed);
-                bucket.keep(std::mem::take(chunk));
-            } else {
-                bucket.spill(chunk)?;
-                chunk.clear();
-            }
+        Local {
+            chunks: (0..1 << BUCKET_BITS).map(|_| Chunk::with_capacity(self.shape, self.chunk_records)).collect(),
+            cache: ProfileCache::default(),
+            keys: Vec::new(),
+            rows: Vec::new(),
+            hashes: Vec::new(),
+            wanted: Vec::new(),
+            profiles: Vec::new(),
         }
-        local.bytes = 0;
-        Ok(())
+    }
+
+    fn hand_on(&self, number: usize, chunk: Chunk) -> Result<(), EngineError> {
+        let bytes = chunk.memory();
+        let mut bucket = self.buckets[number].lock().unwrap_or_else(PoisonError::into_inner);
+        // Memory first, disk from the budget on: nothing that fits is written and read back.
+        if self.in_memory.load(Ordering::Relaxed) + bytes <= self.budget {
+            self.in_memory.fetch_add(bytes, Ordering::Relaxed);
+            bucket.keep(chunk);
+            Ok(())
+        } else {
+            bucket.spill(&chunk)
+        }
     }
 }
 
-/// The customers who convert in the range, as a bitmap of hashes: some 6 % of the others pass it and are dropped in the walk.
+/// Records of a chunk: what all threads gather takes no more than a sixteenth of the budget.
+fn chunk_records(setup: &Setup) -> usize {
+    const RECORD_BYTES: u64 = 32;
+    let records = setup.memory / 16 / RECORD_BYTES / (setup.threads.max(1) as u64) >> BUCKET_BITS;
+    records.clamp(*CHUNK_RECORDS.start(), *CHUNK_RECORDS.end()) as usize
+}
+
+/// Whether all keys of a type are integers of 64 bits with a sign.
+fn fits_64_bits(kind: &ColumnType) -> bool {
+    matches!(kind, ColumnType::Int { signed: true, .. } | ColumnType::Int { bits: 0..64, .. })
+}
+
+/// The customers who convert in the range, as a bitmap of hashes: some 10 % of the others pass it and are dropped in the
+/// walk. With more bits fewer would, but the bitmap would no longer sit in a core's cache.
 struct Converters {
     bits: Vec<u64>,
-    shift: u32,
 }
 
 impl Converters {
     fn of(conversions: &Conversions) -> Self {
-        let wanted = (0..conversions.anonymous_from).filter(|conversion| conversions.in_range(*conversion));
-        let size = (conversions.anonymous_from as u64 * 16).next_power_of_two().max(64);
-        let mut converters = Self { bits: vec![0; (size / 64) as usize], shift: 64 - size.trailing_zeros() };
-        for conversion in wanted {
-            let bit = converters.bit(conversions.keys[conversion].hash());
-            converters.bits[(bit / 64) as usize] |= 1 << (bit % 64);
+        const BITS_PER_CUSTOMER: usize = 10;
+        let known = &conversions.keys[..conversions.anonymous_from];
+        let customers = known.chunk_by(|one, other| one == other).count();
+        let mut converters = Self { bits: vec![0; (customers * BITS_PER_CUSTOMER).div_ceil(64).max(1)] };
+        for conversion in (0..known.len()).filter(|conversion| conversions.in_range(*conversion)) {
+            let (word, bit) = converters.place(known[conversion].hash());
+            converters.bits[word] |= 1 << bit;
         }
         converters
     }
 
+    #[inline]
     fn may_hold(&self, hash: u64) -> bool {
-        let bit = self.bit(hash);
-        self.bits[(bit / 64) as usize] >> (bit % 64) & 1 == 1
+        let (word, bit) = self.place(hash);
+        self.bits[word] >> bit & 1 == 1
     }
 
-    fn bit(&self, hash: u64) -> u64 {
-        // Other bits of the hash than those that choose the bucket.
-        hash.rotate_left(BUCKET_BITS) >> self.shift
+    /// A word by the upper bits of the hash, a bit by the lowest.
+    #[inline]
+    fn place(&self, hash: u64) -> (usize, u64) {
+        ((u128::from(hash) * self.bits.len() as u128 >> 64) as usize, hash % 64)
     }
 }

@@ -10,7 +10,7 @@ use attributary_core::journey::{Rejected, Unattributed};
 use attributary_core::key::Key;
 use attributary_core::table::NULL_CODE;
 use attributary_journeys::{Profiles, Selector, Touches};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::bucket::{Bucket, Chunk};
 use crate::conversions::Conversions;
@@ -54,7 +54,7 @@ pub fn walk(
     interrupt: &Interrupt,
 ) -> Result<(Walked, Profiles), EngineError> {
     let Partitioned { buckets, profiles, .. } = partitioned;
-    let plans: Vec<Plan> = setup.tables.iter().map(|table| Plan::new(setup, table, &profiles)).collect();
+    let mut plans = Plan::all(setup, &profiles, conversions);
     let context = Context { setup, profiles: &profiles, conversions, plans: &plans };
     let buckets: Vec<Mutex<Option<Bucket>>> = buckets.into_iter().map(|bucket| Mutex::new(Some(bucket))).collect();
     let next = AtomicUsize::new(0);
@@ -107,6 +107,7 @@ pub fn walk(
             }
         }
     }
+    let grouped = complete(&mut plans, grouped);
     ledger.check(setup)?;
     check_tables(setup, &plans, &grouped, ledger)?;
     let walked = Walked {
@@ -117,6 +118,20 @@ pub fn walk(
         touches_used,
     };
     Ok((walked, profiles))
+}
+
+/// Adds up the tables that others contain.
+fn complete(plans: &mut [Plan], counted: Vec<Grouped>) -> Vec<Grouped> {
+    let mut done: Vec<Option<Grouped>> = counted.into_iter().map(Some).collect();
+    for table in 0..plans.len() {
+        let Some(base) = plans[table].base() else { continue };
+        // Bases come whole out of the walk, and are no longer changed.
+        let Some(own) = done[table].take() else { continue };
+        let (one, other) = plans.split_at_mut(table.max(base));
+        let (plan, base_plan) = if base < table { (&mut other[0], &one[base]) } else { (&mut one[table], &other[0]) };
+        done[table] = done[base].as_ref().map(|sums| own.complete(plan, base_plan, sums));
+    }
+    done.into_iter().flatten().collect()
 }
 
 /// Every table of an additive model must add up to what the ledger says, value by value, and to whole conversions.
@@ -285,7 +300,7 @@ impl<'a> Walker<'a> {
         if chunk.customers.is_empty() {
             // Only converters are followed: the conversions know the customer's name.
             let conversions = self.context.conversions;
-            let key = (Key(chunk.keys[record]).hash(), Key(chunk.keys[record]));
+            let key = (chunk.key(record).hash(), chunk.key(record));
             let known = &conversions.keys[..conversions.anonymous_from];
             let conversion = known.partition_point(|known| (known.hash(), *known) < key);
             self.rejects.add_raw(place, Rejected::DuplicateId, touch.time, conversions.customers.raw(conversion), id);
@@ -305,7 +320,7 @@ impl<'a> Walker<'a> {
             converted = true;
             let time = all.times[conversion];
             for window in 0..setup.rules.windows.len() {
-                let consumed_until = consumed_until[conversion - conversions.start];
+                let consumed_until = consumed_until.get(conversion - conversions.start).copied().flatten();
                 match self.selector.select(touches, time, consumed_until, window, &mut chosen) {
                     Err(reason) => {
                         (0..setup.models.len()).for_each(|model| self.crediting.leave(conversion, model, window, reason));
@@ -378,36 +393,79 @@ fn channel(profiles: &Profiles, customer: &Customer, touch: u32) -> u32 {
     profiles.codes[CHANNEL][customer.profiles[touch as usize] as usize]
 }
 
+/// Numbers for keys, from 0, in the order in which they come: one bucket's customers, small enough for a core's cache.
+struct Places {
+    keys: Vec<Key>,
+    /// A place in `keys` or [`NULL_CODE`], found by the key's hash, else behind it.
+    slots: Vec<u32>,
+}
+
+impl Places {
+    fn new(expected: usize) -> Self {
+        Self { keys: Vec::with_capacity(expected), slots: vec![NULL_CODE; (2 * expected).next_power_of_two().max(16)] }
+    }
+
+    /// The slot that holds a key, or the one where it would be put.
+    fn slot(&self, key: Key) -> usize {
+        // Cheaper than the key's own hash, of which the customers of a bucket share the first bits.
+        let mixed = (key.0 as u64 ^ ((key.0 >> 64) as u64).rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mask = self.slots.len() - 1;
+        let mut slot = (mixed >> 32) as usize & mask;
+        while self.slots[slot] != NULL_CODE && self.keys[self.slots[slot] as usize] != key {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    fn find(&self, key: Key) -> u32 {
+        self.slots[self.slot(key)]
+    }
+
+    fn insert(&mut self, key: Key) -> u32 {
+        let slot = self.slot(key);
+        if self.slots[slot] == NULL_CODE {
+            self.slots[slot] = self.keys.len() as u32;
+            self.keys.push(key);
+            if self.keys.len() * 2 > self.slots.len() {
+                self.grow();
+            }
+            return self.keys.len() as u32 - 1;
+        }
+        self.slots[slot]
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![NULL_CODE; self.slots.len() * 2];
+        for place in 0..self.keys.len() {
+            let slot = self.slot(self.keys[place]);
+            self.slots[slot] = place as u32;
+        }
+    }
+}
+
 /// Brings the touches of each customer together, in the order in which they came. The customers who convert come first, in
 /// the order of the conversions, with theirs; then, if everyone is followed, the others. A customer's touches end at `ends`.
 type Groups = (Vec<std::ops::Range<usize>>, Vec<Touch>, Vec<u32>);
 
 fn group(chunk: &Chunk, conversions: &Conversions, of_bucket: std::ops::Range<usize>, everyone: bool) -> Groups {
-    let mut places: FxHashMap<u128, u32> = FxHashMap::default();
     let mut groups: Vec<std::ops::Range<usize>> = Vec::new();
     for conversion in of_bucket {
         match groups.last_mut() {
             Some(last) if conversions.keys[last.start] == conversions.keys[conversion] => last.end = conversion + 1,
-            _ => {
-                places.insert(conversions.keys[conversion].0, groups.len() as u32);
-                groups.push(conversion..conversion + 1);
-            }
+            _ => groups.push(conversion..conversion + 1),
         }
     }
+    let mut places = Places::new(groups.len());
+    groups.iter().for_each(|group| _ = places.insert(conversions.keys[group.start]));
     let mut counts = vec![0_u32; groups.len()];
     let mut of_record = Vec::with_capacity(chunk.len());
-    for key in &chunk.keys {
-        let place = if everyone {
-            let next = counts.len() as u32;
-            let place = *places.entry(*key).or_insert(next);
-            if place == next {
+    for record in 0..chunk.len() {
+        let key = chunk.key(record);
+        let place = if everyone { places.insert(key) } else { places.find(key) };
+        if place != NULL_CODE {
+            if place as usize == counts.len() {
                 counts.push(0);
             }
-            place
-        } else {
-            places.get(key).copied().unwrap_or(NULL_CODE)
-        };
-        if place != NULL_CODE {
             counts[place as usize] += 1;
         }
         of_record.push(place);

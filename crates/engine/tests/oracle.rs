@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attributary_core::NOT_SET;
-use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, TouchBatch, attribute};
+use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, RowNumbers, TouchBatch, attribute};
 use attributary_core::key::Key;
 use attributary_core::model::{
     ExpressionCompiler, ModelSpec, ParameterError, Parameters, TouchColumns, Weighing, WeightExpression,
@@ -308,6 +308,15 @@ impl Identities for Words {
     fn key(&self, row: usize) -> Key {
         Key::from_bytes(self.0[row].as_deref().unwrap_or_default().as_bytes())
     }
+
+    fn has_nulls(&self) -> bool {
+        self.0.contains(&None)
+    }
+
+    fn keys(&self, keys: &mut Vec<Key>) {
+        keys.clear();
+        keys.extend((0..self.0.len()).map(|row| self.key(row)));
+    }
 }
 
 fn coded(cells: Vec<Value>) -> Coded {
@@ -322,7 +331,8 @@ fn coded(cells: Vec<Value>) -> Coded {
             dictionary.len() - 1
         }) as u32
     });
-    Coded { codes: codes.collect(), dictionary }
+    let codes = codes.collect();
+    Coded { codes, dictionary: Arc::new(dictionary) }
 }
 
 fn words(cells: impl Iterator<Item = Option<String>>, mapped: bool) -> Coded {
@@ -358,7 +368,7 @@ fn touch_batch(rows: &[&TouchRow], settings: &OracleSettings, predicates: &[Expr
     };
     TouchBatch {
         file: rows[0].file,
-        rows: rows.iter().map(|row| row.row).collect(),
+        rows: RowNumbers::Each(rows.iter().map(|row| row.row).collect()),
         customers: Arc::new(Words(rows.iter().map(|row| row.customer.clone()).collect())),
         times: rows.iter().map(|row| row.time.unwrap_or(NO_TIME)).collect(),
         ids: settings.mapped.touch_id.then(|| {

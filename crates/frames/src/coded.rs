@@ -1,5 +1,7 @@
 //! Columns of few distinct values as codes and a dictionary of one batch, each text looked at about once.
 
+use std::sync::Arc;
+
 use attributary_core::NOT_SET;
 use attributary_core::batch::Coded;
 use attributary_core::table::NULL_CODE;
@@ -10,7 +12,11 @@ use rustc_hash::FxHashMap;
 
 /// A column of channels: null and empty are `(not set)`.
 pub(crate) fn channels(column: &Series) -> PolarsResult<Coded> {
-    let mut coded = coded(column)?;
+    Ok(with_not_set(coded(column)?))
+}
+
+/// Codes of channels in which null and empty are `(not set)`.
+pub(crate) fn with_not_set(mut coded: Coded) -> Coded {
     let empty = coded.dictionary.iter().position(|value| value.as_text() == Some(""));
     let set = coded.dictionary.iter().position(|value| value.as_text() == Some(NOT_SET));
     let not_set = match (set, empty) {
@@ -21,19 +27,21 @@ pub(crate) fn channels(column: &Series) -> PolarsResult<Coded> {
         }
         (Some(place), None) | (None, Some(place)) => place,
         (None, None) if coded.codes.contains(&NULL_CODE) => {
-            coded.dictionary.push(Value::Null);
+            Arc::make_mut(&mut coded.dictionary).push(Value::Null);
             coded.dictionary.len() - 1
         }
-        (None, None) => return Ok(coded),
+        (None, None) => return coded,
     };
-    coded.dictionary[not_set] = Value::text(NOT_SET);
+    if coded.dictionary[not_set].as_text() != Some(NOT_SET) {
+        Arc::make_mut(&mut coded.dictionary)[not_set] = Value::text(NOT_SET);
+    }
     coded.codes.iter_mut().filter(|code| **code == NULL_CODE).for_each(|code| *code = not_set as u32);
-    Ok(coded)
+    coded
 }
 
 /// A column that is not mapped.
 pub(crate) fn nothing(rows: usize) -> Coded {
-    Coded { codes: vec![NULL_CODE; rows], dictionary: Vec::new() }
+    Coded { codes: vec![NULL_CODE; rows], dictionary: Arc::default() }
 }
 
 /// A column of text, whole numbers, booleans, dates, timestamps or decimals.
@@ -79,7 +87,7 @@ fn distinct<T: Copy + Eq + std::hash::Hash>(cells: impl Iterator<Item = Option<T
         }
     };
     let codes = cells.map(|cell| cell.map_or(NULL_CODE, &mut code)).collect();
-    Coded { codes, dictionary }
+    Coded { codes, dictionary: Arc::new(dictionary) }
 }
 
 /// A power of two: small enough for the cache of a core, large enough for the campaigns of a batch.
@@ -112,7 +120,7 @@ fn texts(column: &StringChunked) -> Coded {
             codes.push(slot.1);
         }
     }
-    Coded { codes, dictionary }
+    Coded { codes, dictionary: Arc::new(dictionary) }
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl ConversionSource {
         progress: &Progress,
         sink: &(dyn Fn(ConversionBatch) -> Result<(), Stop> + Sync),
     ) -> Result<(), FrameError> {
-        self.scan.read(bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))
+        self.scan.read(0..self.scan.files.len(), bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))
     }
 
     fn batch(&self, batch: RawBatch) -> PolarsResult<ConversionBatch> {

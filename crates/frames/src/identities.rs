@@ -27,7 +27,7 @@ pub(crate) fn identities(column: &Series) -> PolarsResult<Arc<dyn Identities>> {
         DataType::UInt16 => integers!(column.u16()),
         DataType::UInt32 => integers!(column.u32()),
         DataType::UInt64 => integers!(column.u64()),
-        DataType::Null => Arc::new(Nothing),
+        DataType::Null => Arc::new(Nothing(column.len())),
         DataType::Categorical(..) | DataType::Enum(..) => return identities(&column.cast(&DataType::String)?),
         other => polars_bail!(SchemaMismatch: "a key of type {}", other),
     })
@@ -53,6 +53,15 @@ impl Identities for Texts {
     fn key(&self, row: usize) -> Key {
         Key::from_bytes(self.0.value(row).as_bytes())
     }
+
+    fn has_nulls(&self) -> bool {
+        self.0.null_count() > 0
+    }
+
+    fn keys(&self, keys: &mut Vec<Key>) {
+        keys.clear();
+        keys.extend(self.0.values_iter().map(|text| Key::from_bytes(text.as_bytes())));
+    }
 }
 
 struct Bytes(BinaryViewArray);
@@ -75,6 +84,15 @@ impl Identities for Bytes {
     fn key(&self, row: usize) -> Key {
         Key::from_bytes(self.0.value(row))
     }
+
+    fn has_nulls(&self) -> bool {
+        self.0.null_count() > 0
+    }
+
+    fn keys(&self, keys: &mut Vec<Key>) {
+        keys.clear();
+        keys.extend(self.0.values_iter().map(Key::from_bytes));
+    }
 }
 
 struct Integers<T: NativeType>(PrimitiveArray<T>);
@@ -90,17 +108,26 @@ impl<T: NativeType + Into<i128>> Identities for Integers<T> {
 
     fn append_ordered_bytes(&self, row: usize, bytes: &mut Vec<u8>) {
         if let Some(number) = self.0.get(row) {
-            bytes.extend_from_slice(&(number.into() as u128 ^ (1 << 127)).to_be_bytes());
+            Value::append_ordered_int(number.into(), bytes);
         }
     }
 
     fn key(&self, row: usize) -> Key {
         Key::from_int(self.0.value(row).into())
     }
+
+    fn has_nulls(&self) -> bool {
+        self.0.null_count() > 0
+    }
+
+    fn keys(&self, keys: &mut Vec<Key>) {
+        keys.clear();
+        keys.extend(self.0.values().iter().map(|number| Key::from_int((*number).into())));
+    }
 }
 
 /// A column of nulls.
-struct Nothing;
+struct Nothing(usize);
 
 impl Identities for Nothing {
     fn is_null(&self, _: usize) -> bool {
@@ -115,6 +142,15 @@ impl Identities for Nothing {
 
     fn key(&self, _: usize) -> Key {
         Key::from_int(0)
+    }
+
+    fn has_nulls(&self) -> bool {
+        self.0 > 0
+    }
+
+    fn keys(&self, keys: &mut Vec<Key>) {
+        keys.clear();
+        keys.resize(self.0, Key::from_int(0));
     }
 }
 
@@ -150,6 +186,10 @@ mod tests {
                 };
                 assert_eq!(keys.key(row), key);
             }
+            let mut all = Vec::new();
+            keys.keys(&mut all);
+            assert_eq!(all, (0..column.len()).map(|row| keys.key(row)).collect::<Vec<_>>());
+            assert_eq!(keys.has_nulls(), column.null_count() > 0);
         }
         assert!(identities(&Series::new(PlSmallStr::EMPTY, [1.5])).is_err());
     }

@@ -18,6 +18,7 @@ mod functions;
 mod guard;
 mod identities;
 mod json;
+mod plain;
 mod plan;
 mod read;
 mod scan;
@@ -182,8 +183,10 @@ pub struct TimeBounds {
 pub struct Progress {
     /// Rows of the files that have passed, whether handed on or not.
     pub rows: AtomicU64,
-    /// Bytes of the files that have passed.
+    /// Bytes of the files that have passed, whether they were read or not.
     pub bytes: AtomicU64,
+    /// Bytes that had to be read: of Parquet those of the columns and row groups that were wanted, of other formats whole files.
+    pub read: AtomicU64,
 }
 
 /// The sink's word that reading shall end: it was interrupted, or failed and keeps its own error.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use attributary_core::value::ColumnType;
+use attributary_core::value::{ColumnType, Value};
 use polars::prelude::{DataType, Expr, Schema};
 
 use crate::ColumnSpec;
@@ -108,6 +108,21 @@ pub(crate) struct Resolved {
     pub kind: ColumnType,
     /// For each file its cells there, and their type.
     pub cells: Vec<(Expr, DataType)>,
+    /// For each file whether that is a column as it stands.
+    pub plain: Vec<Plain>,
+}
+
+/// What is behind a column where nothing has to be computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// Nulls.
+    Nothing,
+    /// The same in all rows.
+    Constant(Value),
+    /// The column of this name.
+    Column(String),
+    /// It must be computed.
+    Computed,
 }
 
 /// The files of a source, and what is asked of all their columns.
@@ -121,8 +136,8 @@ pub(crate) struct Resolver<'a> {
 impl Resolver<'_> {
     /// The column that a mapping names, or computes.
     pub(crate) fn resolve(&self, key: &str, spec: &ColumnSpec, role: Role) -> Result<Resolved, FrameError> {
-        let cells = match spec {
-            ColumnSpec::Names(names) => self.named(key, names, role)?,
+        let (cells, plain) = match spec {
+            ColumnSpec::Names(names) => (self.named(key, names, role)?, self.plain(key, names, role)?),
             ColumnSpec::Sql(sql) => {
                 let text = Text::parse(key, sql)?;
                 let compiled = self.compile(&text)?;
@@ -130,7 +145,8 @@ impl Resolver<'_> {
                     let found = type_name(&wrong.kind);
                     return Err(text.wrong(format!("it gives {found}, expected {}", role.expected())));
                 }
-                compiled.into_iter().map(|compiled| as_logical(compiled.expr, compiled.kind)).collect()
+                let cells = compiled.into_iter().map(|compiled| as_logical(compiled.expr, compiled.kind)).collect();
+                (cells, vec![Plain::Computed; self.files.len()])
             }
         };
         let cells: Vec<_> = cells.into_iter().map(|(cells, kind)| for_role(role, cells, kind)).collect();
@@ -144,7 +160,7 @@ impl Resolver<'_> {
             own => (cells, own),
         };
         let cells = cells.into_iter().map(typed).collect();
-        Ok(Resolved { kind, cells })
+        Ok(Resolved { kind, cells, plain })
     }
 
     /// The first name that each file has.
@@ -184,6 +200,19 @@ impl Resolver<'_> {
                 Some(column) => (column.cells.clone(), column.kind.clone()),
             })
             .collect())
+    }
+
+    fn plain(&self, key: &str, names: &[String], role: Role) -> Result<Vec<Plain>, FrameError> {
+        let plain = |column: Option<&FoundColumn>| match column {
+            None => Plain::Nothing,
+            Some(FoundColumn { constant: Some(value), .. }) => Plain::Constant(value.clone()),
+            Some(column) if column.kind == DataType::Null => Plain::Nothing,
+            Some(column) if column.written.is_some() || (role == Role::Label && column.kind != DataType::String) => {
+                Plain::Computed
+            }
+            Some(column) => Plain::Column(column.name.clone()),
+        };
+        Ok(self.columns(key, names)?.into_iter().map(plain).collect())
     }
 
     fn wrong_minor(&self, key: &str, column: &FoundColumn, file: &OpenFile) -> FrameError {

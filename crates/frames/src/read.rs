@@ -13,6 +13,8 @@ use crate::{Progress, SourceFile, Stop};
 
 /// What is to be read of one file.
 pub(crate) struct FilePlan<'a> {
+    /// Its place in the list of all files.
+    pub place: usize,
     /// The file.
     pub file: &'a SourceFile,
     /// Makes the plan, of which the first column is [`crate::source::ROW`].
@@ -52,8 +54,11 @@ const BATCH_ROWS: usize = 1 << 17;
 type Take<'a> = &'a (dyn Fn(usize, DataFrame) -> Result<(), BatchError> + Sync);
 type Batch = (usize, DataFrame);
 
-/// Reads the files and gives each batch, with the place of its file, to `take` from `threads` threads.
+/// Reads the files and gives each batch, with the place of its file in the list of all, to `take` from `threads` threads.
 pub(crate) fn read(plans: &[FilePlan<'_>], threads: usize, progress: &Progress, take: Take<'_>) -> Result<(), FrameError> {
+    if plans.is_empty() {
+        return Ok(());
+    }
     let threads = threads.max(1);
     let bytes: u64 = plans.iter().map(|plan| plan.file.bytes).sum();
     let readers = if bytes / (plans.len() as u64).max(1) <= SMALL_FILE { threads.min(plans.len()) } else { 1 };
@@ -116,6 +121,7 @@ impl Run<'_> {
     /// Reads a file to its end, and says how many of its rows were handed on.
     fn read_file(&self, place: usize, sender: SyncSender<Batch>) -> Result<u64, FrameError> {
         let plan = &self.plans[place];
+        self.progress.read.fetch_add(plan.file.bytes, Ordering::Relaxed);
         let handed_on = Arc::new(AtomicU64::new(0));
         // Polars may keep its callback longer than the query runs; the sender in it must not, as workers wait for its end.
         let gate = Arc::new(Mutex::new(Some(sender)));
@@ -151,7 +157,7 @@ impl Run<'_> {
                 continue;
             }
             let last = batch.columns().first().and_then(|rows| rows.get(batch.height() - 1).ok()?.extract::<u64>());
-            match take(place, batch) {
+            match take(self.plans[place].place, batch) {
                 Ok(()) => self.advance(place, last.map_or(0, |last| last + 1)),
                 Err(BatchError::Stop) => self.fail(usize::MAX, FrameError::Stopped),
                 Err(BatchError::Polars(error)) => {

@@ -6,7 +6,7 @@ use polars::prelude::{
 };
 
 use crate::error::FrameError;
-use crate::plan::{Resolved, Resolver, columns_in};
+use crate::plan::{Plain, Resolved, Resolver, columns_in};
 use crate::read::{BatchError, FilePlan, read};
 use crate::source::{self, OpenFile, ROW};
 use crate::sql::Text;
@@ -83,19 +83,36 @@ impl Scan {
         Ok(Self { files, opened, zone: spec.zone.clone(), time: time_cells, filter, selected, sql_keys })
     }
 
-    /// Reads all files and hands their batches to `take`, from `threads` threads.
+    /// Of each file whether its time is a column as it stands.
+    pub(crate) fn plain_times(&self) -> &[Plain] {
+        &self.time.plain
+    }
+
+    /// Whether a file is Parquet, of which every row is wanted.
+    pub(crate) fn is_whole_parquet(&self, file: usize) -> bool {
+        self.filter.is_none() && self.opened[file].is_parquet()
+    }
+
+    /// The zone of times that name none.
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// Reads the files that `wanted` names by their places and hands their batches to `take`, from `threads` threads.
     pub(crate) fn read(
         &self,
+        wanted: impl Iterator<Item = usize>,
         bounds: &TimeBounds,
         threads: usize,
         progress: &Progress,
         take: &(dyn Fn(RawBatch) -> Result<(), BatchError> + Sync),
     ) -> Result<(), FrameError> {
-        let plans: Vec<_> = (0..self.opened.len())
+        let plans: Vec<_> = wanted
             .map(|file| {
                 let (cells, kind) = &self.time.cells[file];
                 let condition = condition(cells, kind, bounds, &self.zone);
                 FilePlan {
+                    place: file,
                     file: &self.files[file],
                     whole: condition.is_none() && self.filter.is_none(),
                     frame: Box::new(move || self.frame(file, condition.clone())),
@@ -139,11 +156,16 @@ impl Scan {
     }
 }
 
-/// The columns of a plan's batch that are true, as bits: column *i* is bit *i*.
+/// The columns of a plan's batch that are true, as bits: column *i* is bit *i*. Empty where there are none.
 pub(crate) fn flags(batch: &RawBatch, columns: &[String]) -> PolarsResult<Vec<u64>> {
-    let mut flags = vec![0_u64; batch.rows.len()];
+    if columns.is_empty() { Ok(Vec::new()) } else { predicate_flags(&batch.frame, columns) }
+}
+
+/// The columns of a frame that are true, as bits.
+pub(crate) fn predicate_flags(frame: &DataFrame, columns: &[String]) -> PolarsResult<Vec<u64>> {
+    let mut flags = vec![0_u64; frame.height()];
     for (bit, name) in columns.iter().enumerate() {
-        let holds = batch.column(name)?;
+        let holds = frame.column(name)?.as_materialized_series();
         for (flags, holds) in flags.iter_mut().zip(holds.bool()?.iter()) {
             *flags |= u64::from(holds == Some(true)) << bit;
         }

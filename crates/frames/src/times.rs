@@ -2,37 +2,25 @@
 
 use attributary_core::batch::NO_TIME;
 use attributary_core::duration::DAY;
-use attributary_core::time::{Zone, is_time, parse_instant};
+use attributary_core::time::{Clock, Zone, parse_instant};
 use polars::prelude::{DataType, Expr, PolarsResult, Series, TimeUnit, lit, polars_bail};
 
 use crate::TimeBounds;
+use crate::types::core_unit;
 
 /// The instants of a column; [`NO_TIME`] where there is none.
 pub(crate) fn instants(column: &Series, zone: &Zone) -> PolarsResult<Vec<i64>> {
-    let known = |instant: i64| if is_time(instant) { instant } else { NO_TIME };
-    let civil = |wall_clock: i64| if is_near_time(wall_clock) { known(zone.instant(wall_clock)) } else { NO_TIME };
     Ok(match column.dtype() {
         DataType::Datetime(unit, time_zone) => {
-            let is_civil = time_zone.is_none() && zone.name() != "UTC";
-            let cells = column.datetime()?.physical();
-            let micros = |cell: i64| match unit {
-                TimeUnit::Milliseconds => cell.checked_mul(1_000),
-                TimeUnit::Microseconds => Some(cell),
-                TimeUnit::Nanoseconds => Some(cell.div_euclid(1_000)),
-            };
-            let instant = |cell: Option<i64>| match cell.and_then(micros) {
-                Some(micros) if is_civil => civil(micros),
-                Some(micros) => known(micros),
-                None => NO_TIME,
-            };
-            cells.iter().map(instant).collect()
+            let clock = Clock::new(core_unit(*unit), time_zone.is_none().then_some(zone));
+            let instant = |cell: Option<i64>| cell.and_then(|cell| clock.instant(cell)).unwrap_or(NO_TIME);
+            column.datetime()?.physical().iter().map(instant).collect()
         }
-        DataType::Date => column
-            .date()?
-            .physical()
-            .iter()
-            .map(|day| day.map_or(NO_TIME, |day| civil(i64::from(day).saturating_mul(DAY))))
-            .collect(),
+        DataType::Date => {
+            let clock = Clock::new(attributary_core::value::TimeUnit::Micro, Some(zone));
+            let instant = |day: i32| clock.instant(i64::from(day).saturating_mul(DAY)).unwrap_or(NO_TIME);
+            column.date()?.physical().iter().map(|day| day.map_or(NO_TIME, instant)).collect()
+        }
         DataType::String => {
             column.str()?.iter().map(|text| text.and_then(|text| parse_instant(text, zone)).unwrap_or(NO_TIME)).collect()
         }
@@ -40,11 +28,6 @@ pub(crate) fn instants(column: &Series, zone: &Zone) -> PolarsResult<Vec<i64>> {
         DataType::Categorical(..) | DataType::Enum(..) => return instants(&column.cast(&DataType::String)?, zone),
         other => polars_bail!(SchemaMismatch: "a time of type {}", other),
     })
-}
-
-/// Whether a wall clock is so close to the years 1 to 9999 that some zone may bring it there.
-fn is_near_time(wall_clock: i64) -> bool {
-    is_time(wall_clock) || is_time(wall_clock.saturating_add(2 * DAY)) || is_time(wall_clock.saturating_sub(2 * DAY))
 }
 
 /// Whether the bounds hand a row on.

@@ -1,14 +1,19 @@
 //! Touchpoints: the plan of each file, and its batches as plain columns.
 
+use std::collections::BTreeSet;
+
 use attributary_core::NOT_SET;
-use attributary_core::batch::{TouchBatch, attribute};
-use attributary_core::value::ColumnType;
+use attributary_core::batch::{RowNumbers, TouchBatch, attribute};
+use attributary_core::time::Zone;
+use attributary_core::value::{ColumnType, Value};
+use attributary_rowgroups::{Attribute, Columns, LogFile};
 use polars::prelude::{DataType, Expr, PolarsResult, Schema, col, lit, when};
 
 use crate::coded::{channels, coded, nothing};
 use crate::error::FrameError;
 use crate::identities::identities;
-use crate::plan::{Resolved, Resolver, Role, replace_columns};
+use crate::plain::{MAX_USED, PlainFile, PlainSource};
+use crate::plan::{Plain, Resolved, Resolver, Role, replace_columns};
 use crate::scan::{RawBatch, Scan, flags};
 use crate::sql::Text;
 use crate::{ColumnSpec, MAX_PREDICATES, Progress, SourceFile, SourceSpec, Stop, TimeBounds, TouchMapping};
@@ -22,6 +27,8 @@ pub struct TouchSource {
     /// For each attribute its column in the plan; none where not mapped.
     attributes: Vec<Option<String>>,
     predicates: Vec<String>,
+    /// The files that need no query.
+    plain: PlainSource,
 }
 
 const CUSTOMER: &str = "customer";
@@ -54,13 +61,27 @@ impl TouchSource {
             dimensions.extend(kind);
         }
         let predicates = mapped.predicates(mapping)?;
+        let used = mapped.used(mapping)?;
+        let plain: Vec<_> = (0..files.len()).map(|file| mapped.plain(file)).collect();
         let selected = (0..files.len()).map(|file| (mapped.selected(file), predicates[file].clone())).collect();
         let attributes = mapped.columns[2..].iter().map(|column| column.as_ref().map(|column| column.place.clone())).collect();
         let keys = mapping.sql_keys(&spec.key);
         let scan = Scan::new(spec, &mapping.time, files, selected, keys)?;
-        let predicates = (0..mapping.predicates.len()).map(predicate_column).collect();
+        let predicates_of = predicates;
+        let predicates: Vec<String> = (0..mapping.predicates.len()).map(predicate_column).collect();
+        let mut files = Vec::new();
+        for (place, columns) in plain.into_iter().enumerate() {
+            let log = columns.filter(|_| used.is_some()).and_then(|columns| open_plain(&scan, place, columns));
+            files.extend(log.map(|log| PlainFile { place, log, predicates: predicates_of[place].clone() }));
+        }
+        let plain = PlainSource {
+            files,
+            used: used.unwrap_or_default(),
+            predicates: predicates.clone(),
+            keys: mapping.predicates.iter().map(|predicate| predicate.key.clone()).collect(),
+        };
         // The mapping always names a customer.
-        Ok(Self { scan, customer: customer.unwrap_or(ColumnType::Text), id, dimensions, attributes, predicates })
+        Ok(Self { scan, customer: customer.unwrap_or(ColumnType::Text), id, dimensions, attributes, predicates, plain })
     }
 
     /// The files, in the order of their paths' bytes: the order in which batches number them.
@@ -98,7 +119,10 @@ impl TouchSource {
         progress: &Progress,
         sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync),
     ) -> Result<(), FrameError> {
-        self.scan.read(bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))
+        let is_plain = |file: &usize| self.plain.files.binary_search_by_key(file, |plain| plain.place).is_ok();
+        let others = (0..self.scan.files.len()).filter(|file| !is_plain(file));
+        self.scan.read(others, bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))?;
+        self.plain.read(&self.scan.files, bounds, threads, progress, sink)
     }
 
     fn batch(&self, batch: RawBatch) -> PolarsResult<TouchBatch> {
@@ -113,10 +137,22 @@ impl TouchSource {
             ids: self.id.as_ref().map(|_| identities(batch.column(ID)?)).transpose()?,
             attributes: attributes.collect::<PolarsResult<_>>()?,
             flags: flags(&batch, &self.predicates)?,
-            rows: batch.rows,
+            rows: RowNumbers::Each(batch.rows),
             times: batch.times,
         })
     }
+}
+
+/// Opens a file whose columns stand as they are wanted; none where it must be queried after all.
+fn open_plain(scan: &Scan, place: usize, mut columns: Columns) -> Option<LogFile> {
+    let Plain::Column(time) = &scan.plain_times()[place] else { return None };
+    if !scan.is_whole_parquet(place) {
+        return None;
+    }
+    columns.time.clone_from(time);
+    columns.zone = scan.zone().clone();
+    // Where this reader does not take a file, the other one is asked, and it says what is wrong.
+    LogFile::open(&scan.files[place].path, columns).ok().flatten()
 }
 
 fn predicate_column(place: usize) -> String {
@@ -157,6 +193,59 @@ impl Mapped<'_> {
     fn selected(&self, file: usize) -> Vec<Expr> {
         let columns = self.columns.iter().flatten();
         columns.map(|column| column.resolved.cells[file].0.clone().alias(column.place.as_str())).collect()
+    }
+
+    /// The attributes that predicates name (place, column of the plan, type); none where they name the id, or too many.
+    fn used(&self, mapping: &TouchMapping) -> Result<Option<Vec<(usize, String, ColumnType)>>, FrameError> {
+        let mut names = BTreeSet::new();
+        for predicate in &mapping.predicates {
+            names.extend(Text::parse(&predicate.key, &predicate.sql)?.names());
+        }
+        let named = |column: &MappedColumn| names.contains(&column.name);
+        let used: Vec<_> = self.columns[2..]
+            .iter()
+            .enumerate()
+            .filter_map(|(place, column)| {
+                let column = column.as_ref().filter(|column| named(column))?;
+                Some((place, column.place.clone(), column.resolved.kind.clone()))
+            })
+            .collect();
+        let by_row = self.columns[1].as_ref().is_some_and(named);
+        Ok((!by_row && used.len() <= MAX_USED).then_some(used))
+    }
+
+    /// The columns of a file, if all of them are taken as they stand. What the time is is not known here.
+    fn plain(&self, file: usize) -> Option<Columns> {
+        let key = |column: &MappedColumn| match &column.resolved.plain[file] {
+            Plain::Column(name) => Some(name.clone()),
+            _ => None,
+        };
+        let attribute = |column: &Option<MappedColumn>| {
+            Some(match column.as_ref().map(|column| &column.resolved.plain[file]) {
+                None | Some(Plain::Nothing) => Attribute::Nothing,
+                Some(Plain::Constant(Value::Null)) => Attribute::Nothing,
+                Some(Plain::Constant(value)) => Attribute::Constant(value.clone()),
+                Some(Plain::Column(name)) => Attribute::Column(name.clone()),
+                Some(Plain::Computed) => return None,
+            })
+        };
+        let mut attributes = self.columns[2..].iter().map(attribute).collect::<Option<Vec<_>>>()?;
+        // A channel is never null: one that is missing is not set.
+        match &mut attributes[attribute::CHANNEL] {
+            Attribute::Constant(value) if value.as_text() != Some("") => {}
+            Attribute::Column(_) => {}
+            channel => *channel = Attribute::Constant(Value::text(NOT_SET)),
+        }
+        Some(Columns {
+            customer: key(self.columns[0].as_ref()?)?,
+            time: String::new(),
+            zone: Zone::utc(),
+            id: match &self.columns[1] {
+                Some(column) => Some(key(column)?),
+                None => None,
+            },
+            attributes,
+        })
     }
 
     /// For each file its predicates, over the columns of its plan.

@@ -25,14 +25,18 @@ pub(crate) fn column_type(kind: &DataType) -> Option<ColumnType> {
         DataType::Decimal(precision, scale) => Some(ColumnType::Decimal { precision: *precision as u8, scale: *scale as u8 }),
         DataType::Date => Some(ColumnType::Date),
         DataType::Datetime(unit, zone) => {
-            let unit = match unit {
-                PolarsUnit::Milliseconds => TimeUnit::Milli,
-                PolarsUnit::Microseconds => TimeUnit::Micro,
-                PolarsUnit::Nanoseconds => TimeUnit::Nano,
-            };
-            Some(ColumnType::Timestamp { unit, zone: zone.as_ref().map(|zone| Arc::from(zone.as_str())) })
+            Some(ColumnType::Timestamp { unit: core_unit(*unit), zone: zone.as_ref().map(|zone| Arc::from(zone.as_str())) })
         }
         _ => None,
+    }
+}
+
+/// The unit of a timestamp in words of the core.
+pub(crate) fn core_unit(unit: PolarsUnit) -> TimeUnit {
+    match unit {
+        PolarsUnit::Milliseconds => TimeUnit::Milli,
+        PolarsUnit::Microseconds => TimeUnit::Micro,
+        PolarsUnit::Nanoseconds => TimeUnit::Nano,
     }
 }
 

@@ -59,7 +59,8 @@ impl WeightExpression for Weight {
     }
 }
 
-fn series(name: &str, cells: &Cells, kind: &ColumnType) -> PolarsResult<Series> {
+/// Cells of the core as a column of polars.
+pub(crate) fn series(name: &str, cells: &Cells, kind: &ColumnType) -> PolarsResult<Series> {
     let name = PlSmallStr::from_str(name);
     let kind = polars_type(kind);
     match cells {

@@ -48,8 +48,38 @@ struct Level {
 pub struct ProfileCache {
     levels: Vec<FxHashMap<u64, u32>>,
     flags: FxHashMap<u64, u32>,
-    /// The shared codes of the current batch's dictionaries, by level.
-    codes: Vec<Vec<u32>>,
+    /// The current batch's dictionaries by level, and the shared codes of their values.
+    dictionaries: Vec<(Arc<Vec<Value>>, Vec<u32>)>,
+    /// For each of the flags that came with these dictionaries, the profile of each combination of codes. None where there
+    /// are too many combinations.
+    tables: Vec<(u64, Vec<u32>)>,
+    /// How many combinations there are.
+    combinations: usize,
+}
+
+/// Up to this many combinations of a batch's codes have a table, which stays in a core's cache.
+const MAX_COMBINATIONS: usize = 1 << 19;
+
+/// What a table holds of a combination that has not come yet.
+const UNKNOWN: u32 = u32::MAX;
+
+impl ProfileCache {
+    /// Makes room for the combinations of new dictionaries.
+    fn lay_out(&mut self) {
+        self.tables.clear();
+        let sizes = self.dictionaries.iter().map(|(dictionary, _)| dictionary.len() + 1);
+        let combinations = sizes.fold(Some(1_usize), |all, size| all?.checked_mul(size));
+        self.combinations = combinations.filter(|count| *count <= MAX_COMBINATIONS).unwrap_or(0);
+    }
+
+    /// The table of some flags.
+    fn table(&mut self, flags: u64) -> &mut Vec<u32> {
+        let place = self.tables.iter().position(|(known, _)| *known == flags).unwrap_or_else(|| {
+            self.tables.push((flags, vec![UNKNOWN; self.combinations]));
+            self.tables.len() - 1
+        });
+        &mut self.tables[place].1
+    }
 }
 
 impl ProfileInterner {
@@ -62,27 +92,71 @@ impl ProfileInterner {
         Self { mapped: mapped.to_vec(), shared: Mutex::new(shared) }
     }
 
+    /// Writes the profiles of some rows of a batch into `profiles`, of which what was there before is gone.
+    pub fn profiles(&self, batch: &TouchBatch, rows: &[u32], cache: &mut ProfileCache, profiles: &mut Vec<u32>) {
+        self.enter(batch, cache);
+        profiles.clear();
+        if cache.combinations == 0 {
+            profiles.extend(rows.iter().map(|row| self.ask(batch, *row as usize, cache)));
+            return;
+        }
+        // A null has the code u32::MAX, which plus one is 0: in each column the first of its places.
+        profiles.resize(rows.len(), 0);
+        for (&place, (dictionary, _)) in self.mapped.iter().zip(&cache.dictionaries) {
+            let (codes, size) = (&batch.attributes[place].codes, dictionary.len() as u32 + 1);
+            for (combination, row) in profiles.iter_mut().zip(rows) {
+                *combination = *combination * size + codes[*row as usize].wrapping_add(1);
+            }
+        }
+        let mut flags = batch.flags.first().copied().unwrap_or(0);
+        let mut table = std::mem::take(cache.table(flags));
+        for (profile, row) in profiles.iter_mut().zip(rows) {
+            let own = batch.flags.get(*row as usize).copied().unwrap_or(0);
+            if own != flags {
+                *cache.table(flags) = table;
+                flags = own;
+                table = std::mem::take(cache.table(flags));
+            }
+            let known = &mut table[*profile as usize];
+            if *known == UNKNOWN {
+                *known = self.ask(batch, *row as usize, cache);
+            }
+            *profile = *known;
+        }
+        *cache.table(flags) = table;
+    }
+
     /// Makes `cache` ready for the rows of `batch`.
-    pub fn enter(&self, batch: &TouchBatch, cache: &mut ProfileCache) {
+    fn enter(&self, batch: &TouchBatch, cache: &mut ProfileCache) {
         cache.levels.resize_with(self.mapped.len() + 1, FxHashMap::default);
-        cache.codes.resize_with(self.mapped.len(), Vec::new);
-        let mut shared = self.lock();
-        for (codes, &place) in cache.codes.iter_mut().zip(&self.mapped) {
-            let dictionary = &mut shared.dictionaries[place];
-            codes.clear();
-            codes.extend(batch.attributes[place].dictionary.iter().map(|value| dictionary.code(value)));
+        let first = cache.dictionaries.is_empty();
+        cache.dictionaries.resize_with(self.mapped.len(), Default::default);
+        let mut changed = first;
+        for (level, &place) in self.mapped.iter().enumerate() {
+            let dictionary = &batch.attributes[place].dictionary;
+            let (known, codes) = &mut cache.dictionaries[level];
+            if !Arc::ptr_eq(known, dictionary) {
+                changed = true;
+                *known = Arc::clone(dictionary);
+                codes.clear();
+                let mut shared = self.lock();
+                codes.extend(dictionary.iter().map(|value| shared.dictionaries[place].code(value)));
+            }
+        }
+        if changed {
+            cache.lay_out();
         }
     }
 
     /// The profile of a row of the batch that was entered last.
-    pub fn profile(&self, batch: &TouchBatch, row: usize, cache: &mut ProfileCache) -> u32 {
+    fn ask(&self, batch: &TouchBatch, row: usize, cache: &mut ProfileCache) -> u32 {
         let mut number = 0;
         for (level, &place) in self.mapped.iter().enumerate() {
             let local = batch.attributes[place].codes[row];
-            let code = if local == NULL_CODE { NULL_CODE } else { cache.codes[level][local as usize] };
+            let code = if local == NULL_CODE { NULL_CODE } else { cache.dictionaries[level].1[local as usize] };
             number = self.step(level, number, code, cache);
         }
-        let flags = batch.flags[row];
+        let flags = batch.flags.get(row).copied().unwrap_or(0);
         let code = match cache.flags.get(&flags) {
             Some(code) => *code,
             None => {

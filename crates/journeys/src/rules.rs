@@ -263,10 +263,10 @@ impl Rules {
     }
 
     /// For a customer's conversions in the order of their times: the time of the last conversion before each that
-    /// consumes its touches.
+    /// consumes its touches. Empty where none ever does.
     #[must_use]
     pub fn consumed_until(&self, times: &[i64], kinds: &[u32]) -> Vec<Option<i64>> {
-        let Reuse::SincePreviousConversion { by_kind } = self.reuse else { return vec![None; times.len()] };
+        let Reuse::SincePreviousConversion { by_kind } = self.reuse else { return Vec::new() };
         // Per kind: the latest time so far, and the latest before that one.
         let mut latest: rustc_hash::FxHashMap<u32, (i64, Option<i64>)> = rustc_hash::FxHashMap::default();
         let step = |(&time, &kind): (&i64, &u32)| {
@@ -366,6 +366,6 @@ mod tests {
         assert_eq!(since(false).consumed_until(&times, &kinds), [None, None, Some(1), Some(1), Some(5)]);
         assert_eq!(since(true).consumed_until(&times, &kinds), [None, None, Some(1), Some(1), Some(5)]);
         assert_eq!(since(true).consumed_until(&[1, 5], &[0, 1]), [None, None]);
-        assert_eq!(rules(|_| ()).consumed_until(&times, &kinds), [None; 5]);
+        assert_eq!(rules(|_| ()).consumed_until(&times, &kinds), []);
     }
 }

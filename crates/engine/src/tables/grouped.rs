@@ -2,7 +2,8 @@
 //!
 //! Sums are kept per conversion day even where the table does not show it, so that days can be replaced and parts added
 //! up. A row of the accumulator holds all windows and models side by side: a touch finds its row once, and every further
-//! model costs only its additions.
+//! model costs only its additions. A table that shows less than another one is not counted in the walk at all, participation
+//! aside: it is added up from the other when the walk is over.
 
 use std::sync::Arc;
 
@@ -40,10 +41,28 @@ pub struct Plan {
     by_kind: bool,
     /// Whether all touches of a conversion fall into one row.
     per_conversion: bool,
-    models: usize,
+    /// The table that additive models are added up from once the walk is over: it tells apart all that this one does.
+    base: Option<usize>,
+    /// For each model its place among those that are counted in the walk; none for the others.
+    places: Vec<Option<usize>>,
+    /// How many models are counted in the walk.
+    counted: usize,
     windows: usize,
     values: usize,
+    /// Where rows have a table to find them by: its form.
+    index: Option<IndexForm>,
 }
+
+/// A row for each touch group, day and kind, whether it is there or not.
+#[derive(Clone, Copy)]
+struct IndexForm {
+    first_day: Day,
+    days: usize,
+    kinds: usize,
+}
+
+/// An index has no more places than this, 8 MiB for each thread; larger tables find their rows by hash.
+const MAX_INDEX: usize = 1 << 21;
 
 /// Where a row's sums belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +77,18 @@ struct GroupKey {
 #[derive(Default)]
 pub struct Grouped {
     rows: FxHashMap<u128, u32>,
+    /// Rows by the form of the plan, where it has one; [`NO_ROW`] where there is none yet.
+    index: Vec<u32>,
     keys: Vec<GroupKey>,
-    /// Per row, window and model: share, touches, values.
+    /// Per row, window and counted model: share, touches, values.
     lanes: Vec<i64>,
     /// What overflowed a lane.
     carry: FxHashMap<usize, i128>,
     /// The last participation that a row was counted for.
     stamps: Vec<u64>,
 }
+
+const NO_ROW: u32 = u32::MAX;
 
 /// The parts of one conversion's share and values, one per touch.
 pub struct Parts<'a> {
@@ -76,9 +99,34 @@ pub struct Parts<'a> {
 }
 
 impl Plan {
-    /// The grouping of a table.
+    /// The groupings of all tables of a run.
     #[must_use]
-    pub fn new(setup: &Setup, table: &TableSetup, profiles: &Profiles) -> Self {
+    pub fn all(setup: &Setup, profiles: &Profiles, conversions: &Conversions) -> Vec<Self> {
+        let mut plans: Vec<Self> = setup.tables.iter().map(|table| Self::new(setup, table, profiles)).collect();
+        let contains = |one: usize, other: usize| contains(&setup.tables[one], &setup.tables[other]);
+        for (number, plan) in plans.iter_mut().enumerate() {
+            // Of tables that tell the same apart, the first is the base of the others.
+            let above = |other: usize| contains(other, number) && (!contains(number, other) || other < number);
+            let others = 0..setup.tables.len();
+            plan.base = others
+                .clone()
+                .filter(|other| above(*other))
+                .find(|base| !others.clone().any(|other| contains(other, *base) && (!contains(*base, other) || other < *base)));
+            let counted = setup.models.iter().map(|model| plan.base.is_none() || !model.additive);
+            let mut next = 0;
+            plan.places = counted
+                .map(|counted| {
+                    next += usize::from(counted);
+                    counted.then(|| next - 1)
+                })
+                .collect();
+            plan.counted = next;
+            plan.index = plan.index_form(conversions);
+        }
+        plans
+    }
+
+    fn new(setup: &Setup, table: &TableSetup, profiles: &Profiles) -> Self {
         let attributes: Vec<usize> = table.by.iter().filter_map(|column| attribute(*column)).collect();
         let mut groups: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
         let mut example = Vec::new();
@@ -93,28 +141,65 @@ impl Plan {
                 group
             })
             .collect();
-        let touch_periods: Vec<Period> = table
-            .by
-            .iter()
-            .filter_map(|column| match column {
-                GroupColumn::Touch(period) => Some(*period),
-                _ => None,
-            })
-            .collect();
+        let touch_periods = touch_periods(table);
         Self {
             group_of,
             example,
             per_conversion: attributes.is_empty() && touch_periods.is_empty(),
             touch_periods,
             by_kind: table.by.contains(&GroupColumn::Kind),
-            models: setup.models.len(),
+            base: None,
+            places: Vec::new(),
+            counted: 0,
             windows: setup.rules.windows.len(),
             values: setup.values.len(),
+            index: None,
         }
+    }
+
+    /// An index, if the table's rows have a place each and they are few enough.
+    fn index_form(&self, conversions: &Conversions) -> Option<IndexForm> {
+        let in_range = (0..conversions.len()).filter(|conversion| conversions.in_range(*conversion));
+        let (first, last) = in_range.fold((Day::MAX, Day::MIN), |(first, last), conversion| {
+            let day = conversions.days[conversion];
+            (first.min(day), last.max(day))
+        });
+        let days = usize::try_from(i64::from(last) - i64::from(first) + 1).ok()?;
+        let kinds = if self.by_kind { conversions.kind_values.len() + 1 } else { 1 };
+        let places = self.groups().checked_mul(days)?.checked_mul(kinds)?;
+        (self.touch_periods.is_empty() && places <= MAX_INDEX).then_some(IndexForm { first_day: first, days, kinds })
+    }
+
+    /// How many touch groups there are, that of no touch among them.
+    fn groups(&self) -> usize {
+        self.example.len().max(1) + 1
     }
 
     fn stride(&self) -> usize {
         FIXED_LANES + self.values
+    }
+
+    /// The lanes of a row.
+    fn width(&self) -> usize {
+        self.counted * self.windows * self.stride()
+    }
+
+    /// The table that additive models are added up from once the walk is over, if there is one.
+    #[must_use]
+    pub fn base(&self) -> Option<usize> {
+        self.base
+    }
+
+    /// Whether a model is counted here in the walk.
+    #[must_use]
+    pub fn counts(&self, model: usize) -> bool {
+        self.places[model].is_some()
+    }
+
+    /// Whether any model is.
+    #[must_use]
+    pub fn counts_any(&self) -> bool {
+        self.counted > 0
     }
 
     /// One day for all days that the table does not tell apart, so that participation is counted at the grain that is
@@ -135,7 +220,35 @@ fn attribute(column: GroupColumn) -> Option<usize> {
     }
 }
 
+fn touch_periods(table: &TableSetup) -> Vec<Period> {
+    let period = |column: &GroupColumn| match column {
+        GroupColumn::Touch(period) => Some(*period),
+        _ => None,
+    };
+    table.by.iter().filter_map(period).collect()
+}
+
+/// Whether a table tells apart all that another one does, its conversion day (which every table keeps) aside.
+fn contains(table: &TableSetup, other: &TableSetup) -> bool {
+    let columns = |table: &TableSetup, column: &GroupColumn| table.by.contains(column);
+    other.by.iter().all(|column| match column {
+        GroupColumn::Conversion(_) => true,
+        GroupColumn::Touch(_) => true,
+        column => columns(table, column),
+    }) && {
+        let (periods, others) = (touch_periods(table), touch_periods(other));
+        others.is_empty() || periods.contains(&Period::Day) || periods == others
+    }
+}
+
 impl Grouped {
+    /// An empty one.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let places = plan.index.filter(|_| plan.counts_any()).map_or(0, |form| plan.groups() * form.days * form.kinds);
+        Self { index: vec![NO_ROW; places], ..Self::default() }
+    }
+
     /// Finds the rows of a conversion's touches, given by profile and time. `day_of` gives a touch's day.
     pub fn find_rows(
         &mut self,
@@ -151,10 +264,13 @@ impl Grouped {
             rows.extend(touches.map(|_| row));
             return;
         }
+        if plan.touch_periods.is_empty() {
+            rows.extend(touches.map(|(profile, _)| self.row(plan, plan.key(plan.group_of[profile as usize], NO_DAY, day, kind))));
+            return;
+        }
         let mut last = None;
         for (profile, time) in touches {
-            let touch_day = if plan.touch_periods.is_empty() { NO_DAY } else { plan.touch_day(day_of(time)) };
-            let key = plan.key(plan.group_of[profile as usize], touch_day, day, kind);
+            let key = plan.key(plan.group_of[profile as usize], plan.touch_day(day_of(time)), day, kind);
             let row = match last {
                 Some((known, row)) if known == key => row,
                 _ => self.row(plan, key),
@@ -212,19 +328,81 @@ impl Grouped {
 
     /// Adds another thread's sums.
     pub fn absorb(&mut self, plan: &Plan, other: &Self) {
-        let width = plan.models * plan.windows * plan.stride();
         for (number, key) in other.keys.iter().enumerate() {
             let row = self.row(plan, *key) as usize;
-            for lane in 0..width {
-                self.add(row * width + lane, other.lanes[number * width + lane]);
-                if let Some(carried) = other.carry.get(&(number * width + lane)) {
-                    *self.carry.entry(row * width + lane).or_default() += carried;
+            self.add_lanes(row * plan.width(), other, number * plan.width(), plan.width());
+        }
+    }
+
+    /// The sums of all models: those that were counted here, and the others from the base of this table.
+    #[must_use]
+    pub fn complete(self, plan: &mut Plan, base_plan: &Plan, base: &Self) -> Self {
+        let own_places = std::mem::replace(&mut plan.places, (0..base_plan.places.len()).map(Some).collect());
+        let own_width = plan.width();
+        plan.counted = plan.places.len();
+        let (stride, windows) = (plan.stride(), plan.windows);
+        let mut all = Self::new(plan);
+        let models = |counted: &[Option<usize>]| -> Vec<(usize, usize)> {
+            let counted = counted.iter().enumerate();
+            counted.filter_map(|(model, place)| place.map(|place| (model, place))).collect()
+        };
+        let own_models = models(&own_places);
+        let own_counted = own_models.len();
+        for (number, key) in self.keys.iter().enumerate() {
+            let row = all.row(plan, *key);
+            for window in 0..windows {
+                for &(model, place) in &own_models {
+                    let from = number * own_width + (window * own_counted + place) * stride;
+                    all.add_lanes(all.slot(plan, row, model, window), &self, from, stride);
                 }
+            }
+        }
+        let additive = |model: &usize| own_places[*model].is_none();
+        for (number, key) in base.keys.iter().enumerate() {
+            let touch_group = match key.touch_group {
+                _ if plan.per_conversion => 0,
+                NO_TOUCH => NO_TOUCH,
+                group => plan.group_of[base_plan.example[group as usize] as usize],
+            };
+            let touch_day = if key.touch_day == NO_DAY { NO_DAY } else { plan.touch_day(key.touch_day) };
+            let row = all.row(plan, plan.key(touch_group, touch_day, key.day, key.kind));
+            for window in 0..windows {
+                for model in (0..plan.places.len()).filter(additive) {
+                    let from = base.slot(base_plan, number as u32, model, window);
+                    all.add_lanes(all.slot(plan, row, model, window), base, from, stride);
+                }
+            }
+        }
+        all
+    }
+
+    /// Adds `count` lanes of another from `from` on to those from `to` on.
+    fn add_lanes(&mut self, to: usize, other: &Self, from: usize, count: usize) {
+        for lane in 0..count {
+            self.add(to + lane, other.lanes[from + lane]);
+            if let Some(carried) = other.carry.get(&(from + lane)).filter(|_| !other.carry.is_empty()) {
+                *self.carry.entry(to + lane).or_default() += carried;
             }
         }
     }
 
+    #[inline]
     fn row(&mut self, plan: &Plan, key: GroupKey) -> u32 {
+        let Some(form) = plan.index else { return self.row_by_hash(plan, key) };
+        let group = if key.touch_group == NO_TOUCH { plan.groups() - 1 } else { key.touch_group as usize };
+        let kind = if key.kind == NULL_CODE { form.kinds - 1 } else { key.kind as usize };
+        let place = (group * form.days + (key.day - form.first_day) as usize) * form.kinds + kind;
+        match self.index[place] {
+            NO_ROW => {
+                let row = self.push_row(plan, key);
+                self.index[place] = row;
+                row
+            }
+            row => row,
+        }
+    }
+
+    fn row_by_hash(&mut self, plan: &Plan, key: GroupKey) -> u32 {
         let packed = u128::from(key.touch_group) << 96
             | u128::from(key.touch_day as u32) << 64
             | u128::from(key.day as u32) << 32
@@ -232,15 +410,22 @@ impl Grouped {
         let next = self.keys.len() as u32;
         let row = *self.rows.entry(packed).or_insert(next);
         if row == next {
-            self.keys.push(key);
-            self.stamps.push(0);
-            self.lanes.resize(self.lanes.len() + plan.models * plan.windows * plan.stride(), 0);
+            self.push_row(plan, key);
         }
         row
     }
 
+    fn push_row(&mut self, plan: &Plan, key: GroupKey) -> u32 {
+        self.keys.push(key);
+        self.stamps.push(0);
+        self.lanes.resize(self.lanes.len() + plan.width(), 0);
+        self.keys.len() as u32 - 1
+    }
+
+    /// The first lane of a model that is counted.
     fn slot(&self, plan: &Plan, row: u32, model: usize, window: usize) -> usize {
-        ((row as usize * plan.windows + window) * plan.models + model) * plan.stride()
+        let place = plan.places[model].unwrap_or_default();
+        ((row as usize * plan.windows + window) * plan.counted + place) * plan.stride()
     }
 
     #[inline]
@@ -248,13 +433,19 @@ impl Grouped {
         let (sum, overflow) = self.lanes[lane].overflowing_add(amount);
         self.lanes[lane] = sum;
         if overflow {
-            // The lane wrapped around by 2⁶⁴; sums have 38 digits, so the rest is kept beside it.
-            *self.carry.entry(lane).or_default() += if amount > 0 { 1 << 64 } else { -(1 << 64) };
+            self.carry_over(lane, amount);
         }
     }
 
+    /// The lane wrapped around by 2⁶⁴; sums have 38 digits, so the rest is kept beside it.
+    #[cold]
+    fn carry_over(&mut self, lane: usize, amount: i64) {
+        *self.carry.entry(lane).or_default() += if amount > 0 { 1 << 64 } else { -(1 << 64) };
+    }
+
     fn sum(&self, lane: usize) -> i128 {
-        i128::from(self.lanes[lane]) + self.carry.get(&lane).copied().unwrap_or(0)
+        let carried = if self.carry.is_empty() { 0 } else { self.carry.get(&lane).copied().unwrap_or(0) };
+        i128::from(self.lanes[lane]) + carried
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use polars::prelude::{DataType, Expr, LazyFrame, PlRefPath, PolarsResult, col, lit};
 
+use attributary_core::value::Value;
+
 use crate::error::{FrameError, unreadable};
 use crate::guard::guarded;
 use crate::{SourceFile, SourceSpec};
@@ -55,6 +57,8 @@ pub(crate) struct FoundColumn {
     pub cells: Expr,
     /// In CSV: its cells as written.
     pub written: Option<Expr>,
+    /// Of a Hive partition: what all its cells are.
+    pub constant: Option<Value>,
 }
 
 /// A file of which the columns are known.
@@ -85,6 +89,11 @@ impl OpenFile {
         (self.format.scan)(&self.file.path, &self.physical)
     }
 
+    /// Whether the file is Parquet.
+    pub(crate) fn is_parquet(&self) -> bool {
+        self.format.name == parquet::FORMAT.name
+    }
+
     fn open(located: Located) -> Result<Self, FrameError> {
         let Located { path, format, partitions } = located;
         let bytes = std::fs::metadata(&path).map_err(|error| unreadable(&path, error.to_string()))?.len();
@@ -112,19 +121,20 @@ impl FoundColumn {
     fn new(name: String, kind: DataType, written: bool) -> Self {
         let cells = literal_column(&name);
         if written {
-            return Self { cells: csv::typed(cells.clone(), &kind), kind, written: Some(cells), name };
+            return Self { cells: csv::typed(cells.clone(), &kind), kind, written: Some(cells), constant: None, name };
         }
         match kind {
             DataType::Categorical(..) | DataType::Enum(..) => {
-                Self { cells: cells.cast(DataType::String), kind: DataType::String, written: None, name }
+                Self { cells: cells.cast(DataType::String), kind: DataType::String, written: None, constant: None, name }
             }
-            kind => Self { cells, kind, written: None, name },
+            kind => Self { cells, kind, written: None, constant: None, name },
         }
     }
 
     fn partition(name: String, value: Option<String>) -> Self {
+        let constant = value.as_deref().map_or(Value::Null, Value::text);
         let cells = value.map_or_else(|| null_of(DataType::String), lit);
-        Self { name, kind: DataType::String, cells, written: None }
+        Self { name, kind: DataType::String, cells, written: None, constant: Some(constant) }
     }
 }
 

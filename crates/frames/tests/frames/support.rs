@@ -145,12 +145,12 @@ pub struct Conversion {
 fn touch_rows(batch: &TouchBatch) -> Vec<Touch> {
     let row = |row: usize| Touch {
         file: batch.file,
-        row: batch.rows[row],
+        row: batch.rows.at(row),
         customer: batch.customers.value(row),
         time: batch.times[row],
         id: batch.ids.as_ref().map_or(Value::Null, |ids| ids.value(row)),
         attributes: batch.attributes.iter().map(|coded| cell(coded, row)).collect(),
-        flags: batch.flags[row],
+        flags: batch.flags.get(row).copied().unwrap_or(0),
     };
     (0..batch.len()).map(row).collect()
 }

@@ -41,8 +41,8 @@ fn keys_of_every_integer_width_are_one_type() {
             assert_eq!(source.customer_type(), &ColumnType::Int { bits, signed });
             source
                 .read(&TimeBounds::default(), 1, &Progress::default(), &|batch| {
-                    for (place, row) in batch.rows.iter().enumerate() {
-                        assert_eq!(batch.customers.key(place), Key::from_int([1, 2, 1][*row as usize]));
+                    for (place, row) in (0..batch.len()).map(|place| (place, batch.rows.at(place))) {
+                        assert_eq!(batch.customers.key(place), Key::from_int([1, 2, 1][row as usize]));
                     }
                     Ok(())
                 })
@@ -69,8 +69,8 @@ fn keys_of_text_binary_and_dictionaries() {
             assert_eq!(source.customer_type(), if is_binary { &ColumnType::Binary } else { &ColumnType::Text }, "{file} {kind}");
             source
                 .read(&TimeBounds::default(), 1, &Progress::default(), &|batch| {
-                    for (place, row) in batch.rows.iter().enumerate() {
-                        let name = [Some("ann"), None, Some("a name of more than fifteen bytes")][*row as usize];
+                    for (place, row) in (0..batch.len()).map(|place| (place, batch.rows.at(place))) {
+                        let name = [Some("ann"), None, Some("a name of more than fifteen bytes")][row as usize];
                         assert_eq!(batch.customers.is_null(place), name.is_none());
                         assert!(name.is_none_or(|name| batch.customers.key(place) == Key::from_bytes(name.as_bytes())));
                     }

@@ -1,0 +1,224 @@
+//! Touchpoints whose columns are taken as they stand in Parquet files: decoded row group by row group, without a query.
+//! Conditions on them (`only`, `ignore`) are evaluated once for each combination of values, not for each row.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use attributary_core::batch::TouchBatch;
+use attributary_core::table::{Column as Cells, NULL_CODE};
+use attributary_core::value::{ColumnType, Value};
+use attributary_rowgroups::{Group, LogFile, Next};
+use polars::prelude::{Column, DataFrame, Expr, IntoLazy, PolarsResult};
+use rustc_hash::FxHashMap;
+
+use crate::error::{FrameError, unreadable};
+use crate::guard::{Failure, guarded};
+use crate::scan::predicate_flags;
+use crate::times::within;
+use crate::weight::series;
+use crate::{Progress, SourceFile, Stop, TimeBounds};
+
+/// A file that is read this way.
+pub(crate) struct PlainFile {
+    /// Its place in the list of files.
+    pub place: usize,
+    pub log: LogFile,
+    /// The conditions, over the columns of [`PlainSource::used`].
+    pub predicates: Vec<Expr>,
+}
+
+/// What the files have in common.
+pub(crate) struct PlainSource {
+    pub files: Vec<PlainFile>,
+    /// The attributes that conditions name: place, name in the plan, type.
+    pub used: Vec<(usize, String, ColumnType)>,
+    /// The names of the conditions' columns.
+    pub predicates: Vec<String>,
+    /// The keys of the conditions, for messages.
+    pub keys: Vec<String>,
+}
+
+/// Conditions that name more attributes than this are left to queries.
+pub(crate) const MAX_USED: usize = 4;
+
+impl PlainSource {
+    /// Reads all its files and hands their rows to `sink`, from `threads` threads.
+    pub fn read(
+        &self,
+        files: &[SourceFile],
+        bounds: &TimeBounds,
+        threads: usize,
+        progress: &Progress,
+        sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync),
+    ) -> Result<(), FrameError> {
+        let mut tasks: Vec<(usize, Group)> = Vec::new();
+        let passed: Vec<_> = self.files.iter().map(|plain| Passed::new(&files[plain.place], progress)).collect();
+        for (number, (plain, passed)) in self.files.iter().zip(&passed).enumerate() {
+            let groups = plain.log.groups(bounds.from, bounds.to);
+            passed.pass(passed.total - groups.iter().map(|group| group.rows.end - group.rows.start).sum::<u64>());
+            tasks.extend(groups.into_iter().map(|group| (number, group)));
+        }
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        let first_error = Mutex::new(None);
+        let work = || {
+            let _stop = StopOnPanic(&stop);
+            loop {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                let Some((number, group)) = tasks.get(task) else { return };
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let plain = &self.files[*number];
+                progress.read.fetch_add(group.bytes, Ordering::Relaxed);
+                if let Err(error) = self.read_group(plain, &passed[*number], group, bounds, &stop, sink) {
+                    stop.store(true, Ordering::Relaxed);
+                    let place = if matches!(error, FrameError::Stopped) { usize::MAX } else { task };
+                    let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
+                    if first.as_ref().is_none_or(|(before, _)| place < *before) {
+                        *first = Some((place, error));
+                    }
+                    return;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.max(1)).map(|_| scope.spawn(work)).collect();
+            work();
+            // A panic of the sink is the sink's own: it goes on in this thread once all others have ended.
+            if let Some(panic) = others.into_iter().filter_map(|thread| thread.join().err()).next() {
+                std::panic::resume_unwind(panic);
+            }
+        });
+        match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn read_group(
+        &self,
+        plain: &PlainFile,
+        passed: &Passed<'_>,
+        group: &Group,
+        bounds: &TimeBounds,
+        stop: &AtomicBool,
+        sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync),
+    ) -> Result<(), FrameError> {
+        let wrong = |problem: String| unreadable(&passed.file.path, problem);
+        let mut batches = plain.log.read(group).map_err(wrong)?;
+        let mut conditions = Conditions::new(self, plain, passed.file);
+        while !stop.load(Ordering::Relaxed) {
+            match batches.next(plain.place as u32, |time| within(bounds, time)).map_err(wrong)? {
+                Next::End => return Ok(()),
+                Next::Rows(count, batch) => {
+                    if let Some(mut batch) = batch {
+                        batch.flags = conditions.flags(&batch)?;
+                        sink(batch).map_err(|Stop| FrameError::Stopped)?;
+                    }
+                    passed.pass(count);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says how much of a file has passed.
+struct Passed<'a> {
+    file: &'a SourceFile,
+    progress: &'a Progress,
+    total: u64,
+    rows: AtomicU64,
+}
+
+impl<'a> Passed<'a> {
+    fn new(file: &'a SourceFile, progress: &'a Progress) -> Self {
+        Self { file, progress, total: file.rows.unwrap_or(0), rows: AtomicU64::new(0) }
+    }
+
+    fn pass(&self, rows: u64) {
+        let before = self.rows.fetch_add(rows, Ordering::Relaxed);
+        let share = |rows: u64| (u128::from(self.file.bytes) * u128::from(rows) / u128::from(self.total.max(1))) as u64;
+        // A file without rows has passed at once.
+        let bytes = if self.total == 0 { self.file.bytes } else { share(before + rows) - share(before) };
+        self.progress.rows.fetch_add(rows, Ordering::Relaxed);
+        self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The conditions of a row group: each combination of the values that they name is looked at once.
+struct Conditions<'a> {
+    source: &'a PlainSource,
+    plain: &'a PlainFile,
+    file: &'a SourceFile,
+    /// The dictionaries that `known` speaks of.
+    dictionaries: Vec<Arc<Vec<Value>>>,
+    known: FxHashMap<u128, u64>,
+}
+
+impl<'a> Conditions<'a> {
+    fn new(source: &'a PlainSource, plain: &'a PlainFile, file: &'a SourceFile) -> Self {
+        Self { source, plain, file, dictionaries: Vec::new(), known: FxHashMap::default() }
+    }
+
+    /// For each row, bit *i* says whether condition *i* holds; empty where there are none.
+    fn flags(&mut self, batch: &TouchBatch) -> Result<Vec<u64>, FrameError> {
+        if self.plain.predicates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let used: Vec<_> = self.source.used.iter().map(|(place, ..)| &batch.attributes[*place]).collect();
+        let same = self.dictionaries.len() == used.len()
+            && self.dictionaries.iter().zip(&used).all(|(known, column)| Arc::ptr_eq(known, &column.dictionary));
+        if !same {
+            self.dictionaries = used.iter().map(|column| Arc::clone(&column.dictionary)).collect();
+            self.known.clear();
+        }
+        // A code has 32 bits, and no more than four are used.
+        let combination = |row: usize| used.iter().fold(0_u128, |all, column| all << 32 | u128::from(column.codes[row]));
+        let combinations: Vec<u128> = (0..batch.len()).map(combination).collect();
+        let mut new: Vec<u128> = Vec::new();
+        for combination in &combinations {
+            if !self.known.contains_key(combination) {
+                self.known.insert(*combination, 0);
+                new.push(*combination);
+            }
+        }
+        if !new.is_empty() {
+            let flags = guarded(|| self.evaluate(&new)).map_err(|failure| self.failed(&failure))?;
+            self.known.extend(new.into_iter().zip(flags));
+        }
+        Ok(combinations.iter().map(|combination| self.known.get(combination).copied().unwrap_or(0)).collect())
+    }
+
+    fn evaluate(&self, combinations: &[u128]) -> PolarsResult<Vec<u64>> {
+        let used = self.source.used.iter().enumerate();
+        let columns = used.map(|(number, (_, name, kind))| {
+            let shift = 32 * (self.source.used.len() - 1 - number);
+            let codes = combinations.iter().map(|combination| (combination >> shift) as u32).collect();
+            let cells = Cells::Codes { codes, dictionary: Arc::clone(&self.dictionaries[number]) };
+            series(name, &cells, kind).map(Column::from)
+        });
+        let frame = DataFrame::new(combinations.len(), columns.collect::<PolarsResult<_>>()?)?;
+        let frame = frame.lazy().with_columns(self.plain.predicates.clone()).collect()?;
+        predicate_flags(&frame, &self.source.predicates)
+    }
+
+    fn failed(&self, failure: &Failure) -> FrameError {
+        let keys = self.source.keys.join(", ");
+        FrameError::Computation { keys, file: self.file.path.clone(), problem: failure.text() }
+    }
+}
+
+const _: () = assert!(MAX_USED * 32 <= 128 && NULL_CODE == u32::MAX);
+
+/// A thread that panics keeps the others from going on.
+struct StopOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}

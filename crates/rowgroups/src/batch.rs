@@ -1,0 +1,132 @@
+//! A row group as batches of touches.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{
+    DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
+use arrow::error::ArrowError;
+use attributary_core::batch::attribute::CHANNEL;
+use attributary_core::batch::{Coded, NO_TIME, RowNumbers, TouchBatch};
+use attributary_core::table::NULL_CODE;
+use attributary_core::time::Clock;
+use attributary_core::value::Value;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+
+use crate::columns::{Dictionaries, coded, identities};
+use crate::{Attribute, Columns, Problem, guarded};
+
+/// The rows of a row group, some at a time, in order.
+pub struct Batches<'a> {
+    reader: ParquetRecordBatchReader,
+    wanted: &'a Columns,
+    clock: &'a Clock,
+    rows: Range<u64>,
+    dictionaries: Vec<Dictionaries>,
+    /// The dictionary of each attribute that is the same for all rows.
+    constants: Vec<Arc<Vec<Value>>>,
+}
+
+/// What became of the next rows.
+pub enum Next {
+    /// All rows have come.
+    End,
+    /// This many rows, of which those inside the bounds are in the batch, if there are any.
+    Rows(u64, Option<TouchBatch>),
+}
+
+impl<'a> Batches<'a> {
+    pub(crate) fn new(reader: ParquetRecordBatchReader, wanted: &'a Columns, clock: &'a Clock, rows: Range<u64>) -> Self {
+        let dictionaries = (0..wanted.attributes.len()).map(|place| Dictionaries::new(place == CHANNEL)).collect();
+        let constant = |attribute: &Attribute| match attribute {
+            Attribute::Constant(value) => Arc::new(vec![value.clone()]),
+            _ => Arc::default(),
+        };
+        Self { reader, wanted, clock, rows, dictionaries, constants: wanted.attributes.iter().map(constant).collect() }
+    }
+
+    /// The next rows as a batch of file number `file`, without flags; those whose time `within` refuses are left out.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn next(&mut self, file: u32, within: impl Fn(i64) -> bool) -> Result<Next, Problem> {
+        guarded(|| match self.reader.next().transpose()? {
+            Some(batch) if batch.num_rows() > 0 => {
+                let (first, count) = (self.rows.start, batch.num_rows() as u64);
+                if count > self.rows.end - first {
+                    return Err(self.wrong_count(count));
+                }
+                self.rows.start += count;
+                Ok(Next::Rows(count, self.batch(file, batch, first, within)?))
+            }
+            _ if self.rows.is_empty() => Ok(Next::End),
+            _ => Err(self.wrong_count(0)),
+        })
+    }
+
+    fn wrong_count(&self, found: u64) -> ArrowError {
+        let left = self.rows.end - self.rows.start;
+        ArrowError::ParquetError(format!("expected {left} further rows in a row group, found {found}"))
+    }
+
+    fn batch(
+        &mut self,
+        file: u32,
+        mut batch: RecordBatch,
+        first: u64,
+        within: impl Fn(i64) -> bool,
+    ) -> Result<Option<TouchBatch>, ArrowError> {
+        let mut times = instants(column(&batch, &self.wanted.time)?, self.clock)?;
+        let mut rows = RowNumbers::From(first);
+        let kept: Vec<bool> = times.iter().map(|time| within(*time)).collect();
+        if kept.contains(&false) {
+            if !kept.contains(&true) {
+                return Ok(None);
+            }
+            let mut next = kept.iter();
+            times.retain(|_| next.next() == Some(&true));
+            rows = RowNumbers::Each((first..).zip(&kept).filter(|(_, kept)| **kept).map(|(row, _)| row).collect());
+            batch = filter_record_batch(&batch, &BooleanArray::from(kept))?;
+        }
+        let mut attributes = Vec::with_capacity(self.wanted.attributes.len());
+        for (place, attribute) in self.wanted.attributes.iter().enumerate() {
+            attributes.push(match attribute {
+                Attribute::Nothing => Coded { codes: vec![NULL_CODE; times.len()], dictionary: Arc::default() },
+                Attribute::Constant(_) => Coded { codes: vec![0; times.len()], dictionary: Arc::clone(&self.constants[place]) },
+                Attribute::Column(name) => coded(column(&batch, name)?, &mut self.dictionaries[place])?,
+            });
+        }
+        let ids = self.wanted.id.as_ref().map(|name| identities(column(&batch, name)?)).transpose()?;
+        Ok(Some(TouchBatch {
+            file,
+            rows,
+            customers: identities(column(&batch, &self.wanted.customer)?)?,
+            times,
+            ids,
+            attributes,
+            flags: Vec::new(),
+        }))
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {
+    batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no column {name:?}")))
+}
+
+fn instants(column: &ArrayRef, clock: &Clock) -> Result<Vec<i64>, ArrowError> {
+    let cells = match column.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => column.as_primitive::<TimestampSecondType>().values(),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => column.as_primitive::<TimestampMillisecondType>().values(),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => column.as_primitive::<TimestampMicrosecondType>().values(),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => column.as_primitive::<TimestampNanosecondType>().values(),
+        other => return Err(ArrowError::SchemaError(format!("a time of type {other}"))),
+    };
+    let mut times: Vec<i64> = cells.iter().map(|cell| clock.instant(*cell).unwrap_or(NO_TIME)).collect();
+    if let Some(nulls) = column.nulls() {
+        times.iter_mut().zip(nulls).filter(|(_, present)| !present).for_each(|(time, _)| *time = NO_TIME);
+    }
+    Ok(times)
+}

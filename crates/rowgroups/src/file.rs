@@ -1,0 +1,182 @@
+//! A file whose footer is known: its row groups, what they weigh, and which of them can hold rows of a stretch of time.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit as ArrowUnit};
+use attributary_core::duration::DAY;
+use attributary_core::time::Clock;
+use attributary_core::value::TimeUnit;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::statistics::Statistics;
+
+use crate::batch::Batches;
+use crate::{Attribute, Columns, Problem, guarded};
+
+/// The rows of a batch: its columns stay in a core's cache while they are worked on.
+const BATCH_ROWS: usize = 1 << 15;
+
+/// A Parquet file and the columns that are wanted of it.
+pub struct LogFile {
+    path: PathBuf,
+    /// Size and time of change when the footer was read.
+    state: (u64, Option<SystemTime>),
+    metadata: ArrowReaderMetadata,
+    wanted: Columns,
+    clock: Clock,
+    /// Places of the wanted columns in the file's schema.
+    leaves: Vec<usize>,
+    /// The place of the time among all columns.
+    time: usize,
+}
+
+/// A row group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its place in the file.
+    pub number: usize,
+    /// Its rows, as places in the file.
+    pub rows: Range<u64>,
+    /// The bytes of the wanted columns, as they stand in the file.
+    pub bytes: u64,
+}
+
+impl LogFile {
+    /// Opens a file and reads its footer; none where a wanted column is of a type that is not decoded here.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn open(path: &Path, wanted: Columns) -> Result<Option<Self>, Problem> {
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        let state = state_of(&file)?;
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = guarded(|| ArrowReaderMetadata::load(&file, options))?;
+        let Some((schema, clock, names)) = decoded_schema(metadata.schema(), &wanted) else { return Ok(None) };
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(Arc::new(schema));
+        let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options))?;
+        let descriptor = metadata.parquet_schema();
+        let place = |name: &str| {
+            let at_root = |leaf: &usize| descriptor.column(*leaf).path().parts() == [name];
+            (0..descriptor.num_columns()).find(at_root)
+        };
+        let Some(leaves) = names.iter().map(|name| place(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let Some(time) = place(&wanted.time) else { return Ok(None) };
+        Ok(Some(Self { path: path.to_owned(), state, metadata, wanted, clock, leaves, time }))
+    }
+
+    /// The row groups that can hold rows from `from`, inclusive, to `to`, exclusive (microseconds UTC). Rows without a time are
+    /// wanted where `from` is none.
+    #[must_use]
+    pub fn groups(&self, from: Option<i64>, to: Option<i64>) -> Vec<Group> {
+        let mut first = 0;
+        let mut groups = Vec::new();
+        for (number, group) in self.metadata.metadata().row_groups().iter().enumerate() {
+            let rows = first..first + group.num_rows().max(0) as u64;
+            first = rows.end;
+            if rows.is_empty() || !self.may_hold(group.column(self.time).statistics(), from, to) {
+                continue;
+            }
+            let bytes = self.leaves.iter().map(|leaf| group.column(*leaf).compressed_size().max(0) as u64).sum();
+            groups.push(Group { number, rows, bytes });
+        }
+        groups
+    }
+
+    fn may_hold(&self, statistics: Option<&Statistics>, from: Option<i64>, to: Option<i64>) -> bool {
+        let Some(Statistics::Int64(statistics)) = statistics else { return true };
+        let (Some(least), Some(most)) = (statistics.min_opt(), statistics.max_opt()) else { return true };
+        let (Some(least), Some(most)) = (self.clock.instant(*least), self.clock.instant(*most)) else { return true };
+        if from.is_none() && statistics.null_count_opt() != Some(0) {
+            return true;
+        }
+        let slack = if self.clock.is_civil() { 2 * DAY } else { 0 };
+        from.is_none_or(|from| most.saturating_add(slack) >= from) && to.is_none_or(|to| least.saturating_sub(slack) < to)
+    }
+
+    /// Begins to decode a row group.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn read(&self, group: &Group) -> Result<Batches<'_>, Problem> {
+        let file = File::open(&self.path).map_err(|error| error.to_string())?;
+        if state_of(&file)? != self.state {
+            return Err("it was changed while it was read".to_owned());
+        }
+        let reader = guarded(|| {
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_projection(ProjectionMask::leaves(self.metadata.parquet_schema(), self.leaves.iter().copied()))
+                .with_row_groups(vec![group.number])
+                .with_batch_size(BATCH_ROWS.min(group.rows.end as usize))
+                .build()
+        })?;
+        Ok(Batches::new(reader, &self.wanted, &self.clock, group.rows.clone()))
+    }
+}
+
+fn state_of(file: &File) -> Result<(u64, Option<SystemTime>), Problem> {
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    Ok((metadata.len(), metadata.modified().ok()))
+}
+
+/// The schema in which the wanted columns are decoded, and their names; none where one of them is not of a known type.
+fn decoded_schema(schema: &Schema, wanted: &Columns) -> Option<(Schema, Clock, Vec<String>)> {
+    let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut names: Vec<String> = Vec::new();
+    let mut decode = |name: &str, kind: &dyn Fn(&DataType) -> Option<DataType>| {
+        let field = fields.iter_mut().find(|field| field.name() == name)?;
+        let decoded = kind(field.data_type())?;
+        // A column that is wanted twice is decoded once, so both must want it alike.
+        let again = names.iter().any(|known| known == name);
+        if again && field.data_type() != &decoded {
+            return None;
+        }
+        *field = field.clone().with_data_type(decoded);
+        if !again {
+            names.push(name.to_owned());
+        }
+        Some(())
+    };
+    for key in std::iter::once(&wanted.customer).chain(&wanted.id) {
+        decode(key, &key_type)?;
+    }
+    for attribute in &wanted.attributes {
+        if let Attribute::Column(name) = attribute {
+            decode(name, &attribute_type)?;
+        }
+    }
+    let time = fields.iter().find(|field| field.name() == &wanted.time)?;
+    let DataType::Timestamp(unit, zone) = time.data_type() else { return None };
+    let unit = match unit {
+        ArrowUnit::Second => TimeUnit::Second,
+        ArrowUnit::Millisecond => TimeUnit::Milli,
+        ArrowUnit::Microsecond => TimeUnit::Micro,
+        ArrowUnit::Nanosecond => TimeUnit::Nano,
+    };
+    let clock = Clock::new(unit, zone.is_none().then_some(&wanted.zone));
+    names.push(wanted.time.clone());
+    Some((Schema::new(fields), clock, names))
+}
+
+fn key_type(kind: &DataType) -> Option<DataType> {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(DataType::Utf8View),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Some(DataType::BinaryView),
+        kind if kind.is_integer() => Some(kind.clone()),
+        _ => None,
+    }
+}
+
+fn attribute_type(kind: &DataType) -> Option<DataType> {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            Some(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)))
+        }
+        DataType::Boolean | DataType::Date32 => Some(kind.clone()),
+        kind if kind.is_integer() => Some(kind.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,56 @@
+//! Touchpoints from Parquet files whose columns are taken as they are: no expression, no condition. Each row group is decoded
+//! by itself, text as dictionary codes, and handed on through the same door as everything else (`core::batch`).
+//!
+//! A file is [`LogFile::open`]ed: its footer is read, and whether its columns are of types that this way knows is said. Then
+//! any thread takes any of its [`LogFile::groups`] and decodes it.
+
+mod batch;
+mod columns;
+mod file;
+
+pub use batch::{Batches, Next};
+pub use file::{Group, LogFile};
+
+use attributary_core::time::Zone;
+use attributary_core::value::Value;
+
+/// Which columns of a file are what.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    /// The customer: text, binary or integers.
+    pub customer: String,
+    /// The time: a timestamp of any unit.
+    pub time: String,
+    /// The zone of times without one.
+    pub zone: Zone,
+    /// The touch's id: text, binary or integers.
+    pub id: Option<String>,
+    /// In the order of `core::batch::attribute`. Of the channel, null and empty are `(not set)`.
+    pub attributes: Vec<Attribute>,
+}
+
+/// Where an attribute of the touches comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// It is not mapped, or the file has none.
+    Nothing,
+    /// The same for all rows of the file, as a Hive partition is.
+    Constant(Value),
+    /// A column: text, integers, booleans or dates.
+    Column(String),
+}
+
+/// What is wrong with a file, as a fragment to put behind its name.
+pub type Problem = String;
+
+/// Runs a reader at the door: damaged files make it fail, and now and then panic.
+fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, Problem> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
+        Ok(Ok(it)) => Ok(it),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(format!("the reader failed on it: {}", text.unwrap_or("a panic without text")))
+        }
+    }
+}
