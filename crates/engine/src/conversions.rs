@@ -10,8 +10,8 @@ use attributary_core::money::Rounded;
 use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
 use attributary_core::value::Value;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use rustc_hash::FxHashMap;
 
 use crate::cells::Cells;
@@ -172,19 +172,29 @@ impl<'a> ConversionCollector<'a> {
         }
         let (kept, anonymous_from) = all.laid_out(&duplicates);
         let Piece { ids, customers, values, read, .. } = all;
-        let values_of = |row: &Row| &values[row.place as usize * width..][..width];
+        let values: Vec<Rounded> = match width {
+            1 => kept.par_iter().map(|row| values[row.place as usize]).collect(),
+            _ => kept.par_iter().flat_map_iter(|row| values[row.place as usize * width..][..width].iter().copied()).collect(),
+        };
         let days: Vec<Day> = kept.par_iter().map(|row| setup.rules.zone.day(row.time)).collect();
-        let in_range: Vec<bool> = days.iter().map(|day| setup.range.contains(*day)).collect();
-        let accepted = days.iter().zip(&kept).zip(&in_range).filter(|(_, in_range)| **in_range);
-        ledger.accept(accepted.map(|((day, row), _)| (*day, values_of(row))));
+        let in_range: Vec<bool> = days.par_iter().map(|day| setup.range.contains(*day)).collect();
+        let accepted = days.par_chunks(CHUNK).zip(in_range.par_chunks(CHUNK)).zip(values.par_chunks(CHUNK * width));
+        let accepted = accepted.map(|((days, in_range), values)| {
+            let rows = days.iter().zip(in_range).zip(values.chunks(width)).filter(|((_, in_range), _)| **in_range);
+            Ledger::accepted(rows.map(|((day, _), values)| (*day, values)))
+        });
+        accepted.collect::<Vec<_>>().into_iter().for_each(|of_some| ledger.absorb(of_some));
         let (ids, customers) = rayon::join(|| ids.take(&kept, |row| row.place), || customers.take(&kept, |row| row.place));
+        let columns = || (kept.iter().map(|row| row.customer).collect(), kept.iter().map(|row| row.time).collect());
+        let others = || (kept.iter().map(|row| row.kind).collect(), kept.iter().map(|row| (row.file, row.row)).collect());
+        let ((keys, times), (kinds, origins)) = rayon::join(columns, others);
         Conversions {
-            keys: kept.iter().map(|row| row.customer).collect(),
-            times: kept.iter().map(|row| row.time).collect(),
+            keys,
+            times,
             days,
-            kinds: kept.iter().map(|row| row.kind).collect(),
+            kinds,
             kind_values,
-            values: kept.iter().flat_map(|row| values_of(row).iter().map(|value| value.minor)).collect(),
+            values: values.iter().map(|value| value.minor).collect(),
             value_count: width,
             ids,
             customers,
@@ -192,10 +202,13 @@ impl<'a> ConversionCollector<'a> {
             read,
             accepted: kept.len() as u64,
             in_range,
-            origins: kept.iter().map(|row| (row.file, row.row)).collect(),
+            origins,
         }
     }
 }
+
+/// How many conversions a thread takes at a time.
+const CHUNK: usize = 1 << 16;
 
 impl Piece {
     fn append(&mut self, other: Self) {

@@ -44,20 +44,24 @@ pub struct CreditedDay {
 }
 
 impl Ledger {
-    /// Counts accepted conversions, given by day and values.
-    pub fn accept<'a>(&mut self, conversions: impl Iterator<Item = (Day, &'a [Rounded])>) {
+    /// What the source holds of accepted conversions, given by day and values.
+    #[must_use]
+    pub fn accepted<'a>(conversions: impl Iterator<Item = (Day, &'a [Rounded])>) -> Self {
         let mut days = DayRows::default();
         let mut sums: Vec<SourceDay> = Vec::new();
         for (day, values) in conversions {
             let row = days.row(day);
             if row == sums.len() {
-                sums.push(SourceDay::default());
+                let nothing = vec![0; values.len()];
+                sums.push(SourceDay { source: nothing.clone(), rejected: Vec::new(), rounding: nothing });
             }
-            add(&mut sums[row].source, values.iter().map(|value| value.minor));
-            add(&mut sums[row].rounding, values.iter().map(|value| value.difference));
+            let SourceDay { source, rounding, .. } = &mut sums[row];
+            for ((value, source), rounding) in values.iter().zip(source).zip(rounding) {
+                *source += i128::from(value.minor);
+                *rounding += value.difference;
+            }
         }
-        let source = days.days.into_iter().map(Some).zip(sums).collect();
-        self.absorb(Self { source, ..Self::default() });
+        Self { source: days.days.into_iter().map(Some).zip(sums).collect(), ..Self::default() }
     }
 
     /// Counts a rejected conversion by its valid values.

@@ -2,7 +2,8 @@
 //! day by day. So a table of any size needs the memory of a piece of one bucket.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use attributary_core::time::Day;
@@ -34,6 +35,7 @@ struct Piece {
     bucket: u32,
     sequence: u32,
     offset: u64,
+    bytes: u64,
 }
 
 impl Block {
@@ -118,31 +120,42 @@ impl Spool {
         bytes.extend_from_slice(bytemuck::cast_slice(&block.ids.ends));
         bytes.extend_from_slice(&block.ids.bytes);
         file.write_all(&bytes).map_err(EngineError::temp(&self.path))?;
-        self.pieces.push(Piece { day, bucket, sequence: self.pieces.len() as u32, offset: self.written });
+        self.pieces.push(Piece {
+            day,
+            bucket,
+            sequence: self.pieces.len() as u32,
+            offset: self.written,
+            bytes: bytes.len() as u64,
+        });
         self.written += bytes.len() as u64;
         Ok(())
     }
 
-    fn read_piece(&self, piece: Piece) -> Result<Block, EngineError> {
-        let Some(file) = &self.file else { return Ok(Block::default()) };
-        let read = || -> std::io::Result<Block> {
-            let mut file = BufReader::new(file);
-            file.seek(SeekFrom::Start(piece.offset))?;
-            let mut lengths = [0_u64; 4];
-            file.read_exact(bytemuck::cast_slice_mut(&mut lengths))?;
-            let [columns, rows, ids, id_bytes] = lengths.map(|length| length as usize);
-            let mut block =
-                Block { columns: vec![vec![0; rows]; columns], ids: Cells { bytes: vec![0; id_bytes], ends: vec![0; ids] } };
-            for column in &mut block.columns {
-                file.read_exact(bytemuck::cast_slice_mut(column))?;
-            }
-            file.read_exact(bytemuck::cast_slice_mut(&mut block.ids.ends))?;
-            file.read_exact(&mut block.ids.bytes)?;
-            Ok(block)
-        };
-        read().map_err(EngineError::temp(&self.path))
+    /// Appends the rows of a piece to a block.
+    fn read_piece(&self, piece: Piece, block: &mut Block) -> Result<(), EngineError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        // Several threads read one file at a time, each at its own place.
+        let mut words = vec![0_u64; piece.bytes.div_ceil(8) as usize];
+        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..piece.bytes as usize];
+        file.read_exact_at(bytes, piece.offset).map_err(EngineError::temp(&self.path))?;
+        let lengths = words[..LENGTHS].iter().map(|length| *length as usize);
+        let [columns, rows, ids, _] = lengths.collect::<Vec<_>>().try_into().unwrap_or([0; LENGTHS]);
+        let numbers: &[i64] = bytemuck::cast_slice(&words[LENGTHS..]);
+        block.columns.resize_with(columns, Vec::new);
+        for (column, cells) in block.columns.iter_mut().zip(numbers.chunks(rows.max(1))) {
+            column.extend_from_slice(cells);
+        }
+        let base = block.ids.bytes.len() as u64;
+        let ends = &words[LENGTHS + columns * rows..][..ids];
+        block.ids.ends.extend(ends.iter().map(|end| base + end));
+        let bytes: &[u8] = bytemuck::cast_slice(&words[LENGTHS + columns * rows + ids..]);
+        block.ids.bytes.extend_from_slice(&bytes[..ends.last().copied().unwrap_or(0) as usize]);
+        Ok(())
     }
 }
+
+/// How many numbers precede the columns of a piece: columns, rows, ids, bytes of ids.
+const LENGTHS: usize = 4;
 
 /// What all threads wrote, day by day.
 pub struct Spooled {
@@ -161,11 +174,36 @@ impl Spooled {
         Self { spools, pieces }
     }
 
-    /// The days that have rows, ascending, each with its rows piece by piece in the order of the buckets.
-    pub fn days(&self) -> impl Iterator<Item = (Day, impl Iterator<Item = Result<Block, EngineError>> + '_)> + '_ {
-        self.pieces.chunk_by(|one, other| one.0.day == other.0.day).map(|pieces| {
-            let blocks = pieces.iter().map(|(piece, spool)| self.spools[*spool].read_piece(*piece));
-            (pieces[0].0.day, blocks)
+    /// The days that have rows, ascending.
+    #[must_use]
+    pub fn days(&self) -> Vec<SpooledDay<'_>> {
+        self.pieces
+            .chunk_by(|one, other| one.0.day == other.0.day)
+            .map(|pieces| SpooledDay { day: pieces[0].0.day, pieces })
+            .collect()
+    }
+
+    /// The rows of a day in the order of the buckets, many small pieces at a time.
+    pub fn blocks<'a>(&'a self, day: &SpooledDay<'a>) -> impl Iterator<Item = Result<Block, EngineError>> + use<'a> {
+        const ROWS: usize = 1 << 16;
+        let mut pieces = day.pieces.iter().peekable();
+        std::iter::from_fn(move || {
+            pieces.peek()?;
+            let mut block = Block::default();
+            while block.len() < ROWS {
+                let Some((piece, spool)) = pieces.next() else { break };
+                if let Err(error) = self.spools[*spool].read_piece(*piece, &mut block) {
+                    return Some(Err(error));
+                }
+            }
+            Some(Ok(block))
         })
     }
+}
+
+/// A day and where its rows are.
+pub struct SpooledDay<'a> {
+    /// The day.
+    pub day: Day,
+    pieces: &'a [(Piece, usize)],
 }

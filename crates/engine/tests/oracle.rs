@@ -2,7 +2,7 @@
 //! threads and memory that change nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use attributary_core::NOT_SET;
 use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, RowNumbers, TouchBatch, attribute};
@@ -18,7 +18,7 @@ use attributary_engine::partition::Partition;
 use attributary_engine::rejects::Rejects;
 use attributary_engine::tables::{self, SinkError, TableSink, grouped};
 use attributary_engine::walk::walk;
-use attributary_engine::{GroupColumn, Interrupt, ModelSetup, Period, Range, Setup, TableSetup};
+use attributary_engine::{EngineError, GroupColumn, Interrupt, ModelSetup, Period, Range, Setup, TableSetup};
 use attributary_journeys::{Ignore, IgnoreWhen, Repeats, Reuse, Rules};
 use attributary_testkit::oracle;
 use attributary_testkit::rows::{ConversionRow, TouchRow};
@@ -105,53 +105,60 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
         .install(|| walk(&setup, &conversions, partitioned, &rejects, &mut ledger, &Interrupt::default()))
         .expect("the walk ends well");
 
-    let mut sink = Memory::default();
+    let sink = Memory::default();
     for (table, (plan, sums)) in setup.tables.iter().zip(&walked.tables) {
         let of = grouped::Finish { setup: &setup, table, plan, profiles: &profiles, conversions: &conversions };
-        tables::write_whole(&mut sink, &table.name, &grouped::fields(&setup, table, false), &grouped::finish(sums, of, false))
+        tables::write_whole(&sink, &table.name, &grouped::fields(&setup, table, false), grouped::finish(sums, of, false))
             .expect("written");
     }
     let credits = walked.credits.as_ref().expect("credits are wanted");
-    tables::credits::write(&setup, credits, &conversions, &profiles, &mut sink).expect("written");
-    tables::unattributed::write(&setup, &walked.unattributed, &conversions, &mut sink).expect("written");
+    tables::credits::write(&setup, credits, &conversions, &profiles, &sink).expect("written");
+    tables::unattributed::write(&setup, &walked.unattributed, &conversions, &sink).expect("written");
     let rejected = tables::rejects::rows(&setup, &rejects.finish(), &|_, file| file.to_string());
-    tables::write_whole(&mut sink, "rejects", &tables::rejects::fields(&setup), &rejected).expect("written");
+    tables::write_whole(&sink, "rejects", &tables::rejects::fields(&setup), rejected).expect("written");
     if let Some(paths) = &walked.paths {
         let rows = tables::paths::rows(paths, &setup, &profiles);
-        tables::write_whole(&mut sink, "paths", &tables::paths::fields(&setup), &rows).expect("written");
+        tables::write_whole(&sink, "paths", &tables::paths::fields(&setup), rows).expect("written");
     }
     let lines = tables::ledger::lines(&tables::ledger::day_lines(&ledger, &setup), &setup);
-    tables::write_whole(
-        &mut sink,
-        "ledger",
-        &tables::ledger::fields(&setup, false),
-        &tables::ledger::rows(&lines, &setup, false),
-    )
-    .expect("written");
-    sink.tables
+    tables::write_whole(&sink, "ledger", &tables::ledger::fields(&setup, false), tables::ledger::rows(&lines, &setup, false))
+        .expect("written");
+    sink.tables()
 }
 
-/// Keeps tables in memory.
+/// Keeps tables in memory, by table and file.
 #[derive(Default)]
-struct Memory {
-    tables: BTreeMap<String, Table>,
-    open: String,
+struct Memory(Mutex<BTreeMap<(String, String), Table>>);
+
+impl Memory {
+    /// The tables, their files one behind the other.
+    fn tables(self) -> BTreeMap<String, Table> {
+        let mut tables: BTreeMap<String, Table> = BTreeMap::new();
+        for ((name, _), file) in self.0.into_inner().expect("no panic") {
+            match tables.get_mut(&name) {
+                Some(table) => table.rows.extend(file.rows),
+                None => _ = tables.insert(name, file),
+            }
+        }
+        tables
+    }
 }
 
 impl TableSink for Memory {
-    fn begin(&mut self, table: &str, _file: &str, fields: &[Field]) -> Result<(), SinkError> {
-        self.open = table.to_owned();
-        self.tables.entry(table.to_owned()).or_insert_with(|| Table { fields: fields.to_vec(), rows: Vec::new() });
-        Ok(())
-    }
-
-    fn rows(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        let table = self.tables.get_mut(&self.open).expect("a table was begun");
-        table.rows.extend((0..rows.len()).map(|row| rows.columns.iter().map(|column| column.value(row)).collect()));
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), SinkError> {
+    fn file(
+        &self,
+        table: &str,
+        file: &str,
+        fields: &[Field],
+        rows: &mut dyn Iterator<Item = Result<Rows, EngineError>>,
+    ) -> Result<(), SinkError> {
+        let mut all = Table { fields: fields.to_vec(), rows: Vec::new() };
+        for rows in rows {
+            let rows = rows?;
+            all.rows.extend((0..rows.len()).map(|row| rows.columns.iter().map(|column| column.value(row)).collect()));
+        }
+        let before = self.0.lock().expect("no panic").insert((table.to_owned(), file.to_owned()), all);
+        assert!(before.is_none(), "{table}/{file} is written once");
         Ok(())
     }
 }

@@ -11,12 +11,12 @@ use attributary_core::table::{Column, Field, Rows};
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_core::value::Value;
 use attributary_engine::tables::{self, ONLY_FILE, SinkError, TableSink, ledger::Line};
-use attributary_engine::{GroupColumn, Range, Setup, TableSetup};
+use attributary_engine::{EngineError, GroupColumn, Range, Setup, TableSetup};
 use attributary_store::{FileEntry, Output, PublishedRun, TableEntry, read_table};
 
 use crate::error::Error;
 use crate::plan::Plan;
-use crate::run::{Computed, TopChannels, Totals, Writer, current, finish_of, rejects_rows, write_ledger};
+use crate::run::{Computed, Section, TopChannels, Totals, Writer, current, finish_of, rejects_rows, write_ledger};
 
 /// The run that is merged into; none where nothing is published yet.
 ///
@@ -78,9 +78,9 @@ pub(crate) fn whole_range(base: &PublishedRun, range: Range) -> Result<Range, Er
 }
 
 /// Writes all tables of the merged run but the paths and the rejected rows.
-pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, writer: &mut Writer) -> Result<Totals, Error> {
+pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, writer: &Writer) -> Result<Totals, Error> {
     let setup = &plan.setup;
-    let mut channels = Vec::new();
+    let mut channels = None;
     for (table, (grouping, sums)) in setup.tables.iter().zip(&computed.walked.tables) {
         let fields = tables::grouped::fields(setup, table, true);
         let shows_day = tables::grouped::shows_day(table);
@@ -99,35 +99,33 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
         } else {
             (tables::grouped::fields(setup, table, false), all.rows(Some(all.day_column)))
         };
-        top_channels(setup, table, &final_fields, &rows, &mut channels);
-        writer.all(|sink| {
-            tables::write_whole(sink, &table.name, &final_fields, &rows)?;
+        channels = channels.or_else(|| top_channels(setup, table, &final_fields, &rows));
+        writer.all(|| {
+            tables::write_whole(&writer.tables(), &table.name, &final_fields, rows)?;
             if shows_day {
                 return Ok(());
             }
-            sink.state(|sink| tables::write_whole(sink, &table.name, &fields, &partial))
+            tables::write_whole(&writer.state(), &table.name, &fields, partial)
         })?;
     }
     if let Some(credits) = &computed.walked.credits {
         let kept = carry_days(setup.range, base, "credits", writer)?;
-        let write =
-            |sink: &mut dyn TableSink| tables::credits::write(setup, credits, &computed.conversions, &computed.profiles, sink);
-        writer.all(|sink| write(&mut DaysOnly { sink, skip: kept, skipping: false }))?;
+        let sink = DaysOnly { sink: writer.tables(), skip: kept };
+        writer.all(|| tables::credits::write(setup, credits, &computed.conversions, &computed.profiles, &sink))?;
     }
     let kept = carry_days(setup.range, base, "unattributed", writer)?;
-    let write =
-        |sink: &mut dyn TableSink| tables::unattributed::write(setup, &computed.walked.unattributed, &computed.conversions, sink);
-    writer.all(|sink| write(&mut DaysOnly { sink, skip: kept, skipping: false }))?;
+    let sink = DaysOnly { sink: writer.tables(), skip: kept };
+    writer.all(|| tables::unattributed::write(setup, &computed.walked.unattributed, &computed.conversions, &sink))?;
     let days = merged_ledger(plan, computed, base)?;
-    let ledger = writer.all(|sink| write_ledger(setup, days, sink))?;
-    Ok(Totals { ledger, channels })
+    let ledger = writer.all(|| write_ledger(setup, days, writer))?;
+    Ok(Totals { ledger, channels: channels.unwrap_or_default() })
 }
 
-/// Channels by what they got of the first value, for the run's summary: from the first table that has nothing but a channel.
-pub(crate) fn top_channels(setup: &Setup, table: &TableSetup, fields: &[Field], rows: &Rows, channels: &mut Vec<TopChannels>) {
+/// Channels by what they got of the first value, for the run's summary, from a table that has nothing but a channel.
+pub(crate) fn top_channels(setup: &Setup, table: &TableSetup, fields: &[Field], rows: &Rows) -> Option<Vec<TopChannels>> {
     let by_channel = table.by == [GroupColumn::Attribute(CHANNEL)];
     let value = fields.iter().position(|field| field.name == setup.values[0]);
-    let (true, Some(value), true) = (by_channel, value, channels.is_empty()) else { return };
+    let value = value.filter(|_| by_channel)?;
     let text = |column: usize, row: usize| rows.columns[column].value(row).as_text().unwrap_or_default().to_owned();
     let mut all: BTreeMap<(String, String), Vec<(String, i128)>> = BTreeMap::new();
     for row in 0..rows.len() {
@@ -140,7 +138,7 @@ pub(crate) fn top_channels(setup: &Setup, table: &TableSetup, fields: &[Field], 
     for of_pair in all.values_mut() {
         of_pair.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     }
-    channels.extend(all);
+    Some(all.into_iter().collect())
 }
 
 /// The sums of a grouped table in its partial form, by everything that comes before them.
@@ -204,12 +202,13 @@ impl Sums {
 }
 
 /// Carries the files of days outside the range over; says whether there are any.
-fn carry_days(range: Range, base: &PublishedRun, table: &str, writer: &mut Writer) -> Result<bool, Error> {
+fn carry_days(range: Range, base: &PublishedRun, table: &str, writer: &Writer) -> Result<bool, Error> {
     let mut any = false;
     for file in base.manifest.table(table).map_or(&[][..], |entry| &entry.files) {
         let name = file.path.rsplit('/').next().and_then(|name| name.strip_suffix(".parquet")).unwrap_or_default();
         if parse_day(name).is_some_and(|day| !range.contains(day)) {
-            writer.staging.carry_over(base, table, name)?;
+            let mut staging = writer.staging.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            staging.carry_over(base, table, name)?;
             any = true;
         }
     }
@@ -218,23 +217,19 @@ fn carry_days(range: Range, base: &PublishedRun, table: &str, writer: &mut Write
 
 /// Passes files of days on; the file that stands for no rows at all only where no other day has any.
 struct DaysOnly<'a> {
-    sink: &'a mut Writer,
+    sink: Section<'a>,
     skip: bool,
-    skipping: bool,
 }
 
 impl TableSink for DaysOnly<'_> {
-    fn begin(&mut self, table: &str, file: &str, fields: &[Field]) -> Result<(), SinkError> {
-        self.skipping = self.skip && file == ONLY_FILE;
-        if self.skipping { Ok(()) } else { self.sink.begin(table, file, fields) }
-    }
-
-    fn rows(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        if self.skipping { Ok(()) } else { self.sink.rows(rows) }
-    }
-
-    fn end(&mut self) -> Result<(), SinkError> {
-        if self.skipping { Ok(()) } else { self.sink.end() }
+    fn file(
+        &self,
+        table: &str,
+        file: &str,
+        fields: &[Field],
+        rows: &mut dyn Iterator<Item = Result<Rows, EngineError>>,
+    ) -> Result<(), SinkError> {
+        if self.skip && file == ONLY_FILE { Ok(()) } else { self.sink.file(table, file, fields, rows) }
     }
 }
 

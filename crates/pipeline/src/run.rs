@@ -1,6 +1,7 @@
 //! One run: conversions, touches, the walk, the tables, and last the switch of `current`.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attributary_core::journey::Rejected;
@@ -16,9 +17,9 @@ use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{SourceFile, Stop, TimeBounds};
 use attributary_journeys::Profiles;
 use attributary_store::{
-    ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, StagedFile, Staging, StoreError,
-    TouchpointCounts,
+    ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, Staging, StoreError, TouchpointCounts,
 };
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::error::Error;
 use crate::file::Pipeline;
@@ -69,17 +70,18 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     plan.setup.paths = wanted_paths;
 
     progress.enter(Phase::Writing);
-    let mut writer = Writer { staging, open: None, error: None, state: false };
+    let writer = Writer { staging: Mutex::new(staging), error: Mutex::default() };
     let totals = match &base {
-        None => writer.all(|sink| write_tables(&plan, &computed, sink))?,
-        Some(base) => merge::write(&plan, &computed, base, &mut writer)?,
+        None => writer.all(|| write_tables(&plan, &computed, &writer))?,
+        Some(base) => merge::write(&plan, &computed, base, &writer)?,
     };
     if let Some(base) = &base {
         let rejects = match again {
-            Some(range) => write_paths_again(&mut plan, range, &mut writer, progress, interrupt)?,
+            Some(range) => write_paths_again(&mut plan, range, &writer, progress, interrupt)?,
             None => merge::rejects(&plan, &computed, base)?,
         };
-        writer.all(|sink| tables::write_whole(sink, "rejects", &tables::rejects::fields(&plan.setup), &rejects))?;
+        let fields = tables::rejects::fields(&plan.setup);
+        writer.all(|| tables::write_whole(&writer.tables(), "rejects", &fields, rejects))?;
     }
     interrupt.check()?;
 
@@ -87,7 +89,7 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     let manifest = manifest(&plan, &computed, &totals, range, started);
     let rows = manifest.rows.clone();
     drop(temp);
-    let published = writer.staging.publish(manifest)?;
+    let published = writer.into_staging().publish(manifest)?;
     let pruned = output.prune(plan.pipeline.keep)?;
     let spilled_bytes = computed.spilled_bytes;
     Ok(RunReport {
@@ -151,16 +153,16 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
 
     progress.enter(Phase::Touchpoints);
     let partition = Partition::new(setup, &conversions, &rejects);
-    let failed = std::sync::Mutex::new(None);
+    let failed = Mutex::new(None);
     let read = plan.touchpoints.read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| {
         interrupt.check().map_err(|_| Stop)?;
         partition.add(&batch).map_err(|error| {
-            *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+            *lock(&failed) = Some(error);
             Stop
         })
     });
     interrupt.check()?;
-    if let Some(error) = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
     read?;
@@ -172,28 +174,38 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     Ok(Computed { conversions, profiles, walked, ledger, rejected: rejects.finish(), touches_read, spilled_bytes })
 }
 
-fn write_tables(plan: &Plan, computed: &Computed, sink: &mut Writer) -> Result<Totals, SinkError> {
+/// Writes all tables, as many at a time as there are threads.
+fn write_tables(plan: &Plan, computed: &Computed, writer: &Writer) -> Result<Totals, SinkError> {
     let setup = &plan.setup;
-    let mut channels = Vec::new();
-    for (table, (grouping, sums)) in setup.tables.iter().zip(&computed.walked.tables) {
-        let finish = finish_of(plan, computed, table, grouping);
-        let rows = tables::grouped::finish(sums, finish, false);
-        let fields = tables::grouped::fields(setup, table, false);
-        merge::top_channels(setup, table, &fields, &rows, &mut channels);
-        tables::write_whole(sink, &table.name, &fields, &rows)?;
-        if !tables::grouped::shows_day(table) {
-            let rows = tables::grouped::finish(sums, finish, true);
-            sink.state(|sink| tables::write_whole(sink, &table.name, &tables::grouped::fields(setup, table, true), &rows))?;
+    let days = || {
+        if let Some(credits) = &computed.walked.credits {
+            tables::credits::write(setup, credits, &computed.conversions, &computed.profiles, &writer.tables())?;
         }
-    }
-    if let Some(credits) = &computed.walked.credits {
-        tables::credits::write(setup, credits, &computed.conversions, &computed.profiles, sink)?;
-    }
-    tables::unattributed::write(setup, &computed.walked.unattributed, &computed.conversions, sink)?;
+        tables::unattributed::write(setup, &computed.walked.unattributed, &computed.conversions, &writer.tables())
+    };
+    let grouped = || {
+        let tables: Vec<_> = setup.tables.iter().zip(&computed.walked.tables).collect();
+        let channels = tables.par_iter().map(|(table, (grouping, sums))| {
+            let finish = finish_of(plan, computed, table, grouping);
+            let rows = tables::grouped::finish(sums, finish, false);
+            let fields = tables::grouped::fields(setup, table, false);
+            let channels = merge::top_channels(setup, table, &fields, &rows);
+            tables::write_whole(&writer.tables(), &table.name, &fields, rows)?;
+            if !tables::grouped::shows_day(table) {
+                let (fields, rows) = (tables::grouped::fields(setup, table, true), tables::grouped::finish(sums, finish, true));
+                tables::write_whole(&writer.state(), &table.name, &fields, rows)?;
+            }
+            Ok::<_, SinkError>(channels)
+        });
+        channels.collect::<Result<Vec<_>, _>>()
+    };
+    let (days, grouped) = rayon::join(days, grouped);
+    days?;
+    let channels = grouped?.into_iter().flatten().next().unwrap_or_default();
     let rejects = rejects_rows(plan, &computed.rejected);
-    tables::write_whole(sink, "rejects", &tables::rejects::fields(setup), &rejects)?;
-    write_paths(setup, computed, sink)?;
-    let ledger = write_ledger(setup, tables::ledger::day_lines(&computed.ledger, setup), sink)?;
+    tables::write_whole(&writer.tables(), "rejects", &tables::rejects::fields(setup), rejects)?;
+    write_paths(setup, computed, writer)?;
+    let ledger = write_ledger(setup, tables::ledger::day_lines(&computed.ledger, setup), writer)?;
     Ok(Totals { ledger, channels })
 }
 
@@ -227,15 +239,15 @@ pub(crate) fn rejects_rows(plan: &Plan, rejected: &RejectedRows) -> Rows {
 pub(crate) fn write_ledger(
     setup: &Setup,
     days: Vec<tables::ledger::Line>,
-    sink: &mut Writer,
+    writer: &Writer,
 ) -> Result<Vec<tables::ledger::Line>, SinkError> {
     use tables::ledger::{fields, lines, rows};
     let lines = lines(&days, setup);
     if let Some(line) = lines.iter().find(|line| line.difference() != 0) {
         return Err(EngineError::Bug(format!("the ledger differs: {line:?}")).into());
     }
-    tables::write_whole(sink, "ledger", &fields(setup, false), &rows(&lines, setup, false))?;
-    sink.state(|sink| tables::write_whole(sink, "ledger", &fields(setup, true), &rows(&days, setup, true)))?;
+    tables::write_whole(&writer.tables(), "ledger", &fields(setup, false), rows(&lines, setup, false))?;
+    tables::write_whole(&writer.state(), "ledger", &fields(setup, true), rows(&days, setup, true))?;
     Ok(lines)
 }
 
@@ -244,7 +256,7 @@ pub(crate) fn write_ledger(
 fn write_paths_again(
     plan: &mut Plan,
     range: Range,
-    writer: &mut Writer,
+    writer: &Writer,
     progress: &Progress,
     interrupt: &Interrupt,
 ) -> Result<Rows, Error> {
@@ -252,70 +264,89 @@ fn write_paths_again(
     let (models, tables) = (std::mem::take(&mut plan.setup.models), std::mem::take(&mut plan.setup.tables));
     let wanted_credits = std::mem::replace(&mut plan.setup.credits, false);
     let computed = compute(plan, progress, interrupt)?;
-    writer.all(|sink| write_paths(&plan.setup, &computed, sink))?;
+    writer.all(|| write_paths(&plan.setup, &computed, writer))?;
     let rejects = rejects_rows(plan, &computed.rejected);
     (plan.setup.models, plan.setup.tables) = (models, tables);
     (plan.setup.credits, plan.setup.range) = (wanted_credits, wanted_range);
     Ok(rejects)
 }
 
-fn write_paths(setup: &Setup, computed: &Computed, sink: &mut Writer) -> Result<(), SinkError> {
+fn write_paths(setup: &Setup, computed: &Computed, writer: &Writer) -> Result<(), SinkError> {
     let Some(paths) = &computed.walked.paths else { return Ok(()) };
     let rows = tables::paths::rows(paths, setup, &computed.profiles);
-    tables::write_whole(sink, "paths", &tables::paths::fields(setup), &rows)
+    tables::write_whole(&writer.tables(), "paths", &tables::paths::fields(setup), rows)
 }
 
 /// Hands the engine's tables to the store, and keeps the store's error.
 pub(crate) struct Writer {
-    pub staging: Staging,
-    open: Option<StagedFile>,
-    error: Option<StoreError>,
+    pub staging: Mutex<Staging>,
+    error: Mutex<Option<StoreError>>,
+}
+
+/// The tables of a run, or its state.
+pub(crate) struct Section<'a> {
+    writer: &'a Writer,
     state: bool,
 }
 
 impl Writer {
     /// Lets `work` write, and says in full what failed.
-    pub fn all<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, SinkError>) -> Result<T, Error> {
-        work(self).map_err(|error| match (error, self.error.take()) {
+    pub fn all<T>(&self, work: impl FnOnce() -> Result<T, SinkError>) -> Result<T, Error> {
+        work().map_err(|error| match (error, lock(&self.error).take()) {
             (SinkError::Engine(error), _) => error.into(),
             (SinkError::Sink, Some(error)) => error.into(),
             (SinkError::Sink, None) => EngineError::Bug("a table was refused without a reason".to_owned()).into(),
         })
     }
 
-    /// Lets `work` write state instead of tables.
-    pub fn state<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, SinkError>) -> Result<T, SinkError> {
-        self.state = true;
-        let result = work(self);
-        self.state = false;
-        result
+    /// Where tables go.
+    pub fn tables(&self) -> Section<'_> {
+        Section { writer: self, state: false }
     }
 
-    fn keep<T>(&mut self, result: Result<T, StoreError>) -> Result<T, SinkError> {
+    /// Where what the next run needs goes.
+    pub fn state(&self) -> Section<'_> {
+        Section { writer: self, state: true }
+    }
+
+    fn into_staging(self) -> Staging {
+        self.staging.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep<T>(&self, result: Result<T, StoreError>) -> Result<T, SinkError> {
         result.map_err(|error| {
-            self.error = Some(error);
+            // Of several that fail at once the first is told.
+            lock(&self.error).get_or_insert(error);
             SinkError::Sink
         })
     }
 }
 
-impl TableSink for Writer {
-    fn begin(&mut self, table: &str, file: &str, fields: &[Field]) -> Result<(), SinkError> {
-        let begun =
-            if self.state { self.staging.state_file(table, file, fields) } else { self.staging.table_file(table, file, fields) };
-        self.open = Some(self.keep(begun)?);
+impl TableSink for Section<'_> {
+    fn file(
+        &self,
+        table: &str,
+        file: &str,
+        fields: &[Field],
+        rows: &mut dyn Iterator<Item = Result<Rows, EngineError>>,
+    ) -> Result<(), SinkError> {
+        let Self { writer, state } = self;
+        let begun = {
+            let mut staging = lock(&writer.staging);
+            if *state { staging.state_file(table, file, fields) } else { staging.table_file(table, file, fields) }
+        };
+        let mut staged = writer.keep(begun)?;
+        for rows in rows {
+            writer.keep(staged.write(&rows?))?;
+        }
+        let completed = writer.keep(staged.complete())?;
+        lock(&writer.staging).add(completed);
         Ok(())
     }
+}
 
-    fn rows(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        let written = self.open.as_mut().map_or(Ok(()), |file| file.write(rows));
-        self.keep(written)
-    }
-
-    fn end(&mut self) -> Result<(), SinkError> {
-        let finished = self.open.take().map_or(Ok(()), |file| file.finish(&mut self.staging).map(|_| ()));
-        self.keep(finished)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<std::path::PathBuf, Error> {

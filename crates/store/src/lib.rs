@@ -25,5 +25,5 @@ pub use manifest::{
 };
 pub use output::Output;
 pub use read::{TableReader, footer_sha256, read_table};
-pub use staging::{StagedFile, Staging};
+pub use staging::{CompletedFile, StagedFile, Staging};
 pub use write::{Layout, TableFile, WrittenFile};

@@ -46,6 +46,15 @@ pub struct StagedFile {
     _open: Arc<()>,
 }
 
+/// A file that is written but not part of the run yet.
+pub struct CompletedFile {
+    written: WrittenFile,
+    section: Section,
+    table: String,
+    path: String,
+    _open: Arc<()>,
+}
+
 impl Staging {
     pub(crate) fn new(root: Arc<Root>, run_id: &str, folder: PathBuf) -> Self {
         Self { root, run_id: run_id.to_owned(), folder, finished: BTreeMap::new(), open: Arc::default(), published: false }
@@ -71,6 +80,12 @@ impl Staging {
     /// As [`Staging::table_file`].
     pub fn state_file(&mut self, table: &str, file: &str, fields: &[Field]) -> Result<StagedFile, StoreError> {
         self.create(Section::State, table, file, fields)
+    }
+
+    /// Makes a completed file a part of the run.
+    pub fn add(&mut self, file: CompletedFile) {
+        let WrittenFile { rows, bytes, sha256, .. } = file.written;
+        self.record(file.section, &file.table, FileEntry { path: file.path, rows, bytes, sha256 });
     }
 
     /// Takes a file of a table over from a published run, as a hard link where the file system can, else as a copy.
@@ -217,14 +232,23 @@ impl StagedFile {
         self.file.write(rows)
     }
 
+    /// Completes the file. It is part of the run once [`Staging::add`] has it.
+    ///
+    /// # Errors
+    /// As [`TableFile::finish`].
+    pub fn complete(self) -> Result<CompletedFile, StoreError> {
+        let written = self.file.finish()?;
+        Ok(CompletedFile { written, section: self.section, table: self.table, path: self.path, _open: self._open })
+    }
+
     /// Completes the file and makes it a part of the run.
     ///
     /// # Errors
     /// As [`TableFile::finish`].
     pub fn finish(self, staging: &mut Staging) -> Result<WrittenFile, StoreError> {
-        let written = self.file.finish()?;
-        let WrittenFile { rows, bytes, sha256, .. } = written.clone();
-        staging.record(self.section, &self.table, FileEntry { path: self.path, rows, bytes, sha256 });
+        let completed = self.complete()?;
+        let written = completed.written.clone();
+        staging.add(completed);
         Ok(written)
     }
 }

@@ -122,7 +122,7 @@ pub fn write(
     spooled: &Spooled,
     conversions: &Conversions,
     profiles: &Profiles,
-    sink: &mut dyn TableSink,
+    sink: &dyn TableSink,
 ) -> Result<(), SinkError> {
     let fields = fields(setup);
     let to_rows = |block: &Block| rows(setup, block, conversions, profiles);

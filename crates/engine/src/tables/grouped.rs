@@ -13,8 +13,8 @@ use attributary_core::time::Day;
 use attributary_core::value::{ColumnType, Value};
 use attributary_core::{UNATTRIBUTED, WHOLE_SHARE};
 use attributary_journeys::Profiles;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use rustc_hash::FxHashMap;
 
 use crate::conversions::Conversions;
@@ -287,12 +287,30 @@ impl Grouped {
             let touches = parts.shares.iter().filter(|share| **share > 0).count();
             return self.add_whole(plan, place, rows[0], touches as i64, values);
         }
-        for (touch, row) in rows.iter().enumerate() {
-            let slot = self.slot(plan, *row, place.0, place.1);
-            self.add(slot, parts.shares[touch]);
-            self.add(slot + 1, i64::from(parts.shares[touch] > 0));
-            for (value, of_touches) in parts.values.iter().enumerate() {
-                self.add(slot + FIXED_LANES + value, of_touches[touch]);
+        let (width, stride) = (plan.width(), plan.stride());
+        let first = self.slot(plan, 0, place.0, place.1);
+        for (touch, (row, share)) in rows.iter().zip(parts.shares).enumerate() {
+            let slot = *row as usize * width + first;
+            let lanes = &mut self.lanes[slot..slot + stride];
+            let mut overflow = add(&mut lanes[0], *share);
+            overflow |= add(&mut lanes[1], i64::from(*share > 0));
+            for (lane, of_touches) in lanes[FIXED_LANES..].iter_mut().zip(parts.values) {
+                overflow |= add(lane, of_touches[touch]);
+            }
+            if overflow {
+                self.carry_over_parts(slot, touch, parts);
+            }
+        }
+    }
+
+    /// Carries over what the parts of a touch made overflow.
+    #[cold]
+    fn carry_over_parts(&mut self, slot: usize, touch: usize, parts: &Parts<'_>) {
+        let added = [parts.shares[touch], i64::from(parts.shares[touch] > 0)].into_iter();
+        for (lane, added) in added.chain(parts.values.iter().map(|of_touches| of_touches[touch])).enumerate() {
+            let before = self.lanes[slot + lane].wrapping_sub(added);
+            if before.checked_add(added).is_none() {
+                self.carry_over(slot + lane, added);
             }
         }
     }
@@ -430,9 +448,7 @@ impl Grouped {
 
     #[inline]
     fn add(&mut self, lane: usize, amount: i64) {
-        let (sum, overflow) = self.lanes[lane].overflowing_add(amount);
-        self.lanes[lane] = sum;
-        if overflow {
+        if add(&mut self.lanes[lane], amount) {
             self.carry_over(lane, amount);
         }
     }
@@ -447,6 +463,14 @@ impl Grouped {
         let carried = if self.carry.is_empty() { 0 } else { self.carry.get(&lane).copied().unwrap_or(0) };
         i128::from(self.lanes[lane]) + carried
     }
+}
+
+/// Adds to a lane, and says whether it wrapped around.
+#[inline]
+fn add(lane: &mut i64, amount: i64) -> bool {
+    let (sum, overflow) = lane.overflowing_add(amount);
+    *lane = sum;
+    overflow
 }
 
 /// The columns of a grouped table. The partial form has the conversion day before the `by` columns, unless it is one of them.
@@ -519,7 +543,7 @@ pub fn finish(grouped: &Grouped, of: Finish<'_>, partial: bool) -> Rows {
     let rank = |column: GroupColumn, key: &GroupKey| -> i64 {
         match column {
             GroupColumn::Conversion(period) => i64::from(period.start(key.day)),
-            GroupColumn::Touch(_) if key.touch_day == NO_DAY => i64::MIN,
+            GroupColumn::Touch(_) if key.touch_day == NO_DAY => NO_DAY.into(),
             GroupColumn::Touch(period) => i64::from(period.start(key.touch_day)),
             GroupColumn::Kind => kind_ranks.get(key.kind as usize).map_or(-1, |rank| i64::from(*rank)),
             // Doubled, so that `(unattributed)` finds a place between two channels, or the place of a channel called so.
@@ -534,14 +558,7 @@ pub fn finish(grouped: &Grouped, of: Finish<'_>, partial: bool) -> Rows {
             }
         }
     };
-    let width = by.len();
-    let mut ranks: Vec<i64> = Vec::with_capacity(grouped.keys.len() * width);
-    for key in &grouped.keys {
-        ranks.extend(by.iter().map(|column| rank(*column, key)));
-    }
-    let ranks_of = |row: u32| &ranks[row as usize * width..][..width];
-    let mut order: Vec<u32> = (0..grouped.keys.len() as u32).collect();
-    order.par_sort_unstable_by(|one, other| ranks_of(*one).cmp(ranks_of(*other)));
+    let order = ordered(grouped.keys.len(), by.len(), |row, column| rank(by[column], &grouped.keys[row]));
 
     let sorted_by_name = |names: Vec<String>| {
         let mut places: Vec<usize> = (0..names.len()).collect();
@@ -552,27 +569,28 @@ pub fn finish(grouped: &Grouped, of: Finish<'_>, partial: bool) -> Rows {
     let windows = sorted_by_name(setup.rules.windows.iter().map(ToString::to_string).collect());
 
     let pairs: Vec<(usize, usize)> = models.iter().flat_map(|model| windows.iter().map(|window| (*model, *window))).collect();
-    let of_pair = |&(model, window): &(usize, usize)| {
-        let mut output = Output { sums: vec![Vec::new(); plan.stride()], ..Output::default() };
+    // Rows of days (or of channels called alike) that the table does not tell apart come one behind the other.
+    let alike: Vec<&[(Ranks, u32)]> = order.chunk_by(|one, other| one.0 == other.0).collect();
+    // All pairs of a row at a time: its lanes lie beside each other.
+    let of_some = |alike: &[&[(Ranks, u32)]]| {
+        let mut outputs: Vec<Output> = pairs.iter().map(|_| Output::new(plan)).collect();
         let mut sums = vec![0; plan.stride()];
-        // Rows of days (or of channels called alike) that the table does not tell apart come one behind the other.
-        for same in order.chunk_by(|one, other| ranks_of(*one) == ranks_of(*other)) {
-            for (lane, sum) in sums.iter_mut().enumerate() {
-                *sum = same.iter().map(|row| grouped.sum(grouped.slot(plan, *row, model, window) + lane)).sum::<i128>();
-            }
-            if sums.iter().any(|sum| *sum != 0) {
-                output.push(model, window, same[0], &sums);
+        for same in alike {
+            for (output, &(model, window)) in outputs.iter_mut().zip(&pairs) {
+                for (lane, sum) in sums.iter_mut().enumerate() {
+                    *sum = same.iter().map(|(_, row)| grouped.sum(grouped.slot(plan, *row, model, window) + lane)).sum::<i128>();
+                }
+                if sums.iter().any(|sum| *sum != 0) {
+                    output.push(model, window, same[0].1, &sums);
+                }
             }
         }
-        output
+        outputs
     };
-    let outputs: Vec<Output> = pairs.par_iter().map(of_pair).collect();
-    let mut output = Output { sums: vec![Vec::new(); plan.stride()], ..Output::default() };
-    for part in outputs {
-        output.models.extend(part.models);
-        output.windows.extend(part.windows);
-        output.rows.extend(part.rows);
-        output.sums.iter_mut().zip(part.sums).for_each(|(column, part)| column.extend(part));
+    let parts: Vec<Vec<Output>> = alike.par_chunks(1 << 13).map(of_some).collect();
+    let mut output = Output::new(plan);
+    for pair in 0..pairs.len() {
+        parts.iter().for_each(|outputs| output.append(&outputs[pair]));
     }
 
     let names = |names: Vec<String>| Arc::new(names.iter().map(|name| Value::text(name)).collect::<Vec<_>>());
@@ -592,6 +610,26 @@ pub fn finish(grouped: &Grouped, of: Finish<'_>, partial: bool) -> Rows {
     Rows { columns }
 }
 
+/// The ranks of a row's columns, four to a number. Ranks are smaller than 2³¹ either way.
+/// Most tables have no more than four columns, and compare one number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ranks(u128, Box<[u128]>);
+
+/// The rows in the order of their columns' ranks, each behind its ranks.
+fn ordered(rows: usize, columns: usize, rank: impl Fn(usize, usize) -> i64 + Sync) -> Vec<(Ranks, u32)> {
+    let packed = |row: usize, columns: std::ops::Range<usize>| {
+        let unsigned = |column| u128::from((rank(row, column) - i64::from(Day::MIN)) as u32);
+        columns.clone().fold(0_u128, |all, column| all << 32 | unsigned(column)) << (32 * (4 - columns.len()) % 128)
+    };
+    let ranks = |row: usize| {
+        let further = (4..columns).step_by(4).map(|from| packed(row, from..columns.min(from + 4)));
+        Ranks(packed(row, 0..columns.min(4)), further.collect())
+    };
+    let mut order: Vec<(Ranks, u32)> = (0..rows as u32).into_par_iter().map(|row| (ranks(row as usize), row)).collect();
+    order.par_sort_unstable();
+    order
+}
+
 #[derive(Default)]
 struct Output {
     models: Vec<u32>,
@@ -601,6 +639,17 @@ struct Output {
 }
 
 impl Output {
+    fn new(plan: &Plan) -> Self {
+        Self { sums: vec![Vec::new(); plan.stride()], ..Self::default() }
+    }
+
+    fn append(&mut self, other: &Self) {
+        self.models.extend_from_slice(&other.models);
+        self.windows.extend_from_slice(&other.windows);
+        self.rows.extend_from_slice(&other.rows);
+        self.sums.iter_mut().zip(&other.sums).for_each(|(column, other)| column.extend_from_slice(other));
+    }
+
     fn push(&mut self, model: usize, window: usize, row: u32, sums: &[i128]) {
         self.models.push(model as u32);
         self.windows.push(window as u32);

@@ -12,25 +12,19 @@ use attributary_core::table::{Field, Rows};
 
 use crate::error::EngineError;
 
-/// Takes finished tables, file by file.
-pub trait TableSink {
-    /// Begins a file of a table.
+/// Takes finished tables, file by file, from any thread.
+pub trait TableSink: Sync {
+    /// Writes a file of a table, some rows at a time.
     ///
     /// # Errors
-    /// What the sink says.
-    fn begin(&mut self, table: &str, file: &str, fields: &[Field]) -> Result<(), SinkError>;
-
-    /// Writes rows to the file that was begun last.
-    ///
-    /// # Errors
-    /// What the sink says.
-    fn rows(&mut self, rows: &Rows) -> Result<(), SinkError>;
-
-    /// Ends the file that was begun last.
-    ///
-    /// # Errors
-    /// What the sink says.
-    fn end(&mut self) -> Result<(), SinkError>;
+    /// What the sink says, or the rows.
+    fn file(
+        &self,
+        table: &str,
+        file: &str,
+        fields: &[Field],
+        rows: &mut dyn Iterator<Item = Result<Rows, EngineError>>,
+    ) -> Result<(), SinkError>;
 }
 
 /// Why a sink did not take a table: its own error, which it keeps, or the engine's.
@@ -55,8 +49,6 @@ pub const ONLY_FILE: &str = "part-0";
 ///
 /// # Errors
 /// What the sink says.
-pub fn write_whole(sink: &mut dyn TableSink, table: &str, fields: &[Field], rows: &Rows) -> Result<(), SinkError> {
-    sink.begin(table, ONLY_FILE, fields)?;
-    sink.rows(rows)?;
-    sink.end()
+pub fn write_whole(sink: &dyn TableSink, table: &str, fields: &[Field], rows: Rows) -> Result<(), SinkError> {
+    sink.file(table, ONLY_FILE, fields, &mut std::iter::once(Ok(rows)))
 }

@@ -6,6 +6,7 @@ use attributary_core::journey::Unattributed;
 use attributary_core::table::{Column, Field, Rows};
 use attributary_core::time;
 use attributary_core::value::{ColumnType, Value};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::{SinkError, TableSink, write_whole};
 use crate::conversions::Conversions;
@@ -56,7 +57,7 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
 ///
 /// # Errors
 /// Where the sink or the temporary space fails.
-pub fn write(setup: &Setup, spooled: &Spooled, conversions: &Conversions, sink: &mut dyn TableSink) -> Result<(), SinkError> {
+pub fn write(setup: &Setup, spooled: &Spooled, conversions: &Conversions, sink: &dyn TableSink) -> Result<(), SinkError> {
     let reasons = Arc::new(Unattributed::ALL.map(|reason| Value::text(&reason.to_string())).to_vec());
     let to_rows = |block: &Block| {
         let mut columns = model_and_window(setup, &block.columns[MODEL], &block.columns[WINDOW]);
@@ -71,24 +72,22 @@ pub fn write(setup: &Setup, spooled: &Spooled, conversions: &Conversions, sink: 
     write_days(spooled, "unattributed", &fields(setup), &to_rows, sink)
 }
 
-/// Writes spooled rows, one file a day; where there are none, one file without rows.
+/// Writes spooled rows, one file a day and some days at a time; where there are none, one file without rows.
 pub(super) fn write_days(
     spooled: &Spooled,
     table: &str,
     fields: &[Field],
-    to_rows: &dyn Fn(&Block) -> Rows,
-    sink: &mut dyn TableSink,
+    to_rows: &(dyn Fn(&Block) -> Rows + Sync),
+    sink: &dyn TableSink,
 ) -> Result<(), SinkError> {
-    let mut any = false;
-    for (day, blocks) in spooled.days() {
-        any = true;
-        sink.begin(table, &time::day_text(day), fields)?;
-        for block in blocks {
-            sink.rows(&to_rows(&block?))?;
-        }
-        sink.end()?;
+    let days = spooled.days();
+    if days.is_empty() {
+        return write_whole(sink, table, fields, no_rows(fields));
     }
-    if any { Ok(()) } else { write_whole(sink, table, fields, &no_rows(fields)) }
+    days.par_iter().try_for_each(|day| {
+        let mut rows = spooled.blocks(day).map(|block| Ok(to_rows(&block?)));
+        sink.file(table, &time::day_text(day.day), fields, &mut rows)
+    })
 }
 
 /// No rows of a table.
