@@ -34,7 +34,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=2, help="threads of each program [2]")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="where logs and outputs go [bench/data]")
     parser.add_argument("--binary", type=Path, default=HERE.parent / "target/release/attributary")
-    parser.add_argument("--decode", type=Path, default=HERE.parent / "target/release/decode", help="the bare decode")
+    parser.add_argument("--decode", type=Path, default=HERE.parent / "target/release/examples/decode", help="the bare decode")
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     return parser.parse_args()
 

@@ -20,8 +20,10 @@ pub trait Identities: Send + Sync {
     fn key(&self, row: usize) -> crate::key::Key;
     /// Whether any row has no identity.
     fn has_nulls(&self) -> bool;
-    /// Writes the key of every row into `keys`, of which what was there before is gone.
-    fn keys(&self, keys: &mut Vec<crate::key::Key>);
+    /// Writes the hash of every row's key into `hashes`, of which what was there before is gone.
+    fn hashes(&self, hashes: &mut Vec<u64>);
+    /// Writes the keys of some rows into `keys`, of which what was there before is gone.
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<crate::key::Key>);
 }
 
 /// A column of few distinct values, coded within this batch only.

@@ -18,6 +18,7 @@ pub const EARLIEST: i64 = BOUNDS.start;
 
 /// Whether an instant lies in the years 1 to 9999, those that have a place in a calendar.
 #[must_use]
+#[inline]
 pub fn is_time(instant: i64) -> bool {
     BOUNDS.contains(&instant)
 }
@@ -157,6 +158,13 @@ impl Clock {
     #[must_use]
     pub fn is_civil(&self) -> bool {
         self.zone.is_some()
+    }
+
+    /// Whether the instant of each of these cells is the cell.
+    #[must_use]
+    pub fn reads_as_it_stands(&self, cells: &[i64]) -> bool {
+        let all_times = || cells.iter().fold(true, |all, cell| all & is_time(*cell));
+        self.unit == TimeUnit::Micro && self.zone.is_none() && all_times()
     }
 
     /// The instant of a cell; none outside the years 1 to 9999.

@@ -61,14 +61,14 @@ impl Partitioned {
 struct Local {
     chunks: Vec<Chunk>,
     cache: ProfileCache,
-    keys: Vec<Key>,
     /// The hashes of the batch's customers.
     hashes: Vec<u64>,
     /// Whether the customers may convert.
     wanted: Vec<bool>,
-    /// The rows that go on, and their profiles.
+    /// The rows that go on, their profiles, their customers.
     rows: Vec<u32>,
     profiles: Vec<u32>,
+    keys: Vec<Key>,
 }
 
 impl<'a> Partition<'a> {
@@ -107,12 +107,13 @@ impl<'a> Partition<'a> {
         self.select(batch, &mut local);
         let Local { chunks, cache, rows, hashes, profiles, keys, .. } = &mut local;
         self.interner.profiles(batch, rows, cache, profiles);
+        batch.customers.keys_of(rows, keys);
         let has_rest = self.shape.ids || self.shape.origins || self.shape.customers;
-        for (&row, &profile) in rows.iter().zip(profiles.iter()) {
+        for ((&row, &profile), &key) in rows.iter().zip(profiles.iter()).zip(keys.iter()) {
             let row = row as usize;
             let number = (hashes[row] >> (64 - BUCKET_BITS)) as usize;
             let chunk = &mut chunks[number];
-            chunk.push(self.shape, keys[row], batch.times[row], profile);
+            chunk.push(self.shape, key, batch.times[row], profile);
             if has_rest {
                 chunk.push_rest(self.shape, batch, row);
             }
@@ -127,10 +128,8 @@ impl<'a> Partition<'a> {
 
     /// Chooses the rows that have a customer and a time and may be wanted.
     fn select(&self, batch: &TouchBatch, local: &mut Local) {
-        let Local { rows, hashes, keys, wanted, .. } = local;
-        batch.customers.keys(keys);
-        hashes.clear();
-        hashes.extend(keys.iter().map(|key| key.hash()));
+        let Local { rows, hashes, wanted, .. } = local;
+        batch.customers.hashes(hashes);
         rows.clear();
         rows.extend(0..batch.len() as u32);
         if let Some(converters) = &self.converters {

@@ -320,9 +320,14 @@ impl Identities for Words {
         self.0.contains(&None)
     }
 
-    fn keys(&self, keys: &mut Vec<Key>) {
+    fn hashes(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend((0..self.0.len()).map(|row| self.key(row).hash()));
+    }
+
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
         keys.clear();
-        keys.extend((0..self.0.len()).map(|row| self.key(row)));
+        keys.extend(rows.iter().map(|row| self.key(*row as usize)));
     }
 }
 

@@ -58,9 +58,14 @@ impl Identities for Texts {
         self.0.null_count() > 0
     }
 
-    fn keys(&self, keys: &mut Vec<Key>) {
+    fn hashes(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend(self.0.values_iter().map(|text| Key::from_bytes(text.as_bytes()).hash()));
+    }
+
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
         keys.clear();
-        keys.extend(self.0.values_iter().map(|text| Key::from_bytes(text.as_bytes())));
+        keys.extend(rows.iter().map(|row| self.key(*row as usize)));
     }
 }
 
@@ -89,9 +94,14 @@ impl Identities for Bytes {
         self.0.null_count() > 0
     }
 
-    fn keys(&self, keys: &mut Vec<Key>) {
+    fn hashes(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend(self.0.values_iter().map(|bytes| Key::from_bytes(bytes).hash()));
+    }
+
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
         keys.clear();
-        keys.extend(self.0.values_iter().map(Key::from_bytes));
+        keys.extend(rows.iter().map(|row| self.key(*row as usize)));
     }
 }
 
@@ -120,9 +130,14 @@ impl<T: NativeType + Into<i128>> Identities for Integers<T> {
         self.0.null_count() > 0
     }
 
-    fn keys(&self, keys: &mut Vec<Key>) {
+    fn hashes(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend(self.0.values().iter().map(|number| Key::from_int((*number).into()).hash()));
+    }
+
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
         keys.clear();
-        keys.extend(self.0.values().iter().map(|number| Key::from_int((*number).into())));
+        keys.extend(rows.iter().map(|row| self.key(*row as usize)));
     }
 }
 
@@ -148,9 +163,14 @@ impl Identities for Nothing {
         self.0 > 0
     }
 
-    fn keys(&self, keys: &mut Vec<Key>) {
+    fn hashes(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.resize(self.0, Key::from_int(0).hash());
+    }
+
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
         keys.clear();
-        keys.resize(self.0, Key::from_int(0));
+        keys.resize(rows.len(), Key::from_int(0));
     }
 }
 
@@ -186,9 +206,12 @@ mod tests {
                 };
                 assert_eq!(keys.key(row), key);
             }
-            let mut all = Vec::new();
-            keys.keys(&mut all);
-            assert_eq!(all, (0..column.len()).map(|row| keys.key(row)).collect::<Vec<_>>());
+            let rows: Vec<u32> = (0..column.len() as u32).collect();
+            let expected: Vec<_> = rows.iter().map(|row| keys.key(*row as usize)).collect();
+            let (mut all, mut hashes) = (Vec::new(), Vec::new());
+            keys.keys_of(&rows, &mut all);
+            keys.hashes(&mut hashes);
+            assert_eq!((hashes, all), (expected.iter().map(|key| key.hash()).collect(), expected));
             assert_eq!(keys.has_nulls(), column.null_count() > 0);
         }
         assert!(identities(&Series::new(PlSmallStr::EMPTY, [1.5])).is_err());

@@ -81,8 +81,8 @@ impl<'a> Batches<'a> {
     ) -> Result<Option<TouchBatch>, ArrowError> {
         let mut times = instants(column(&batch, &self.wanted.time)?, self.clock)?;
         let mut rows = RowNumbers::From(first);
-        let kept: Vec<bool> = times.iter().map(|time| within(*time)).collect();
-        if kept.contains(&false) {
+        if !times.iter().all(|time| within(*time)) {
+            let kept: Vec<bool> = times.iter().map(|time| within(*time)).collect();
             if !kept.contains(&true) {
                 return Ok(None);
             }
@@ -124,7 +124,10 @@ fn instants(column: &ArrayRef, clock: &Clock) -> Result<Vec<i64>, ArrowError> {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => column.as_primitive::<TimestampNanosecondType>().values(),
         other => return Err(ArrowError::SchemaError(format!("a time of type {other}"))),
     };
-    let mut times: Vec<i64> = cells.iter().map(|cell| clock.instant(*cell).unwrap_or(NO_TIME)).collect();
+    let mut times: Vec<i64> = cells.to_vec();
+    if !clock.reads_as_it_stands(cells) {
+        times.iter_mut().for_each(|time| *time = clock.instant(*time).unwrap_or(NO_TIME));
+    }
     if let Some(nulls) = column.nulls() {
         times.iter_mut().zip(nulls).filter(|(_, present)| !present).for_each(|(time, _)| *time = NO_TIME);
     }

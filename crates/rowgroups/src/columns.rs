@@ -27,6 +27,8 @@ struct Known {
     dictionary: Arc<Vec<Value>>,
     /// For each place of the values its code.
     codes: Vec<u32>,
+    /// Whether each code is its place, as in all dictionaries that say no text twice.
+    same: bool,
     /// The code of a null.
     null: u32,
 }
@@ -56,9 +58,11 @@ impl Known {
             })
         };
         // Dictionaries of several pages may say the same text twice.
-        let codes = texts.iter().map(|text| text.map_or(NULL_CODE, &mut code)).collect();
+        let mut codes: Vec<u32> = texts.iter().map(|text| text.map_or(NULL_CODE, &mut code)).collect();
         let null = if not_set { code("") } else { NULL_CODE };
-        Self { values: Arc::clone(values), dictionary: Arc::new(dictionary), codes, null }
+        codes.iter_mut().filter(|code| **code == NULL_CODE).for_each(|code| *code = null);
+        let same = codes.iter().zip(0..).all(|(code, place)| *code == place);
+        Self { values: Arc::clone(values), dictionary: Arc::new(dictionary), codes, same, null }
     }
 }
 
@@ -87,10 +91,14 @@ pub(crate) fn coded(column: &ArrayRef, dictionaries: &mut Dictionaries) -> Resul
 }
 
 fn texts(column: &DictionaryArray<Int32Type>, dictionaries: &mut Dictionaries) -> Coded {
-    let Known { dictionary, codes: places, null, .. } = dictionaries.texts(column.values());
+    let Known { dictionary, codes: places, same, null, .. } = dictionaries.texts(column.values());
     let keys = column.keys();
-    let code = |key: &i32| places.get(*key as usize).copied().filter(|code| *code != NULL_CODE).unwrap_or(*null);
-    let mut codes: Vec<u32> = keys.values().iter().map(code).collect();
+    let mut codes: Vec<u32> = if *same {
+        keys.values().iter().map(|key| *key as u32).collect()
+    } else {
+        // What stands where a row is null may be no place at all.
+        keys.values().iter().map(|key| places.get(*key as usize).copied().unwrap_or(*null)).collect()
+    };
     if let Some(nulls) = keys.nulls() {
         codes.iter_mut().zip(nulls).filter(|(_, present)| !present).for_each(|(code, _)| *code = *null);
     }
@@ -157,9 +165,14 @@ impl Identities for Texts {
         self.0.null_count() > 0
     }
 
-    fn keys(&self, keys: &mut Vec<Key>) {
+    fn hashes(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend((0..self.0.len()).map(|row| self.key(row).hash()));
+    }
+
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
         keys.clear();
-        keys.extend((0..self.0.len()).map(|row| self.key(row)));
+        keys.extend(rows.iter().map(|row| self.key(*row as usize)));
     }
 }
 
@@ -188,9 +201,14 @@ impl Identities for Bytes {
         self.0.null_count() > 0
     }
 
-    fn keys(&self, keys: &mut Vec<Key>) {
+    fn hashes(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend((0..self.0.len()).map(|row| self.key(row).hash()));
+    }
+
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
         keys.clear();
-        keys.extend((0..self.0.len()).map(|row| self.key(row)));
+        keys.extend(rows.iter().map(|row| self.key(*row as usize)));
     }
 }
 
@@ -222,8 +240,13 @@ where
         self.0.null_count() > 0
     }
 
-    fn keys(&self, keys: &mut Vec<Key>) {
+    fn hashes(&self, hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend(self.0.values().iter().map(|number| Key::from_int((*number).into()).hash()));
+    }
+
+    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
         keys.clear();
-        keys.extend(self.0.values().iter().map(|number| Key::from_int((*number).into())));
+        keys.extend(rows.iter().map(|row| self.key(*row as usize)));
     }
 }

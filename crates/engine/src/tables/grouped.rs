@@ -266,6 +266,7 @@ impl Grouped {
         }
         if plan.touch_periods.is_empty() {
             rows.extend(touches.map(|(profile, _)| self.row(plan, plan.key(plan.group_of[profile as usize], NO_DAY, day, kind))));
+            self.warm_up(plan, rows);
             return;
         }
         let mut last = None;
@@ -278,6 +279,20 @@ impl Grouped {
             last = Some((key, row));
             rows.push(row);
         }
+    }
+
+    /// Asks for the lanes of all rows at once. The sums of a large table lie far from the core; asked for one by one, in the
+    /// order in which they are added to, the core would wait for each.
+    fn warm_up(&self, plan: &Plan, rows: &[u32]) {
+        const LANES_OF_A_LINE: usize = 8;
+        let width = plan.width();
+        let mut any = 0;
+        for row in rows {
+            for lane in (0..width).step_by(LANES_OF_A_LINE) {
+                any |= self.lanes[*row as usize * width + lane];
+            }
+        }
+        std::hint::black_box(any);
     }
 
     /// Adds the parts that touches in `rows` got of a conversion of these `values`.
