@@ -1,5 +1,5 @@
-//! Touchpoints whose columns are taken as they stand in Parquet files: decoded row group by row group, without a query.
-//! Conditions on them (`only`, `ignore`) are evaluated once for each combination of values, not for each row.
+//! Sources whose columns are taken as they stand in Parquet files: decoded row group by row group, without a query.
+//! Conditions on touches (`only`, `ignore`) are evaluated once for each combination of values, not for each row.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use attributary_core::batch::TouchBatch;
 use attributary_core::table::{Column as Cells, NULL_CODE};
 use attributary_core::value::{ColumnType, Value};
-use attributary_rowgroups::{Group, LogFile, Next};
+use attributary_rowgroups::{Batches, Columns, Group, LogFile, Next};
 use polars::prelude::{Column, DataFrame, Expr, IntoLazy, PolarsResult};
 use rustc_hash::FxHashMap;
 
 use crate::error::{FrameError, unreadable};
 use crate::guard::{Failure, guarded};
-use crate::scan::predicate_flags;
+use crate::plan::Plain;
+use crate::scan::{Scan, predicate_flags};
 use crate::times::within;
 use crate::weight::series;
 use crate::{Progress, SourceFile, Stop, TimeBounds};
@@ -23,13 +24,13 @@ pub(crate) struct PlainFile {
     /// Its place in the list of files.
     pub place: usize,
     pub log: LogFile,
-    /// The conditions, over the columns of [`PlainSource::used`].
-    pub predicates: Vec<Expr>,
 }
 
-/// What the files have in common.
-pub(crate) struct PlainSource {
+/// Touchpoints that are read this way.
+pub(crate) struct PlainTouches {
     pub files: Vec<PlainFile>,
+    /// For each file its conditions, over the columns of [`PlainTouches::used`].
+    pub conditions: Vec<Vec<Expr>>,
     /// The attributes that conditions name: place, name in the plan, type.
     pub used: Vec<(usize, String, ColumnType)>,
     /// The names of the conditions' columns.
@@ -41,82 +42,54 @@ pub(crate) struct PlainSource {
 /// Conditions that name more attributes than this are left to queries.
 pub(crate) const MAX_USED: usize = 4;
 
-impl PlainSource {
-    /// Reads all its files and hands their rows to `sink`, from `threads` threads.
-    pub fn read(
-        &self,
-        files: &[SourceFile],
-        bounds: &TimeBounds,
-        threads: usize,
-        progress: &Progress,
-        sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync),
-    ) -> Result<(), FrameError> {
-        let mut tasks: Vec<(usize, Group)> = Vec::new();
-        let passed: Vec<_> = self.files.iter().map(|plain| Passed::new(&files[plain.place], progress)).collect();
-        for (number, (plain, passed)) in self.files.iter().zip(&passed).enumerate() {
-            let groups = plain.log.groups(bounds.from, bounds.to);
-            passed.pass(passed.total - groups.iter().map(|group| group.rows.end - group.rows.start).sum::<u64>());
-            tasks.extend(groups.into_iter().map(|group| (number, group)));
-        }
-        let next = AtomicUsize::new(0);
-        let stop = AtomicBool::new(false);
-        let first_error = Mutex::new(None);
-        let work = || {
-            let _stop = StopOnPanic(&stop);
-            loop {
-                let task = next.fetch_add(1, Ordering::Relaxed);
-                let Some((number, group)) = tasks.get(task) else { return };
-                if stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let plain = &self.files[*number];
-                progress.read.fetch_add(group.bytes, Ordering::Relaxed);
-                if let Err(error) = self.read_group(plain, &passed[*number], group, bounds, &stop, sink) {
-                    stop.store(true, Ordering::Relaxed);
-                    let place = if matches!(error, FrameError::Stopped) { usize::MAX } else { task };
-                    let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
-                    if first.as_ref().is_none_or(|(before, _)| place < *before) {
-                        *first = Some((place, error));
-                    }
-                    return;
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads.max(1)).map(|_| scope.spawn(work)).collect();
-            work();
-            // A panic of the sink is the sink's own: it goes on in this thread once all others have ended.
-            if let Some(panic) = others.into_iter().filter_map(|thread| thread.join().err()).next() {
-                std::panic::resume_unwind(panic);
-            }
-        });
-        match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, error)) => Err(error),
-            None => Ok(()),
-        }
+/// Opens a file whose columns stand as they are wanted; none where it must be queried after all. What the time is and its zone
+/// are filled in.
+pub(crate) fn open(scan: &Scan, place: usize, mut columns: Columns) -> Option<PlainFile> {
+    let Plain::Column(time) = &scan.plain_times()[place] else { return None };
+    if !scan.is_whole_parquet(place) {
+        return None;
     }
+    columns.time.clone_from(time);
+    columns.zone = scan.zone().clone();
+    // Where this reader does not take a file, the other one is asked, and it says what is wrong.
+    let log = LogFile::open(&scan.files[place].path, columns).ok().flatten()?;
+    Some(PlainFile { place, log })
+}
 
-    fn read_group(
-        &self,
-        plain: &PlainFile,
-        passed: &Passed<'_>,
-        group: &Group,
-        bounds: &TimeBounds,
-        stop: &AtomicBool,
-        sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync),
+/// What is read of the files of a source, and who looks on.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub files: &'a [SourceFile],
+    pub bounds: &'a TimeBounds,
+    pub threads: usize,
+    pub progress: &'a Progress,
+}
+
+/// A row group that a thread reads.
+pub(crate) struct OpenGroup<'a> {
+    /// The place of its file among those that are read this way.
+    number: usize,
+    plain: &'a PlainFile,
+    passed: &'a Passed<'a>,
+    bounds: &'a TimeBounds,
+    stop: &'a AtomicBool,
+    batches: Batches<'a>,
+}
+
+impl OpenGroup<'_> {
+    /// Hands the batches that `next` gives to `take`.
+    pub(crate) fn each<T>(
+        &mut self,
+        next: impl Fn(&mut Batches<'_>, u32, &TimeBounds) -> Result<Next<T>, String>,
+        mut take: impl FnMut(T) -> Result<(), FrameError>,
     ) -> Result<(), FrameError> {
-        let wrong = |problem: String| unreadable(&passed.file.path, problem);
-        let mut batches = plain.log.read(group).map_err(wrong)?;
-        let mut conditions = Conditions::new(self, plain, passed.file);
-        while !stop.load(Ordering::Relaxed) {
-            match batches.next(plain.place as u32, |time| within(bounds, time)).map_err(wrong)? {
+        while !self.stop.load(Ordering::Relaxed) {
+            let next = next(&mut self.batches, self.plain.place as u32, self.bounds);
+            match next.map_err(|problem| unreadable(&self.passed.file.path, problem))? {
                 Next::End => return Ok(()),
                 Next::Rows(count, batch) => {
-                    if let Some(mut batch) = batch {
-                        batch.flags = conditions.flags(&batch)?;
-                        sink(batch).map_err(|Stop| FrameError::Stopped)?;
-                    }
-                    passed.pass(count);
+                    batch.map_or(Ok(()), &mut take)?;
+                    self.passed.pass(count);
                 }
             }
         }
@@ -124,8 +97,75 @@ impl PlainSource {
     }
 }
 
+/// Reads some files row group by row group, each of which is given to `each`, from as many threads as are wanted.
+pub(crate) fn read_groups(
+    plain: &[PlainFile],
+    reading: Reading<'_>,
+    each: &(dyn Fn(OpenGroup<'_>) -> Result<(), FrameError> + Sync),
+) -> Result<(), FrameError> {
+    let Reading { files, bounds, threads, progress } = reading;
+    let mut tasks: Vec<(usize, Group)> = Vec::new();
+    let passed: Vec<_> = plain.iter().map(|plain| Passed::new(&files[plain.place], progress)).collect();
+    for (number, (plain, passed)) in plain.iter().zip(&passed).enumerate() {
+        let groups = plain.log.groups(bounds.from, bounds.to);
+        passed.pass(passed.total.saturating_sub(groups.iter().map(|group| group.rows.end - group.rows.start).sum()));
+        tasks.extend(groups.into_iter().map(|group| (number, group)));
+    }
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let first_error = Mutex::new(None);
+    let read = |number: usize, group: &Group| {
+        let (plain, passed) = (&plain[number], &passed[number]);
+        progress.read.fetch_add(group.bytes, Ordering::Relaxed);
+        let batches = plain.log.read(group).map_err(|problem| unreadable(&passed.file.path, problem))?;
+        each(OpenGroup { number, plain, passed, bounds, stop: &stop, batches })
+    };
+    let work = || {
+        let _stop = StopOnPanic(&stop);
+        while !stop.load(Ordering::Relaxed) {
+            let task = next.fetch_add(1, Ordering::Relaxed);
+            let Some((number, group)) = tasks.get(task) else { return };
+            if let Err(error) = read(*number, group) {
+                stop.store(true, Ordering::Relaxed);
+                let place = if matches!(error, FrameError::Stopped) { usize::MAX } else { task };
+                let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
+                if first.as_ref().is_none_or(|(before, _)| place < *before) {
+                    *first = Some((place, error));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.max(1)).map(|_| scope.spawn(work)).collect();
+        work();
+        // A panic of the sink is the sink's own: it goes on in this thread once all others have ended.
+        if let Some(panic) = others.into_iter().filter_map(|thread| thread.join().err()).next() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
+}
+
+impl PlainTouches {
+    /// Reads all its files and hands their rows to `sink`.
+    pub fn read(&self, reading: Reading<'_>, sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync)) -> Result<(), FrameError> {
+        read_groups(&self.files, reading, &|mut group| {
+            let file = &reading.files[group.plain.place];
+            let mut conditions = Conditions::new(self, &self.conditions[group.number], file);
+            let next =
+                |batches: &mut Batches<'_>, file, bounds: &TimeBounds| batches.next_touches(file, |time| within(bounds, time));
+            group.each(next, |mut batch| {
+                batch.flags = conditions.flags(&batch)?;
+                sink(batch).map_err(|Stop| FrameError::Stopped)
+            })
+        })
+    }
+}
+
 /// Says how much of a file has passed.
-struct Passed<'a> {
+pub(crate) struct Passed<'a> {
     file: &'a SourceFile,
     progress: &'a Progress,
     total: u64,
@@ -149,8 +189,8 @@ impl<'a> Passed<'a> {
 
 /// The conditions of a row group: each combination of the values that they name is looked at once.
 struct Conditions<'a> {
-    source: &'a PlainSource,
-    plain: &'a PlainFile,
+    source: &'a PlainTouches,
+    conditions: &'a [Expr],
     file: &'a SourceFile,
     /// The dictionaries that `known` speaks of.
     dictionaries: Vec<Arc<Vec<Value>>>,
@@ -158,13 +198,13 @@ struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    fn new(source: &'a PlainSource, plain: &'a PlainFile, file: &'a SourceFile) -> Self {
-        Self { source, plain, file, dictionaries: Vec::new(), known: FxHashMap::default() }
+    fn new(source: &'a PlainTouches, conditions: &'a [Expr], file: &'a SourceFile) -> Self {
+        Self { source, conditions, file, dictionaries: Vec::new(), known: FxHashMap::default() }
     }
 
     /// For each row, bit *i* says whether condition *i* holds; empty where there are none.
     fn flags(&mut self, batch: &TouchBatch) -> Result<Vec<u64>, FrameError> {
-        if self.plain.predicates.is_empty() {
+        if self.conditions.is_empty() {
             return Ok(Vec::new());
         }
         let used: Vec<_> = self.source.used.iter().map(|(place, ..)| &batch.attributes[*place]).collect();
@@ -200,7 +240,7 @@ impl<'a> Conditions<'a> {
             series(name, &cells, kind).map(Column::from)
         });
         let frame = DataFrame::new(combinations.len(), columns.collect::<PolarsResult<_>>()?)?;
-        let frame = frame.lazy().with_columns(self.plain.predicates.clone()).collect()?;
+        let frame = frame.lazy().with_columns(self.conditions.to_vec()).collect()?;
         predicate_flags(&frame, &self.source.predicates)
     }
 

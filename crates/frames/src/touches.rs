@@ -6,13 +6,13 @@ use attributary_core::NOT_SET;
 use attributary_core::batch::{RowNumbers, TouchBatch, attribute};
 use attributary_core::time::Zone;
 use attributary_core::value::{ColumnType, Value};
-use attributary_rowgroups::{Attribute, Columns, LogFile};
+use attributary_rowgroups::{Attribute, Columns};
 use polars::prelude::{DataType, Expr, PolarsResult, Schema, col, lit, when};
 
 use crate::coded::{channels, coded, nothing};
 use crate::error::FrameError;
 use crate::identities::identities;
-use crate::plain::{MAX_USED, PlainFile, PlainSource};
+use crate::plain::{self, MAX_USED, PlainTouches, Reading};
 use crate::plan::{Plain, Resolved, Resolver, Role, replace_columns};
 use crate::scan::{RawBatch, Scan, flags};
 use crate::sql::Text;
@@ -28,7 +28,7 @@ pub struct TouchSource {
     attributes: Vec<Option<String>>,
     predicates: Vec<String>,
     /// The files that need no query.
-    plain: PlainSource,
+    plain: PlainTouches,
 }
 
 const CUSTOMER: &str = "customer";
@@ -69,12 +69,10 @@ impl TouchSource {
         let scan = Scan::new(spec, &mapping.time, files, selected, keys)?;
         let predicates_of = predicates;
         let predicates: Vec<String> = (0..mapping.predicates.len()).map(predicate_column).collect();
-        let mut files = Vec::new();
-        for (place, columns) in plain.into_iter().enumerate() {
-            let log = columns.filter(|_| used.is_some()).and_then(|columns| open_plain(&scan, place, columns));
-            files.extend(log.map(|log| PlainFile { place, log, predicates: predicates_of[place].clone() }));
-        }
-        let plain = PlainSource {
+        let columns = plain.into_iter().enumerate().filter(|_| used.is_some());
+        let files: Vec<_> = columns.filter_map(|(place, columns)| plain::open(&scan, place, columns?)).collect();
+        let plain = PlainTouches {
+            conditions: files.iter().map(|file| predicates_of[file.place].clone()).collect(),
             files,
             used: used.unwrap_or_default(),
             predicates: predicates.clone(),
@@ -122,7 +120,7 @@ impl TouchSource {
         let is_plain = |file: &usize| self.plain.files.binary_search_by_key(file, |plain| plain.place).is_ok();
         let others = (0..self.scan.files.len()).filter(|file| !is_plain(file));
         self.scan.read(others, bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))?;
-        self.plain.read(&self.scan.files, bounds, threads, progress, sink)
+        self.plain.read(Reading { files: &self.scan.files, bounds, threads, progress }, sink)
     }
 
     fn batch(&self, batch: RawBatch) -> PolarsResult<TouchBatch> {
@@ -141,18 +139,6 @@ impl TouchSource {
             times: batch.times,
         })
     }
-}
-
-/// Opens a file whose columns stand as they are wanted; none where it must be queried after all.
-fn open_plain(scan: &Scan, place: usize, mut columns: Columns) -> Option<LogFile> {
-    let Plain::Column(time) = &scan.plain_times()[place] else { return None };
-    if !scan.is_whole_parquet(place) {
-        return None;
-    }
-    columns.time.clone_from(time);
-    columns.zone = scan.zone().clone();
-    // Where this reader does not take a file, the other one is asked, and it says what is wrong.
-    LogFile::open(&scan.files[place].path, columns).ok().flatten()
 }
 
 fn predicate_column(place: usize) -> String {
@@ -245,6 +231,7 @@ impl Mapped<'_> {
                 None => None,
             },
             attributes,
+            amounts: Vec::new(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! A row group as batches of touches.
+//! A row group as batches of touches or conversions.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use attributary_core::batch::attribute::CHANNEL;
-use attributary_core::batch::{Coded, NO_TIME, RowNumbers, TouchBatch};
+use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, RowNumbers, TouchBatch};
 use attributary_core::table::NULL_CODE;
 use attributary_core::time::Clock;
 use attributary_core::value::Value;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
+use crate::amounts::amounts;
 use crate::columns::{Dictionaries, coded, identities};
 use crate::{Attribute, Columns, Problem, guarded};
 
@@ -31,16 +32,28 @@ pub struct Batches<'a> {
 }
 
 /// What became of the next rows.
-pub enum Next {
+pub enum Next<T> {
     /// All rows have come.
     End,
     /// This many rows, of which those inside the bounds are in the batch, if there are any.
-    Rows(u64, Option<TouchBatch>),
+    Rows(u64, Option<T>),
+}
+
+/// Columns of some rows, by what they are.
+struct Decoded {
+    rows: RowNumbers,
+    times: Vec<i64>,
+    customers: Arc<dyn Identities>,
+    ids: Option<Arc<dyn Identities>>,
+    attributes: Vec<Coded>,
+    batch: RecordBatch,
 }
 
 impl<'a> Batches<'a> {
     pub(crate) fn new(reader: ParquetRecordBatchReader, wanted: &'a Columns, clock: &'a Clock, rows: Range<u64>) -> Self {
-        let dictionaries = (0..wanted.attributes.len()).map(|place| Dictionaries::new(place == CHANNEL)).collect();
+        // Only touches have channels; conversions have amounts.
+        let channel = |place: usize| place == CHANNEL && wanted.amounts.is_empty();
+        let dictionaries = (0..wanted.attributes.len()).map(|place| Dictionaries::new(channel(place))).collect();
         let constant = |attribute: &Attribute| match attribute {
             Attribute::Constant(value) => Arc::new(vec![value.clone()]),
             _ => Arc::default(),
@@ -48,11 +61,43 @@ impl<'a> Batches<'a> {
         Self { reader, wanted, clock, rows, dictionaries, constants: wanted.attributes.iter().map(constant).collect() }
     }
 
-    /// The next rows as a batch of file number `file`, without flags; those whose time `within` refuses are left out.
+    /// The next rows as touches of file number `file`, without flags; those whose time `within` refuses are left out.
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn next(&mut self, file: u32, within: impl Fn(i64) -> bool) -> Result<Next, Problem> {
+    pub fn next_touches(&mut self, file: u32, within: impl Fn(i64) -> bool) -> Result<Next<TouchBatch>, Problem> {
+        self.next(within, |decoded| {
+            let Decoded { rows, times, customers, ids, attributes, .. } = decoded;
+            Ok(TouchBatch { file, rows, customers, times, ids, attributes, flags: Vec::new() })
+        })
+    }
+
+    /// The next rows as conversions of file number `file`; those whose time `within` refuses are left out.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn next_conversions(&mut self, file: u32, within: impl Fn(i64) -> bool) -> Result<Next<ConversionBatch>, Problem> {
+        let wanted = self.wanted;
+        self.next(within, |decoded| {
+            let Decoded { rows, times, customers, ids, attributes, batch } = decoded;
+            let values = wanted.amounts.iter().map(|amount| amounts(column(&batch, &amount.column)?, amount));
+            Ok(ConversionBatch {
+                file,
+                rows: (0..times.len()).map(|row| rows.at(row)).collect(),
+                ids: ids.ok_or_else(|| ArrowError::SchemaError("conversions without an id".to_owned()))?,
+                customers,
+                values: values.collect::<Result<_, _>>()?,
+                kinds: attributes.into_iter().next().unwrap_or_else(|| nothing(times.len())),
+                times,
+            })
+        })
+    }
+
+    fn next<T>(
+        &mut self,
+        within: impl Fn(i64) -> bool,
+        finish: impl FnOnce(Decoded) -> Result<T, ArrowError>,
+    ) -> Result<Next<T>, Problem> {
         guarded(|| match self.reader.next().transpose()? {
             Some(batch) if batch.num_rows() > 0 => {
                 let (first, count) = (self.rows.start, batch.num_rows() as u64);
@@ -60,7 +105,7 @@ impl<'a> Batches<'a> {
                     return Err(self.wrong_count(count));
                 }
                 self.rows.start += count;
-                Ok(Next::Rows(count, self.batch(file, batch, first, within)?))
+                Ok(Next::Rows(count, self.decoded(batch, first, within)?.map(finish).transpose()?))
             }
             _ if self.rows.is_empty() => Ok(Next::End),
             _ => Err(self.wrong_count(0)),
@@ -72,13 +117,12 @@ impl<'a> Batches<'a> {
         ArrowError::ParquetError(format!("expected {left} further rows in a row group, found {found}"))
     }
 
-    fn batch(
+    fn decoded(
         &mut self,
-        file: u32,
         mut batch: RecordBatch,
         first: u64,
         within: impl Fn(i64) -> bool,
-    ) -> Result<Option<TouchBatch>, ArrowError> {
+    ) -> Result<Option<Decoded>, ArrowError> {
         let mut times = instants(column(&batch, &self.wanted.time)?, self.clock)?;
         let mut rows = RowNumbers::From(first);
         if !times.iter().all(|time| within(*time)) {
@@ -94,22 +138,19 @@ impl<'a> Batches<'a> {
         let mut attributes = Vec::with_capacity(self.wanted.attributes.len());
         for (place, attribute) in self.wanted.attributes.iter().enumerate() {
             attributes.push(match attribute {
-                Attribute::Nothing => Coded { codes: vec![NULL_CODE; times.len()], dictionary: Arc::default() },
+                Attribute::Nothing => nothing(times.len()),
                 Attribute::Constant(_) => Coded { codes: vec![0; times.len()], dictionary: Arc::clone(&self.constants[place]) },
                 Attribute::Column(name) => coded(column(&batch, name)?, &mut self.dictionaries[place])?,
             });
         }
         let ids = self.wanted.id.as_ref().map(|name| identities(column(&batch, name)?)).transpose()?;
-        Ok(Some(TouchBatch {
-            file,
-            rows,
-            customers: identities(column(&batch, &self.wanted.customer)?)?,
-            times,
-            ids,
-            attributes,
-            flags: Vec::new(),
-        }))
+        let customers = identities(column(&batch, &self.wanted.customer)?)?;
+        Ok(Some(Decoded { rows, times, customers, ids, attributes, batch }))
     }
+}
+
+fn nothing(rows: usize) -> Coded {
+    Coded { codes: vec![NULL_CODE; rows], dictionary: Arc::default() }
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {

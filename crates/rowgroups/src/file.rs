@@ -14,6 +14,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::statistics::Statistics;
 
+use crate::amounts::is_known;
 use crate::batch::Batches;
 use crate::{Attribute, Columns, Problem, guarded};
 
@@ -147,6 +148,9 @@ fn decoded_schema(schema: &Schema, wanted: &Columns) -> Option<(Schema, Clock, V
         if let Attribute::Column(name) = attribute {
             decode(name, &attribute_type)?;
         }
+    }
+    for amount in &wanted.amounts {
+        decode(&amount.column, &|kind| is_known(kind, amount).then(|| kind.clone()))?;
     }
     let time = fields.iter().find(|field| field.name() == &wanted.time)?;
     let DataType::Timestamp(unit, zone) = time.data_type() else { return None };

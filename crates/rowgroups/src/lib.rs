@@ -1,9 +1,10 @@
-//! Touchpoints from Parquet files whose columns are taken as they are: no expression, no condition. Each row group is decoded
-//! by itself, text as dictionary codes, and handed on through the same door as everything else (`core::batch`).
+//! Touchpoints and conversions from Parquet files whose columns are taken as they are: no expression, no condition. Each row
+//! group is decoded by itself, text as dictionary codes, and handed on through the same door as everything else (`core::batch`).
 //!
 //! A file is [`LogFile::open`]ed: its footer is read, and whether its columns are of types that this way knows is said. Then
 //! any thread takes any of its [`LogFile::groups`] and decodes it.
 
+mod amounts;
 mod batch;
 mod columns;
 mod file;
@@ -23,10 +24,24 @@ pub struct Columns {
     pub time: String,
     /// The zone of times without one.
     pub zone: Zone,
-    /// The touch's id: text, binary or integers.
+    /// The id: text, binary or integers.
     pub id: Option<String>,
-    /// In the order of `core::batch::attribute`. Of the channel, null and empty are `(not set)`.
+    /// Of touches in the order of `core::batch::attribute`, where null and empty channels are `(not set)`; of conversions their
+    /// kind.
     pub attributes: Vec<Attribute>,
+    /// The values of conversions.
+    pub amounts: Vec<Amount>,
+}
+
+/// A column of amounts: integers, floats or decimals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// The column.
+    pub column: String,
+    /// Whether it counts minor units; then it has integers.
+    pub minor: bool,
+    /// The digits behind the point of the currency.
+    pub exponent: u8,
 }
 
 /// Where an attribute of the touches comes from.
