@@ -57,6 +57,38 @@ fn every_model_gives_the_same_bytes_on_one_thread_and_two() {
     assert_same_bytes(&nightly.run("--threads 1"), &nightly.run("--threads 2"), "", "one thread and two");
 }
 
+/// Columns that stand as they are wanted are decoded without a query; a condition that holds for every row makes a query of them.
+#[test]
+fn decoding_and_querying_give_the_same_bytes() {
+    let always = |source: &str, column: &str| format!("--set {source}.where=coalesce(length({column}),0)>=0");
+    let queried = [always("touchpoints", "user_id"), always("conversions", "order_id")].join(" ");
+    for range in ["", "--from 2026-02-10 --to 2026-02-20"] {
+        for pipeline in ["pipelines/nightly.toml", "pipelines/windows.toml"] {
+            let (decoded, other) = (Sample::of(pipeline), Sample::of(pipeline));
+            let (decoded, queried) = (decoded.run(range), other.run(&format!("{range} {queried}")));
+            assert_same_bytes(&decoded, &queried, "", "decoded and queried");
+            assert_eq!(decoded.manifest.rows, queried.manifest.rows);
+        }
+    }
+}
+
+/// A night must not decode the whole history: counted by the bytes that a run says it has read.
+#[test]
+fn a_day_reads_the_bytes_of_its_window() {
+    let read = |arguments: &str| Sample::of("pipelines/nightly.toml").run(arguments).manifest.bytes_read;
+    let settings = "--set output.paths=0 --set journey.windows=[\"7d\"]";
+    let (whole, day) = (read(settings), read(&format!("{settings} --date 2026-02-20")));
+    let share = day.touchpoints as f64 / whole.touchpoints as f64;
+    // Eight or nine of some sixty daily files: days begin an hour earlier in the pipeline's zone.
+    assert!((0.08..0.20).contains(&share), "{day:?} of {whole:?}");
+    assert_eq!(day.conversions, whole.conversions, "ids are unique over all days");
+    let files: u64 = std::fs::read_dir(root().join("sample-data/touchpoints"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").metadata().expect("its size").len())
+        .sum();
+    assert!(whole.touchpoints < files, "footers and columns that are not mapped are not counted: {whole:?}");
+}
+
 #[test]
 fn the_order_of_files_and_rows_changes_no_byte() {
     let sources = tempfile::tempdir().expect("a temporary folder");

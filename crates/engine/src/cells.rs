@@ -29,6 +29,12 @@ impl Cells {
         self.end();
     }
 
+    /// Makes room for further bytes and rows.
+    pub fn reserve(&mut self, bytes: usize, rows: usize) {
+        self.bytes.reserve_exact(bytes);
+        self.ends.reserve_exact(rows);
+    }
+
     /// Appends all of another's rows.
     pub fn append(&mut self, other: &Self) {
         let base = self.bytes.len() as u64;

@@ -10,6 +10,7 @@ use attributary_core::money::Rounded;
 use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
 use attributary_core::value::Value;
+use attributary_journeys::Reuse;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use rustc_hash::FxHashMap;
@@ -59,6 +60,7 @@ struct Row {
 }
 
 /// Conversions in the order of the walk: by the hash of their customer, customer, time and id. Those without customer are last.
+/// With a range and touches that conversions do not consume, they are those of the range.
 pub struct Conversions {
     /// The customer.
     pub keys: Vec<Key>,
@@ -154,10 +156,7 @@ impl<'a> ConversionCollector<'a> {
     pub fn finish(self, ledger: &mut Ledger) -> Conversions {
         let setup = self.setup;
         let kind_values = self.kinds.into_inner().unwrap_or_else(PoisonError::into_inner).values;
-        let mut all = Piece::default();
-        for piece in self.pieces.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            all.append(piece);
-        }
+        let mut all = Piece::of(self.pieces.into_inner().unwrap_or_else(PoisonError::into_inner));
         ledger.absorb(std::mem::take(&mut all.ledger));
         let width = setup.values.len();
         let duplicates = all.duplicates(width, &kind_values);
@@ -170,7 +169,11 @@ impl<'a> ConversionCollector<'a> {
                 ledger.reject(Some(day), all.values_of(place, width).iter().map(|value| value.minor));
             }
         }
-        let (kept, anonymous_from) = all.laid_out(&duplicates);
+        let accepted_rows = (all.rows.len() - duplicates.len()) as u64;
+        // Conversions on other days only matter where they consume touches.
+        let others_matter = setup.rules.reuse != Reuse::Overlap;
+        let matters = |row: &Row| others_matter || setup.range.contains(setup.rules.zone.day(row.time));
+        let (kept, anonymous_from) = all.laid_out(&duplicates, &matters);
         let Piece { ids, customers, values, read, .. } = all;
         let values: Vec<Rounded> = match width {
             1 => kept.par_iter().map(|row| values[row.place as usize]).collect(),
@@ -200,7 +203,7 @@ impl<'a> ConversionCollector<'a> {
             customers,
             anonymous_from,
             read,
-            accepted: kept.len() as u64,
+            accepted: accepted_rows,
             in_range,
             origins,
         }
@@ -211,6 +214,18 @@ impl<'a> ConversionCollector<'a> {
 const CHUNK: usize = 1 << 16;
 
 impl Piece {
+    /// All rows of some pieces.
+    fn of(pieces: Vec<Self>) -> Self {
+        let total = |count: fn(&Self) -> usize| pieces.iter().map(count).sum();
+        let mut all = Self::default();
+        all.rows.reserve_exact(total(|piece| piece.rows.len()));
+        all.values.reserve_exact(total(|piece| piece.values.len()));
+        all.ids.reserve(total(|piece| piece.ids.bytes.len()), total(|piece| piece.ids.len()));
+        all.customers.reserve(total(|piece| piece.customers.bytes.len()), total(|piece| piece.customers.len()));
+        pieces.into_iter().for_each(|piece| all.append(piece));
+        all
+    }
+
     fn append(&mut self, other: Self) {
         let base = self.rows.len() as u32;
         self.rows.extend(other.rows.into_iter().map(|row| Row { place: base + row.place, ..row }));
@@ -251,9 +266,9 @@ impl Piece {
         duplicates
     }
 
-    /// The other rows in the order of the walk, and how many of them have a customer.
-    fn laid_out(&mut self, duplicates: &[u32]) -> (Vec<Row>, usize) {
-        let mut dropped = vec![false; self.rows.len()];
+    /// The other rows, if they matter, in the order of the walk, and how many of them have a customer.
+    fn laid_out(&mut self, duplicates: &[u32], matters: &(dyn Fn(&Row) -> bool + Sync)) -> (Vec<Row>, usize) {
+        let mut dropped: Vec<bool> = self.rows.par_iter().map(|row| !matters(row)).collect();
         duplicates.iter().for_each(|place| dropped[*place as usize] = true);
         let mut known = self.sorted_by(|row| row.customer.hash(), |row| !dropped[row.place as usize] && !self.is_anonymous(row));
         let mut anonymous = self.sorted_by(|_| 0, |row| !dropped[row.place as usize] && self.is_anonymous(row));
@@ -278,9 +293,9 @@ impl Piece {
 
     /// The places of the rows that are wanted, each behind its hash, in the order of the hashes: pairs of 16 bytes are
     /// sorted several times as fast as rows.
-    fn sorted_by(&self, hash: impl Fn(&Row) -> u64 + Sync, wanted: impl Fn(&Row) -> bool + Sync) -> Vec<(u64, u32)> {
-        let rows = self.rows.par_iter().filter(|row| wanted(row));
-        let mut places: Vec<(u64, u32)> = rows.map(|row| (hash(row), row.place)).collect();
+    fn sorted_by(&self, hash: impl Fn(&Row) -> u64 + Sync, wanted: impl Fn(&Row) -> bool) -> Vec<(u64, u32)> {
+        let mut places: Vec<(u64, u32)> = self.rows.par_iter().map(|row| (hash(row), row.place)).collect();
+        places.retain(|(_, place)| wanted(&self.rows[*place as usize]));
         places.par_sort_unstable();
         places
     }
@@ -301,7 +316,7 @@ impl Kinds {
 }
 
 impl Conversions {
-    /// The number of accepted conversions, whatever their day.
+    /// The number of conversions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()

@@ -455,6 +455,10 @@ fn group(chunk: &Chunk, conversions: &Conversions, of_bucket: std::ops::Range<us
             _ => groups.push(conversion..conversion + 1),
         }
     }
+    // Where only those who convert in the range are followed, others may have slipped through the bitmap.
+    if !everyone {
+        groups.retain(|group| group.clone().any(|conversion| conversions.in_range(conversion)));
+    }
     let mut places = Places::new(groups.len());
     groups.iter().for_each(|group| _ = places.insert(conversions.keys[group.start]));
     let mut counts = vec![0_u32; groups.len()];

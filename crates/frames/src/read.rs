@@ -17,8 +17,8 @@ pub(crate) struct FilePlan<'a> {
     pub place: usize,
     /// The file.
     pub file: &'a SourceFile,
-    /// Makes the plan, of which the first column is [`crate::source::ROW`].
-    pub frame: Box<dyn Fn() -> PolarsResult<LazyFrame> + Sync + 'a>,
+    /// Makes the plan, of which the first column is [`crate::source::ROW`], and says how many bytes it reads.
+    pub frame: Box<dyn Fn() -> PolarsResult<(LazyFrame, u64)> + Sync + 'a>,
     /// Whether all rows of the file must arrive.
     pub whole: bool,
     /// The keys of the SQL texts that are part of the plan.
@@ -121,7 +121,6 @@ impl Run<'_> {
     /// Reads a file to its end, and says how many of its rows were handed on.
     fn read_file(&self, place: usize, sender: SyncSender<Batch>) -> Result<u64, FrameError> {
         let plan = &self.plans[place];
-        self.progress.read.fetch_add(plan.file.bytes, Ordering::Relaxed);
         let handed_on = Arc::new(AtomicU64::new(0));
         // Polars may keep its callback longer than the query runs; the sender in it must not, as workers wait for its end.
         let gate = Arc::new(Mutex::new(Some(sender)));
@@ -134,8 +133,11 @@ impl Run<'_> {
             let mut pieces = (0..batch.height()).step_by(BATCH_ROWS);
             Ok(pieces.any(|start| sender.send((place, batch.slice(start as i64, BATCH_ROWS))).is_err()))
         });
-        let outcome =
-            guarded(|| (plan.frame)()?.sink_batches(hand_on, true, None)?.collect_with_engine(Engine::Streaming).map(|_| ()));
+        let outcome = guarded(|| {
+            let (frame, bytes) = (plan.frame)()?;
+            self.progress.read.fetch_add(bytes, Ordering::Relaxed);
+            frame.sink_batches(hand_on, true, None)?.collect_with_engine(Engine::Streaming).map(|_| ())
+        });
         lock(&gate).take();
         outcome.map_err(|failure| read_error(plan, &failure))?;
         let found = handed_on.load(Ordering::Relaxed);

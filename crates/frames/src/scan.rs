@@ -126,17 +126,18 @@ impl Scan {
         })
     }
 
-    fn frame(&self, file: usize, condition: Option<Expr>) -> PolarsResult<LazyFrame> {
+    /// The plan of a file, and the bytes that it reads.
+    fn frame(&self, file: usize, condition: Option<Expr>) -> PolarsResult<(LazyFrame, u64)> {
         let (selected, added) = &self.selected[file];
         let conditions: Vec<_> = condition.into_iter().chain(self.filter.as_ref().map(|filter| filter[file].clone())).collect();
         let used = selected.iter().chain([&self.time.cells[file].0]).chain(&conditions);
-        let mut frame = self.opened[file].scan(&used.flat_map(columns_in).collect())?;
+        let (mut frame, bytes) = self.opened[file].scan(&used.flat_map(columns_in).collect())?;
         for condition in conditions {
             frame = frame.filter(condition);
         }
         let own = [col(ROW), self.time.cells[file].0.clone().alias(TIME)];
         frame = frame.select(own.into_iter().chain(selected.iter().cloned()).collect::<Vec<_>>());
-        Ok(if added.is_empty() { frame } else { frame.with_columns(added.clone()) })
+        Ok((if added.is_empty() { frame } else { frame.with_columns(added.clone()) }, bytes))
     }
 
     fn batch(&self, file: usize, mut frame: DataFrame, bounds: &TimeBounds) -> PolarsResult<RawBatch> {

@@ -17,7 +17,8 @@ use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{SourceFile, Stop, TimeBounds};
 use attributary_journeys::Profiles;
 use attributary_store::{
-    ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, Staging, StoreError, TouchpointCounts,
+    BytesRead, ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, Staging, StoreError,
+    TouchpointCounts,
 };
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -119,6 +120,7 @@ pub(crate) struct Computed {
     pub ledger: Ledger,
     pub rejected: RejectedRows,
     pub touches_read: u64,
+    pub bytes_read: BytesRead,
     pub spilled_bytes: u64,
 }
 
@@ -171,7 +173,9 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     let partitioned = partition.finish(setup)?;
     let (touches_read, spilled_bytes) = (partitioned.read, partitioned.spilled_bytes());
     let (walked, profiles) = walk(setup, &conversions, partitioned, &rejects, &mut ledger, interrupt)?;
-    Ok(Computed { conversions, profiles, walked, ledger, rejected: rejects.finish(), touches_read, spilled_bytes })
+    let read = |progress: &attributary_frames::Progress| progress.read.load(Ordering::Relaxed);
+    let bytes_read = BytesRead { touchpoints: read(&progress.touchpoints), conversions: read(&progress.conversions) };
+    Ok(Computed { conversions, profiles, walked, ledger, rejected: rejects.finish(), touches_read, bytes_read, spilled_bytes })
 }
 
 /// Writes all tables, as many at a time as there are threads.
@@ -382,6 +386,7 @@ fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range: Range, sta
         settings_sha256: plan.pipeline.fingerprints.settings_sha256.clone(),
         range: attributary_store::Range { from, to },
         inputs: inputs.collect(),
+        bytes_read: computed.bytes_read,
         rows: RowCounts {
             touchpoints: TouchpointCounts {
                 read: computed.touches_read,

@@ -21,7 +21,8 @@ mod write;
 
 pub use error::{Fault, StoreError};
 pub use manifest::{
-    ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, RowCounts, TableEntry, TouchpointCounts,
+    BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, RowCounts, TableEntry,
+    TouchpointCounts,
 };
 pub use output::Output;
 pub use read::{TableReader, footer_sha256, read_table};

@@ -30,6 +30,8 @@ pub struct Manifest {
     pub range: Range,
     /// Every file that was read.
     pub inputs: Vec<InputFile>,
+    /// How much of them had to be read.
+    pub bytes_read: BytesRead,
     /// What became of the rows.
     pub rows: RowCounts,
     /// The models, in the pipeline's order.
@@ -72,6 +74,16 @@ pub struct InputFile {
     pub rows: u64,
     /// The SHA-256 of its footer, where it is Parquet.
     pub footer_sha256: Option<String>,
+}
+
+/// Bytes that had to be read: of Parquet those of the columns and row groups that were wanted, of other formats whole files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BytesRead {
+    /// Of the touchpoints.
+    pub touchpoints: u64,
+    /// Of the conversions.
+    pub conversions: u64,
 }
 
 /// What became of the source rows.

@@ -8,9 +8,9 @@ use polars::prelude::{
     Schema, lit, polars_bail, when,
 };
 
-use super::{Format, Inspected, ROW, null_of, polars_path};
+use super::{Format, Inspected, ROW, null_of, polars_path, whole_file};
 
-pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv"], inspect, check: |_, _| Ok(()), scan };
+pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv"], inspect, check: whole_file, scan };
 
 fn inspect(path: &Path) -> PolarsResult<Inspected> {
     let header = reader(path)?.with_infer_schema_length(Some(0)).finish()?.collect_schema()?;

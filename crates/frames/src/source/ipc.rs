@@ -9,10 +9,10 @@ use polars::prelude::{
     polars_bail,
 };
 
-use super::{Format, Inspected, ROW, footer_sha256, polars_path};
+use super::{Format, Inspected, ROW, footer_sha256, polars_path, whole_file};
 
 pub(super) const FORMAT: Format =
-    Format { name: "Arrow IPC", extensions: &["ipc", "arrow", "feather"], inspect, check: |_, _| Ok(()), scan };
+    Format { name: "Arrow IPC", extensions: &["ipc", "arrow", "feather"], inspect, check: whole_file, scan };
 
 /// Four bytes of footer length and `ARROW1`.
 const TRAILER: u64 = 10;

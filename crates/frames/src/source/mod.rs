@@ -31,8 +31,9 @@ pub(crate) struct Format {
     extensions: &'static [&'static str],
     /// What a file holds, without reading its rows (CSV: from all of them).
     inspect: fn(&Path) -> PolarsResult<Inspected>,
-    /// Whether the structure of the named columns will do to be read; a file's rows are not looked at.
-    check: fn(&Path, &BTreeSet<String>) -> PolarsResult<()>,
+    /// Whether the structure of the named columns will do to be read, and the bytes that they take; a file's rows are not
+    /// looked at.
+    check: fn(&Path, &BTreeSet<String>) -> PolarsResult<u64>,
     /// All columns of a file, and [`ROW`].
     scan: fn(&Path, &[String]) -> PolarsResult<LazyFrame>,
 }
@@ -83,10 +84,10 @@ impl OpenFile {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
-    /// The rows, not read yet. Of the columns only `columns` will be.
-    pub(crate) fn scan(&self, columns: &BTreeSet<String>) -> PolarsResult<LazyFrame> {
-        (self.format.check)(&self.file.path, columns)?;
-        (self.format.scan)(&self.file.path, &self.physical)
+    /// The rows, not read yet, and the bytes that will be. Of the columns only `columns` will be.
+    pub(crate) fn scan(&self, columns: &BTreeSet<String>) -> PolarsResult<(LazyFrame, u64)> {
+        let bytes = (self.format.check)(&self.file.path, columns)?;
+        Ok(((self.format.scan)(&self.file.path, &self.physical)?, bytes))
     }
 
     /// Whether the file is Parquet.
@@ -156,6 +157,11 @@ pub(crate) fn null_of(kind: DataType) -> Expr {
 /// A local path in the form that polars takes, never a pattern.
 fn polars_path(path: &Path) -> PolarsResult<PlRefPath> {
     PlRefPath::try_from_path(path)
+}
+
+/// The bytes of a format whose files are read whole.
+fn whole_file(path: &Path, _columns: &BTreeSet<String>) -> PolarsResult<u64> {
+    Ok(std::fs::metadata(path)?.len())
 }
 
 /// Every extension that is read, with its dot.

@@ -28,7 +28,7 @@ fn inspect(path: &Path) -> PolarsResult<Inspected> {
     Ok(Inspected { columns, rows: Some(rows), footer_sha256: Some(footer_sha256), written: false })
 }
 
-fn check(path: &Path, columns: &BTreeSet<String>) -> PolarsResult<()> {
+fn check(path: &Path, columns: &BTreeSet<String>) -> PolarsResult<u64> {
     pages::check(File::open(path)?, columns)
 }
 

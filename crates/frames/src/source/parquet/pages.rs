@@ -11,12 +11,12 @@ use polars::prelude::{ParquetReader, PolarsResult, SerReader, polars_bail, polar
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 use polars_parquet_format::{PageHeader, PageType};
 
-/// Checks every page header of the named columns.
-pub(super) fn check(file: File, columns: &BTreeSet<String>) -> PolarsResult<()> {
+/// Checks every page header of the named columns, and says how many bytes these take.
+pub(super) fn check(file: File, columns: &BTreeSet<String>) -> PolarsResult<u64> {
     let mut reader = ParquetReader::new(file.try_clone()?);
     let metadata = reader.get_metadata()?;
     let mut pages = Pages { end: file.metadata()?.len(), file, buffer: Vec::new() };
-    let mut rows = 0;
+    let (mut rows, mut bytes) = (0, 0);
     for group in &metadata.row_groups {
         rows += group.num_rows();
         for name in columns {
@@ -27,12 +27,14 @@ pub(super) fn check(file: File, columns: &BTreeSet<String>) -> PolarsResult<()> 
                     values >= 0 && (!flat || values as u64 == group.num_rows() as u64),
                     ComputeError: "column {} has {} values for {} rows", name, values, group.num_rows()
                 );
-                pages.check_chunk(name, chunk.byte_range(), values)?;
+                let range = chunk.byte_range();
+                bytes += range.end.saturating_sub(range.start);
+                pages.check_chunk(name, range, values)?;
             }
         }
     }
     polars_ensure!(rows == metadata.num_rows, ComputeError: "its row groups have {} rows, the file {}", rows, metadata.num_rows);
-    Ok(())
+    Ok(bytes)
 }
 
 struct Pages {
