@@ -108,8 +108,8 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     let sink = Memory::default();
     for (table, (plan, sums)) in setup.tables.iter().zip(&walked.tables) {
         let of = grouped::Finish { setup: &setup, table, plan, profiles: &profiles, conversions: &conversions };
-        tables::write_whole(&sink, &table.name, &grouped::fields(&setup, table, false), grouped::finish(sums, of, false))
-            .expect("written");
+        let rows = &mut grouped::finish(sums, of, false).map(Ok);
+        sink.file(&table.name, tables::ONLY_FILE, &grouped::fields(&setup, table, false), rows).expect("written");
     }
     let credits = walked.credits.as_ref().expect("credits are wanted");
     tables::credits::write(&setup, credits, &conversions, &profiles, &sink).expect("written");

@@ -91,15 +91,16 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
                 all.add(cells);
             }
         })?;
-        let new = tables::grouped::finish(sums, finish_of(plan, computed, table, grouping), true);
-        all.add_rows(&new);
+        for rows in tables::grouped::finish(sums, finish_of(plan, computed, table, grouping), true) {
+            all.add_rows(&rows);
+        }
         let partial = all.rows(None);
         let (final_fields, rows) = if shows_day {
             (fields.clone(), partial.clone())
         } else {
             (tables::grouped::fields(setup, table, false), all.rows(Some(all.day_column)))
         };
-        channels = channels.or_else(|| top_channels(setup, table, &final_fields, &rows));
+        channels = channels.or_else(|| top_channels(setup, table, &final_fields, std::slice::from_ref(&rows)));
         writer.all(|| {
             tables::write_whole(&writer.tables(), &table.name, &final_fields, rows)?;
             if shows_day {
@@ -122,23 +123,28 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
 }
 
 /// Channels by what they got of the first value, for the run's summary, from a table that has nothing but a channel.
-pub(crate) fn top_channels(setup: &Setup, table: &TableSetup, fields: &[Field], rows: &Rows) -> Option<Vec<TopChannels>> {
-    let by_channel = table.by == [GroupColumn::Attribute(CHANNEL)];
-    let value = fields.iter().position(|field| field.name == setup.values[0]);
-    let value = value.filter(|_| by_channel)?;
-    let text = |column: usize, row: usize| rows.columns[column].value(row).as_text().unwrap_or_default().to_owned();
+pub(crate) fn top_channels(setup: &Setup, table: &TableSetup, fields: &[Field], all_rows: &[Rows]) -> Option<Vec<TopChannels>> {
+    let value = fields.iter().position(|field| field.name == setup.values[0]).filter(|_| is_by_channel(table))?;
     let mut all: BTreeMap<(String, String), Vec<(String, i128)>> = BTreeMap::new();
-    for row in 0..rows.len() {
-        let Value::Int(amount) = rows.columns[value].value(row) else { continue };
-        let channel = text(2, row);
-        if channel != attributary_core::UNATTRIBUTED {
-            all.entry((text(0, row), text(1, row))).or_default().push((channel, amount));
+    for rows in all_rows {
+        let text = |column: usize, row: usize| rows.columns[column].value(row).as_text().unwrap_or_default().to_owned();
+        for row in 0..rows.len() {
+            let Value::Int(amount) = rows.columns[value].value(row) else { continue };
+            let channel = text(2, row);
+            if channel != attributary_core::UNATTRIBUTED {
+                all.entry((text(0, row), text(1, row))).or_default().push((channel, amount));
+            }
         }
     }
     for of_pair in all.values_mut() {
         of_pair.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     }
     Some(all.into_iter().collect())
+}
+
+/// Whether a table has nothing but a channel.
+pub(crate) fn is_by_channel(table: &TableSetup) -> bool {
+    table.by == [GroupColumn::Attribute(CHANNEL)]
 }
 
 /// The sums of a grouped table in its partial form, by everything that comes before them.

@@ -191,13 +191,23 @@ fn write_tables(plan: &Plan, computed: &Computed, writer: &Writer) -> Result<Tot
         let tables: Vec<_> = setup.tables.iter().zip(&computed.walked.tables).collect();
         let channels = tables.par_iter().map(|(table, (grouping, sums))| {
             let finish = finish_of(plan, computed, table, grouping);
-            let rows = tables::grouped::finish(sums, finish, false);
             let fields = tables::grouped::fields(setup, table, false);
-            let channels = merge::top_channels(setup, table, &fields, &rows);
-            tables::write_whole(&writer.tables(), &table.name, &fields, rows)?;
+            let write = |rows: &mut dyn Iterator<Item = Rows>| {
+                writer.tables().file(&table.name, tables::ONLY_FILE, &fields, &mut rows.map(Ok))
+            };
+            let mut rows = tables::grouped::finish(sums, finish, false);
+            let mut channels = None;
+            if merge::is_by_channel(table) {
+                let all: Vec<Rows> = rows.collect();
+                channels = merge::top_channels(setup, table, &fields, &all);
+                write(&mut all.into_iter())?;
+            } else {
+                write(&mut rows)?;
+            }
             if !tables::grouped::shows_day(table) {
-                let (fields, rows) = (tables::grouped::fields(setup, table, true), tables::grouped::finish(sums, finish, true));
-                tables::write_whole(&writer.state(), &table.name, &fields, rows)?;
+                let fields = tables::grouped::fields(setup, table, true);
+                let rows = &mut tables::grouped::finish(sums, finish, true).map(Ok);
+                writer.state().file(&table.name, tables::ONLY_FILE, &fields, rows)?;
             }
             Ok::<_, SinkError>(channels)
         });

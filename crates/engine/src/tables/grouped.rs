@@ -13,7 +13,7 @@ use attributary_core::time::Day;
 use attributary_core::value::{ColumnType, Value};
 use attributary_core::{UNATTRIBUTED, WHOLE_SHARE};
 use attributary_journeys::Profiles;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use rustc_hash::FxHashMap;
 
@@ -542,9 +542,9 @@ pub struct Finish<'a> {
     pub conversions: &'a Conversions,
 }
 
-/// The rows of a table (or of its partial form), sorted by model, window and the columns that come after them.
-#[must_use]
-pub fn finish(grouped: &Grouped, of: Finish<'_>, partial: bool) -> Rows {
+/// The rows of a table (or of its partial form), sorted by model, window and the columns that come after them: those of one
+/// model and window at a time.
+pub fn finish<'a>(grouped: &'a Grouped, of: Finish<'a>, partial: bool) -> impl Iterator<Item = Rows> + use<'a> {
     let Finish { setup, table, plan, profiles, conversions } = of;
     let mut by = table.by.clone();
     if partial && !shows_day(table) {
@@ -585,44 +585,57 @@ pub fn finish(grouped: &Grouped, of: Finish<'_>, partial: bool) -> Rows {
 
     let pairs: Vec<(usize, usize)> = models.iter().flat_map(|model| windows.iter().map(|window| (*model, *window))).collect();
     // Rows of days (or of channels called alike) that the table does not tell apart come one behind the other.
-    let alike: Vec<&[(Ranks, u32)]> = order.chunk_by(|one, other| one.0 == other.0).collect();
-    // All pairs of a row at a time: its lanes lie beside each other.
-    let of_some = |alike: &[&[(Ranks, u32)]]| {
-        let mut outputs: Vec<Output> = pairs.iter().map(|_| Output::new(plan)).collect();
+    let mut ends: Vec<u32> = Vec::new();
+    for alike in order.chunk_by(|one, other| one.0 == other.0) {
+        ends.push(ends.last().copied().unwrap_or(0) + alike.len() as u32);
+    }
+    let order: Vec<u32> = order.into_iter().map(|(_, row)| row).collect();
+    let names = |names: Vec<String>| Arc::new(names.iter().map(|name| Value::text(name)).collect::<Vec<_>>());
+    let model_names = names(setup.models.iter().map(|model| model.name.clone()).collect());
+    let window_names = names(setup.rules.windows.iter().map(ToString::to_string).collect());
+    let dictionaries: Vec<Arc<Vec<Value>>> = by.iter().map(|column| dictionary(*column, of)).collect();
+
+    pairs.into_iter().map(move |(model, window)| {
+        let output = sums_of_pair(grouped, plan, (&order, &ends), (model, window));
+        let codes = |code: usize| vec![code as u32; output.rows.len()];
+        let mut columns = vec![
+            Column::Codes { codes: codes(model), dictionary: Arc::clone(&model_names) },
+            Column::Codes { codes: codes(window), dictionary: Arc::clone(&window_names) },
+        ];
+        let keys: Vec<&GroupKey> = output.rows.iter().map(|row| &grouped.keys[*row as usize]).collect();
+        columns.extend(by.iter().zip(&dictionaries).map(|(column, dictionary)| by_column(*column, &keys, dictionary, of)));
+        let mut sums = output.sums.into_iter();
+        columns.extend(sums.next().map(Column::Wide));
+        let touches = sums.next().unwrap_or_default();
+        columns.extend(sums.map(Column::Wide));
+        columns.push(Column::Ints(touches.into_iter().map(|count| count as i64).collect()));
+        Rows { columns }
+    })
+}
+
+/// The rows of one model and window that got anything, and their sums. Rows that are shown as one end at `ends` of `order`.
+fn sums_of_pair(grouped: &Grouped, plan: &Plan, (order, ends): (&[u32], &[u32]), (model, window): (usize, usize)) -> Output {
+    const CHUNK: usize = 1 << 13;
+    let of_some = |(chunk, some): (usize, &[u32])| {
+        let mut output = Output::new(plan);
         let mut sums = vec![0; plan.stride()];
-        for same in alike {
-            for (output, &(model, window)) in outputs.iter_mut().zip(&pairs) {
-                for (lane, sum) in sums.iter_mut().enumerate() {
-                    *sum = same.iter().map(|(_, row)| grouped.sum(grouped.slot(plan, *row, model, window) + lane)).sum::<i128>();
-                }
-                if sums.iter().any(|sum| *sum != 0) {
-                    output.push(model, window, same[0].1, &sums);
-                }
+        let mut start = if chunk == 0 { 0 } else { ends[chunk * CHUNK - 1] as usize };
+        for end in some {
+            let same = &order[start..*end as usize];
+            start = *end as usize;
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                *sum = same.iter().map(|row| grouped.sum(grouped.slot(plan, *row, model, window) + lane)).sum::<i128>();
+            }
+            if sums.iter().any(|sum| *sum != 0) {
+                output.push(same[0], &sums);
             }
         }
-        outputs
+        output
     };
-    let parts: Vec<Vec<Output>> = alike.par_chunks(1 << 13).map(of_some).collect();
+    let parts: Vec<Output> = ends.par_chunks(CHUNK).enumerate().map(of_some).collect();
     let mut output = Output::new(plan);
-    for pair in 0..pairs.len() {
-        parts.iter().for_each(|outputs| output.append(&outputs[pair]));
-    }
-
-    let names = |names: Vec<String>| Arc::new(names.iter().map(|name| Value::text(name)).collect::<Vec<_>>());
-    let mut columns = vec![
-        Column::Codes { codes: output.models, dictionary: names(setup.models.iter().map(|model| model.name.clone()).collect()) },
-        Column::Codes { codes: output.windows, dictionary: names(setup.rules.windows.iter().map(ToString::to_string).collect()) },
-    ];
-    let keys: Vec<&GroupKey> = output.rows.iter().map(|row| &grouped.keys[*row as usize]).collect();
-    for column in &by {
-        columns.push(by_column(*column, &keys, of));
-    }
-    let mut sums = output.sums.into_iter();
-    columns.extend(sums.next().map(Column::Wide));
-    let touches = sums.next().unwrap_or_default();
-    columns.extend(sums.map(Column::Wide));
-    columns.push(Column::Ints(touches.into_iter().map(|count| count as i64).collect()));
-    Rows { columns }
+    parts.iter().for_each(|part| output.append(part));
+    output
 }
 
 /// The ranks of a row's columns, four to a number. Ranks are smaller than 2³¹ either way.
@@ -647,8 +660,6 @@ fn ordered(rows: usize, columns: usize, rank: impl Fn(usize, usize) -> i64 + Syn
 
 #[derive(Default)]
 struct Output {
-    models: Vec<u32>,
-    windows: Vec<u32>,
     rows: Vec<u32>,
     sums: Vec<Vec<i128>>,
 }
@@ -659,22 +670,33 @@ impl Output {
     }
 
     fn append(&mut self, other: &Self) {
-        self.models.extend_from_slice(&other.models);
-        self.windows.extend_from_slice(&other.windows);
         self.rows.extend_from_slice(&other.rows);
         self.sums.iter_mut().zip(&other.sums).for_each(|(column, other)| column.extend_from_slice(other));
     }
 
-    fn push(&mut self, model: usize, window: usize, row: u32, sums: &[i128]) {
-        self.models.push(model as u32);
-        self.windows.push(window as u32);
+    fn push(&mut self, row: u32, sums: &[i128]) {
         self.rows.push(row);
         self.sums.iter_mut().zip(sums).for_each(|(column, sum)| column.push(*sum));
     }
 }
 
-fn by_column(column: GroupColumn, keys: &[&GroupKey], of: Finish<'_>) -> Column {
-    let Finish { plan, profiles, conversions, .. } = of;
+/// What the codes of a column stand for; empty where it has none.
+fn dictionary(column: GroupColumn, of: Finish<'_>) -> Arc<Vec<Value>> {
+    match column {
+        GroupColumn::Kind => Arc::new(of.conversions.kind_values.clone()),
+        GroupColumn::Attribute(CHANNEL) => {
+            let mut channels = Vec::clone(&of.profiles.dictionaries[CHANNEL]);
+            channels.push(Value::text(UNATTRIBUTED));
+            Arc::new(channels)
+        }
+        GroupColumn::Attribute(place) => Arc::clone(&of.profiles.dictionaries[place]),
+        GroupColumn::Conversion(_) | GroupColumn::Touch(_) => Arc::default(),
+    }
+}
+
+fn by_column(column: GroupColumn, keys: &[&GroupKey], dictionary: &Arc<Vec<Value>>, of: Finish<'_>) -> Column {
+    let Finish { plan, profiles, .. } = of;
+    let coded = |codes: Vec<u32>| Column::Codes { codes, dictionary: Arc::clone(dictionary) };
     match column {
         GroupColumn::Conversion(period) => Column::Ints(keys.iter().map(|key| period.start(key.day).into()).collect()),
         GroupColumn::Touch(period) => {
@@ -684,19 +706,14 @@ fn by_column(column: GroupColumn, keys: &[&GroupKey], of: Finish<'_>) -> Column 
             };
             Column::Values(keys.iter().map(cell).collect())
         }
-        GroupColumn::Kind => {
-            let codes = keys.iter().map(|key| key.kind).collect();
-            Column::Codes { codes, dictionary: Arc::new(conversions.kind_values.clone()) }
-        }
+        GroupColumn::Kind => coded(keys.iter().map(|key| key.kind).collect()),
         GroupColumn::Attribute(place) => {
-            let mut dictionary = Vec::clone(&profiles.dictionaries[place]);
-            dictionary.push(Value::text(UNATTRIBUTED));
             let unattributed = if place == CHANNEL { dictionary.len() as u32 - 1 } else { NULL_CODE };
             let code = |key: &&GroupKey| match key.touch_group {
                 NO_TOUCH => unattributed,
                 group => profiles.codes[place][plan.example[group as usize] as usize],
             };
-            Column::Codes { codes: keys.iter().map(code).collect(), dictionary: Arc::new(dictionary) }
+            coded(keys.iter().map(code).collect())
         }
     }
 }
