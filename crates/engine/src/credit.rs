@@ -65,6 +65,9 @@ pub struct Crediting<'a> {
     split: Split,
     rows: Vec<Vec<u32>>,
     chosen_rows: Vec<Vec<u32>>,
+    /// The conversion whose rows were sought last, its touches, and per table their rows.
+    found: (usize, Vec<u32>),
+    found_rows: Vec<Vec<u32>>,
     stamp: u64,
     subset: Vec<usize>,
 }
@@ -109,6 +112,8 @@ impl<'a> Crediting<'a> {
             split: Split { values: vec![Vec::new(); setup.values.len()], ..Split::default() },
             rows: vec![Vec::new(); tables],
             chosen_rows: vec![Vec::new(); tables],
+            found: (usize::MAX, Vec::new()),
+            found_rows: vec![Vec::new(); tables],
             stamp: 0,
             subset: Vec::new(),
         }
@@ -120,14 +125,9 @@ impl<'a> Crediting<'a> {
     /// Where a model's expression gives no usable weight.
     pub fn credit(&mut self, eligible: &Eligible<'_>) -> Result<(), EngineError> {
         let Context { setup, profiles, conversions, plans } = self.context;
-        let of_conversion = (conversions.days[eligible.conversion], conversions.kinds[eligible.conversion]);
-        for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&mut self.rows) {
-            if !plan.counts_any() {
-                continue;
-            }
-            let touches =
-                eligible.chosen.iter().map(|touch| (eligible.profiles[*touch as usize], eligible.times[*touch as usize]));
-            grouped.find_rows(plan, of_conversion, touches, |time| setup.rules.zone.day(time), rows);
+        self.find_rows(eligible);
+        for ((grouped, plan), rows) in self.grouped.iter().zip(plans).zip(&self.rows) {
+            grouped.warm_up(plan, rows, eligible.window);
         }
         let mut subset = std::mem::take(&mut self.subset);
         for (number, model) in setup.models.iter().enumerate() {
@@ -179,6 +179,32 @@ impl<'a> Crediting<'a> {
         }
         self.subset = subset;
         Ok(())
+    }
+
+    /// Finds the row of each eligible touch in each table.
+    fn find_rows(&mut self, eligible: &Eligible<'_>) {
+        let Context { setup, conversions, plans, .. } = self.context;
+        // Wider windows come first, and mostly a narrower one has the last touches of them.
+        let same_end = self.found.0 == eligible.conversion && self.found.1.ends_with(eligible.chosen);
+        let first = if same_end { self.found.1.len() - eligible.chosen.len() } else { 0 };
+        if !same_end {
+            self.found.0 = eligible.conversion;
+            self.found.1.clear();
+            self.found.1.extend_from_slice(eligible.chosen);
+        }
+        let of_conversion = (conversions.days[eligible.conversion], conversions.kinds[eligible.conversion]);
+        let tables = self.grouped.iter_mut().zip(plans).zip(&mut self.found_rows).zip(&mut self.rows);
+        for (((grouped, plan), found), rows) in tables.filter(|(((_, plan), _), _)| plan.counts_any()) {
+            if !same_end {
+                let touches = eligible.chosen.iter().map(|touch| {
+                    let touch = *touch as usize;
+                    (eligible.profiles[touch], eligible.times[touch])
+                });
+                grouped.find_rows(plan, of_conversion, touches, |time| setup.rules.zone.day(time), found);
+            }
+            rows.clear();
+            rows.extend_from_slice(&found[first..]);
+        }
     }
 
     /// Leaves a conversion unattributed under one model.

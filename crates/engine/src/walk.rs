@@ -173,6 +173,8 @@ struct Walker<'a> {
     customer: Customer,
     chosen: Vec<u32>,
     channels: Vec<u32>,
+    /// Windows, the widest first: what was found for it serves the narrower ones.
+    windows: Vec<usize>,
 }
 
 /// One customer's touches in their total order.
@@ -246,6 +248,7 @@ impl<'a> Walker<'a> {
             customer: Customer::default(),
             chosen: Vec::new(),
             channels: Vec::new(),
+            windows: context.setup.rules.by_width(),
         }
     }
 
@@ -319,7 +322,7 @@ impl<'a> Walker<'a> {
         for conversion in conversions.clone().filter(|conversion| all.in_range(*conversion)) {
             converted = true;
             let time = all.times[conversion];
-            for window in 0..setup.rules.windows.len() {
+            for &window in &self.windows {
                 let consumed_until = consumed_until.get(conversion - conversions.start).copied().flatten();
                 match self.selector.select(touches, time, consumed_until, window, &mut chosen) {
                     Err(reason) => {

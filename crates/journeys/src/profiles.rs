@@ -50,26 +50,38 @@ pub struct ProfileCache {
     flags: FxHashMap<u64, u32>,
     /// The current batch's dictionaries by level, and the shared codes of their values.
     dictionaries: Vec<(Arc<Vec<Value>>, Vec<u32>)>,
-    /// For each of the flags that came with these dictionaries, the profile of each combination of codes. None where there
-    /// are too many combinations.
+    /// For each level more than the largest shared code plus one that the tables have room for.
+    sizes: Vec<u32>,
+    /// For each of the flags that came, the profile of each combination of shared codes.
     tables: Vec<(u64, Vec<u32>)>,
-    /// How many combinations there are.
+    /// How many combinations there are; 0 where they are too many for a table.
     combinations: usize,
 }
 
-/// Up to this many combinations of a batch's codes have a table, which stays in a core's cache.
-const MAX_COMBINATIONS: usize = 1 << 19;
+/// Up to this many combinations of codes have a table, which stays near a core.
+const MAX_COMBINATIONS: usize = 1 << 20;
 
 /// What a table holds of a combination that has not come yet.
 const UNKNOWN: u32 = u32::MAX;
 
 impl ProfileCache {
-    /// Makes room for the combinations of new dictionaries.
+    /// Makes room for the combinations of larger dictionaries.
     fn lay_out(&mut self) {
+        // Some room to grow into: what was known of the combinations is forgotten.
+        let largest = |codes: &[u32]| codes.iter().map(|code| code + 2).max().unwrap_or(1);
+        let needed = self.dictionaries.iter().map(|(_, codes)| largest(codes));
+        self.sizes.resize(self.dictionaries.len(), 0);
+        let sizes = self.sizes.iter_mut().zip(needed);
+        sizes.for_each(|(size, needed)| *size = (*size).max(needed + needed / 8));
         self.tables.clear();
-        let sizes = self.dictionaries.iter().map(|(dictionary, _)| dictionary.len() + 1);
-        let combinations = sizes.fold(Some(1_usize), |all, size| all?.checked_mul(size));
+        let combinations = self.sizes.iter().try_fold(1_usize, |all, size| all.checked_mul(*size as usize));
         self.combinations = combinations.filter(|count| *count <= MAX_COMBINATIONS).unwrap_or(0);
+    }
+
+    /// Whether the tables have no room for a code.
+    fn is_too_small(&self, level: usize) -> bool {
+        let size = self.sizes.get(level).copied().unwrap_or(0);
+        self.dictionaries[level].1.iter().any(|code| code + 1 >= size)
     }
 
     /// The table of some flags.
@@ -100,12 +112,13 @@ impl ProfileInterner {
             profiles.extend(rows.iter().map(|row| self.ask(batch, *row as usize, cache)));
             return;
         }
-        // A null has the code u32::MAX, which plus one is 0: in each column the first of its places.
         profiles.resize(rows.len(), 0);
-        for (&place, (dictionary, _)) in self.mapped.iter().zip(&cache.dictionaries) {
-            let (codes, size) = (&batch.attributes[place].codes, dictionary.len() as u32 + 1);
+        for ((&place, (_, shared)), &size) in self.mapped.iter().zip(&cache.dictionaries).zip(&cache.sizes) {
+            let codes = &batch.attributes[place].codes;
             for (combination, row) in profiles.iter_mut().zip(rows) {
-                *combination = *combination * size + codes[*row as usize].wrapping_add(1);
+                // A null is the first place, and no place of the dictionary.
+                let code = shared.get(codes[*row as usize] as usize).map_or(0, |code| code + 1);
+                *combination = *combination * size + code;
             }
         }
         let mut flags = batch.flags.first().copied().unwrap_or(0);
@@ -129,21 +142,21 @@ impl ProfileInterner {
     /// Makes `cache` ready for the rows of `batch`.
     fn enter(&self, batch: &TouchBatch, cache: &mut ProfileCache) {
         cache.levels.resize_with(self.mapped.len() + 1, FxHashMap::default);
-        let first = cache.dictionaries.is_empty();
+        let mut too_small = cache.dictionaries.is_empty();
         cache.dictionaries.resize_with(self.mapped.len(), Default::default);
-        let mut changed = first;
         for (level, &place) in self.mapped.iter().enumerate() {
             let dictionary = &batch.attributes[place].dictionary;
             let (known, codes) = &mut cache.dictionaries[level];
             if !Arc::ptr_eq(known, dictionary) {
-                changed = true;
                 *known = Arc::clone(dictionary);
                 codes.clear();
                 let mut shared = self.lock();
                 codes.extend(dictionary.iter().map(|value| shared.dictionaries[place].code(value)));
+                drop(shared);
+                too_small |= cache.is_too_small(level);
             }
         }
-        if changed {
+        if too_small {
             cache.lay_out();
         }
     }

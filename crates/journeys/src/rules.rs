@@ -262,6 +262,14 @@ impl Rules {
         self.windows.iter().map(reach).min().unwrap_or(time::EARLIEST).max(time::EARLIEST)
     }
 
+    /// The places of the windows, the widest first.
+    #[must_use]
+    pub fn by_width(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.windows.len()).collect();
+        places.sort_by_key(|place| std::cmp::Reverse(self.windows[*place].micros().unwrap_or(i64::MAX)));
+        places
+    }
+
     /// For a customer's conversions in the order of their times: the time of the last conversion before each that
     /// consumes its touches. Empty where none ever does.
     #[must_use]

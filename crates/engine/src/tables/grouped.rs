@@ -266,7 +266,6 @@ impl Grouped {
         }
         if plan.touch_periods.is_empty() {
             rows.extend(touches.map(|(profile, _)| self.row(plan, plan.key(plan.group_of[profile as usize], NO_DAY, day, kind))));
-            self.warm_up(plan, rows);
             return;
         }
         let mut last = None;
@@ -281,15 +280,16 @@ impl Grouped {
         }
     }
 
-    /// Asks for the lanes of all rows at once. The sums of a large table lie far from the core; asked for one by one, in the
-    /// order in which they are added to, the core would wait for each.
-    fn warm_up(&self, plan: &Plan, rows: &[u32]) {
+    /// Asks for the lanes that some rows have for a window, all at once. The sums of a large table lie far from the core;
+    /// asked for one by one, in the order in which they are added to, the core would wait for each.
+    pub fn warm_up(&self, plan: &Plan, rows: &[u32], window: usize) {
         const LANES_OF_A_LINE: usize = 8;
-        let width = plan.width();
+        let (width, of_window) = (plan.width(), plan.counted * plan.stride());
         let mut any = 0;
         for row in rows {
-            for lane in (0..width).step_by(LANES_OF_A_LINE) {
-                any |= self.lanes[*row as usize * width + lane];
+            let start = *row as usize * width + window * of_window;
+            for lane in self.lanes[start..start + of_window].iter().step_by(LANES_OF_A_LINE) {
+                any |= lane;
             }
         }
         std::hint::black_box(any);
@@ -342,6 +342,9 @@ impl Grouped {
 
     /// Adds the whole conversion once to each distinct one of `rows`. `stamp` is another number for every call.
     pub fn add_participation(&mut self, plan: &Plan, place: (usize, usize), rows: &[u32], stamp: u64, values: &[i64]) {
+        if plan.per_conversion {
+            return self.add_whole(plan, place, rows[0], rows.len() as i64, values);
+        }
         for row in rows {
             if std::mem::replace(&mut self.stamps[*row as usize], stamp) == stamp {
                 let slot = self.slot(plan, *row, place.0, place.1);
