@@ -29,7 +29,7 @@ const KEPT_APART: &[(&str, &[&str])] = &[
     ("sqlparser", &["frames"]),
     ("arrow", &["store", "rowgroups"]),
     ("parquet", &["store", "rowgroups"]),
-    ("rayon", &["engine", "pipeline"]),
+    ("rayon", &["engine", "store", "pipeline"]),
     ("toml", &["pipeline", "testkit"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

@@ -10,12 +10,16 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use attributary_core::table::{Field, Rows};
-use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriter, ArrowWriterOptions, compute_leaves,
+};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use sha2::{Digest, Sha256};
 
 use crate::encode::{Encoder, Misfit};
@@ -52,7 +56,11 @@ impl Default for Layout {
 /// the file.
 pub struct TableFile {
     unfinished: Unfinished,
-    writer: ArrowWriter<HashingFile>,
+    writer: SerializedFileWriter<HashingFile>,
+    groups: ArrowRowGroupWriterFactory,
+    /// The columns of the row group that is being written, and its rows.
+    group: Option<(Vec<ArrowColumnWriter>, usize)>,
+    row_group_rows: usize,
     schema: SchemaRef,
     encoders: Vec<Encoder>,
     /// Fewer than [`BATCH_ROWS`] rows that wait for more.
@@ -92,9 +100,21 @@ impl TableFile {
         let schema = Arc::new(schema(fields, Form::Memory));
         let options = ArrowWriterOptions::new().with_properties(properties(fields, layout)).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(HashingFile::new(file), Arc::clone(&schema), options)
-            .map_err(|error| writing(path, error))?;
+            .and_then(ArrowWriter::into_serialized_writer);
+        let (writer, groups) = writer.map_err(|error| writing(path, error))?;
         let encoders = fields.iter().map(Encoder::new).collect();
-        Ok(Self { unfinished, writer, schema, encoders, waiting: Vec::new(), waiting_rows: 0, rows: 0 })
+        Ok(Self {
+            unfinished,
+            writer,
+            groups,
+            group: None,
+            row_group_rows: layout.row_group_rows.max(1),
+            schema,
+            encoders,
+            waiting: Vec::new(),
+            waiting_rows: 0,
+            rows: 0,
+        })
     }
 
     /// Appends rows.
@@ -135,11 +155,11 @@ impl TableFile {
     /// [`StoreError::Output`] where the disk refuses; the file is removed then.
     pub fn finish(mut self) -> Result<WrittenFile, StoreError> {
         self.hand_over()?;
+        self.close_group().map_err(|error| writing(&self.unfinished.path, error))?;
         let Self { mut unfinished, mut writer, rows, .. } = self;
         let path = unfinished.path.clone();
         // Not `into_inner`, which turns what the disk says into plain text.
         writer.finish().map_err(|error| writing(&path, error))?;
-        writer.sync().map_err(StoreError::output("write", &path))?;
         let file = writer.inner();
         file.file.sync_all().map_err(StoreError::output("write", &path))?;
         unfinished.armed = false;
@@ -162,17 +182,47 @@ impl TableFile {
     }
 
     fn hand_over(&mut self) -> Result<(), StoreError> {
-        let path = &self.unfinished.path;
         let batches = std::mem::take(&mut self.waiting);
         self.waiting_rows = 0;
-        match batches.as_slice() {
+        let written = match batches.as_slice() {
             [] => Ok(()),
-            [one] => self.writer.write(one).map_err(|error| writing(path, error)),
-            many => concat_batches(&self.schema, many)
-                .map_err(ParquetError::from)
-                .and_then(|one| self.writer.write(&one))
-                .map_err(|error| writing(path, error)),
+            [one] => self.write_batch(one),
+            many => concat_batches(&self.schema, many).map_err(ParquetError::from).and_then(|one| self.write_batch(&one)),
+        };
+        written.map_err(|error| writing(&self.unfinished.path, error))
+    }
+
+    /// Encodes a batch, its columns on as many threads as the current rayon pool has.
+    fn write_batch(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        if self.group.is_none() {
+            let number = self.writer.flushed_row_groups().len();
+            self.group = Some((self.groups.create_column_writers(number)?, 0));
         }
+        let Some((columns, rows)) = &mut self.group else { return Ok(()) };
+        let room = self.row_group_rows - *rows;
+        if batch.num_rows() > room {
+            let (now, later) = (batch.slice(0, room), batch.slice(room, batch.num_rows() - room));
+            self.write_batch(&now)?;
+            return self.write_batch(&later);
+        }
+        // Every column of a table is one leaf.
+        let leaves = self.schema.fields().iter().zip(batch.columns()).map(|(field, array)| compute_leaves(field, array));
+        let leaves: Vec<_> = leaves.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        columns.par_iter_mut().zip(&leaves).try_for_each(|(column, leaf)| column.write(leaf))?;
+        *rows += batch.num_rows();
+        let bytes: usize = columns.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum();
+        if *rows >= self.row_group_rows || bytes >= ROW_GROUP_BYTES { self.close_group() } else { Ok(()) }
+    }
+
+    /// Writes the row group that was begun, if any.
+    fn close_group(&mut self) -> Result<(), ParquetError> {
+        let Some((columns, _)) = self.group.take() else { return Ok(()) };
+        let chunks = columns.into_par_iter().map(ArrowColumnWriter::close).collect::<Result<Vec<_>, _>>()?;
+        let mut group = self.writer.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close().map(|_| ())
     }
 }
 
@@ -184,7 +234,6 @@ fn properties(fields: &[Field], layout: &Layout) -> WriterProperties {
         .set_created_by(CREATED_BY.to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(layout.row_group_rows.max(1)))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_key_value_metadata(Some(vec![arrow_schema]))
         .build()
 }
