@@ -1,6 +1,6 @@
 # The same words on a desk and in CI. `make run` and `make test` need a Rust toolchain and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test check sample-data
+.PHONY: help run test check bench sample-data
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -17,6 +17,10 @@ check: ## formatting, lints, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
+
+bench: ## measure beside DuckDB and polars, and write bench/RESULTS.md; BENCH="--only A --rounds 5" and the like
+	cargo build --release --workspace --examples
+	python3 bench/run.py $(BENCH)
 
 sample-data: ## write sample-data anew; a test keeps it as it is
 	sh sample-data/make.sh

@@ -145,6 +145,40 @@ fn a_customer_with_a_million_touches() {
     assert!(counts.clone().any(|touches| touches == Value::Int(2_500_001)), "{:?}", counts.collect::<Vec<_>>());
 }
 
+/// Pairs of touches and conversions multiply: whoever pays for a bot should know of it.
+#[test]
+fn a_customer_who_is_no_person_is_told_of_but_not_named() {
+    let world = World::new();
+    let (touches, orders) = (40_000, 300);
+    let second = |row: usize| NEW_YEAR + row as i64 * 1_000_000;
+    world.parquet(
+        "touches.parquet",
+        &columns([
+            ("user_id", Arc::new(StringArray::from(vec!["crawler-7"; touches])) as ArrayRef),
+            ("at", Arc::new(PrimitiveArray::<TimestampMicrosecondType>::from_iter_values((0..touches).map(second)))),
+            ("channel", Arc::new(StringArray::from(vec!["search"; touches]))),
+            ("campaign", Arc::new(StringArray::from(vec!["brand"; touches]))),
+            ("interaction", Arc::new(StringArray::from(vec!["click"; touches]))),
+            ("event_id", Arc::new(StringArray::from_iter_values((0..touches).map(|row| format!("e{row}"))))),
+        ]),
+    );
+    world.parquet(
+        "conversions.parquet",
+        &columns([
+            ("order_id", Arc::new(StringArray::from_iter_values((0..orders).map(|order| format!("o{order}")))) as ArrayRef),
+            ("user_id", Arc::new(StringArray::from(vec!["crawler-7"; orders]))),
+            ("ordered_at", Arc::new(TimestampMicrosecondArray::from_iter_values((0..orders).map(|row| second(touches + row))))),
+            ("kind", Arc::new(StringArray::from(vec!["purchase"; orders]))),
+            ("revenue", Arc::new(Int64Array::from(vec![100; orders]))),
+        ]),
+    );
+    let ended = world.run();
+    ended.is_fine();
+    let told = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("a customer has 40000 touches and 300 conversions"), "{}", ended.stdout);
+    assert!(!told.contains("crawler"), "{}", ended.stdout);
+}
+
 #[test]
 fn names_of_any_length_and_with_any_letter() {
     let long = "x".repeat(10_000);

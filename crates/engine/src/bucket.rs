@@ -23,6 +23,21 @@ pub struct Shape {
     pub customers: bool,
 }
 
+/// Rows of a file take the low 40 bits of an origin.
+const ROW_BITS: u32 = 40;
+
+/// A file and a row in it as one number.
+#[must_use]
+pub fn pack_origin(file: u32, row: u64) -> u64 {
+    u64::from(file) << ROW_BITS | row
+}
+
+/// The file and the row of [`pack_origin`].
+#[must_use]
+pub fn unpack_origin(origin: u64) -> (u32, u64) {
+    ((origin >> ROW_BITS) as u32, origin & ((1 << ROW_BITS) - 1))
+}
+
 /// Some touches as columns.
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
@@ -43,9 +58,6 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Rows of a file take the low 40 bits of an origin.
-    const ROW_BITS: u32 = 40;
-
     /// An empty chunk with room for so many records.
     #[must_use]
     pub fn with_capacity(shape: Shape, records: usize) -> Self {
@@ -72,7 +84,7 @@ impl Chunk {
     /// Appends what only some shapes have of the record that was pushed last: it stems from a row of a batch.
     pub fn push_rest(&mut self, shape: Shape, batch: &TouchBatch, row: usize) {
         if shape.origins {
-            self.origins.push(u64::from(batch.file) << Self::ROW_BITS | batch.rows.at(row));
+            self.origins.push(pack_origin(batch.file, batch.rows.at(row)));
         }
         if let (true, Some(ids)) = (shape.ids, &batch.ids) {
             self.ids.push_identity(&**ids, row);
@@ -123,8 +135,7 @@ impl Chunk {
     /// The file and the row in it that a record came from.
     #[must_use]
     pub fn origin(&self, record: usize) -> (u32, u64) {
-        let origin = self.origins[record];
-        ((origin >> Self::ROW_BITS) as u32, origin & ((1 << Self::ROW_BITS) - 1))
+        unpack_origin(self.origins[record])
     }
 
     /// The number of records.

@@ -15,6 +15,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use rustc_hash::FxHashMap;
 
+use crate::bucket::{pack_origin, unpack_origin};
 use crate::cells::Cells;
 use crate::ledger::Ledger;
 use crate::rejects::{Rejects, Side};
@@ -86,7 +87,8 @@ pub struct Conversions {
     /// How many were accepted, whatever their day.
     pub accepted: u64,
     in_range: Vec<bool>,
-    origins: Vec<(u32, u64)>,
+    /// See [`crate::bucket::pack_origin`].
+    origins: Vec<u64>,
 }
 
 impl<'a> ConversionCollector<'a> {
@@ -189,7 +191,8 @@ impl<'a> ConversionCollector<'a> {
         accepted.collect::<Vec<_>>().into_iter().for_each(|of_some| ledger.absorb(of_some));
         let (ids, customers) = rayon::join(|| ids.take(&kept, |row| row.place), || customers.take(&kept, |row| row.place));
         let columns = || (kept.iter().map(|row| row.customer).collect(), kept.iter().map(|row| row.time).collect());
-        let others = || (kept.iter().map(|row| row.kind).collect(), kept.iter().map(|row| (row.file, row.row)).collect());
+        let others =
+            || (kept.iter().map(|row| row.kind).collect(), kept.iter().map(|row| pack_origin(row.file, row.row)).collect());
         let ((keys, times), (kinds, origins)) = rayon::join(columns, others);
         Conversions {
             keys,
@@ -343,7 +346,7 @@ impl Conversions {
     /// The file that a conversion came from, and its row there.
     #[must_use]
     pub fn origin(&self, conversion: usize) -> (u32, u64) {
-        self.origins[conversion]
+        unpack_origin(self.origins[conversion])
     }
 
     /// How many conversions lie in the range.

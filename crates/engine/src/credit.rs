@@ -218,30 +218,30 @@ impl<'a> Crediting<'a> {
         self.left.push(&unattributed::row(conversion, model, window, reason));
     }
 
-    /// Ends a bucket (or, where `all` is false, a customer): what waits is evaluated and written if it is much, or all of it.
+    /// Ends a bucket (or, where `all` is false, a conversion): what waits is evaluated and written if it is much, or all of it.
     ///
     /// # Errors
     /// As [`Crediting::credit`], and where temporary space cannot be written.
     pub fn flush(&mut self, bucket: u32, all: bool) -> Result<(), EngineError> {
         const LEFT_ROWS: usize = 1 << 18;
         let Context { setup, conversions, .. } = self.context;
-        let waiting = self.credits.as_ref().is_some_and(CreditBuffer::is_full);
-        if all || waiting {
-            for (number, model) in setup.models.iter().enumerate() {
-                if let Weighing::Expression(expression) = &model.weighing {
-                    self.evaluate(number, &**expression)?;
-                }
-            }
-            if let Some(credits) = &mut self.credits {
-                credits.flush(bucket, &conversions.days)?;
+        let full = self.left.len() >= LEFT_ROWS || self.credits.as_ref().is_some_and(CreditBuffer::is_full);
+        if !all && !full {
+            return Ok(());
+        }
+        // What waits for an expression goes before: pieces are in the order of the conversions, wherever they are cut.
+        for (number, model) in setup.models.iter().enumerate() {
+            if let Weighing::Expression(expression) = &model.weighing {
+                self.evaluate(number, &**expression)?;
             }
         }
-        if all || self.left.len() >= LEFT_ROWS {
-            let left = &self.left;
-            let day = |row| conversions.days[unattributed::conversion(left, row)];
-            self.left_spool.write(bucket, left, day, |row| unattributed::key(left, row))?;
-            self.left.clear();
+        if let Some(credits) = &mut self.credits {
+            credits.flush(bucket, &conversions.days)?;
         }
+        let left = &self.left;
+        let day = |row| conversions.days[unattributed::conversion(left, row)];
+        self.left_spool.write(bucket, left, day, |row| unattributed::key(left, row))?;
+        self.left.clear();
         Ok(())
     }
 

@@ -39,7 +39,23 @@ pub struct Walked {
     pub paths: Option<Paths>,
     /// Touches that stand in some customer's order.
     pub touches_used: u64,
+    /// Customers with more pairs of a touch and a conversion than [`EXTREME_PAIRS`], the most extreme first.
+    pub extremes: Vec<Extreme>,
 }
+
+/// A customer who costs as much as a hundred thousand others: a test account, a shared device, a bot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Extreme {
+    /// Touches times conversions: what the walk may have to look at, for each model and window.
+    pub pairs: u64,
+    /// Touches.
+    pub touches: u64,
+    /// Conversions in the range.
+    pub conversions: u64,
+}
+
+/// From here on a customer is [`Extreme`].
+pub const EXTREME_PAIRS: u64 = 10_000_000;
 
 /// Walks the whole log on all threads of the current rayon pool. The models' side of the ledger is added to `ledger`, and checked.
 ///
@@ -92,8 +108,10 @@ pub fn walk(
     let (mut left, mut credits) = (Vec::new(), Vec::new());
     let mut paths = Paths::new(setup.rules.windows.len());
     let mut touches_used = 0;
+    let mut extremes = Vec::new();
     for walker in walkers {
         touches_used += walker.touches_used;
+        extremes.extend(walker.extremes);
         paths.absorb(walker.paths);
         let (of_thread, of_ledger, of_left, of_credits) = walker.crediting.finish();
         ledger.absorb(of_ledger);
@@ -110,7 +128,9 @@ pub fn walk(
     let grouped = complete(&mut plans, grouped);
     ledger.check(setup)?;
     check_tables(setup, &plans, &grouped, ledger)?;
+    extremes.sort_unstable_by(|one, other| other.cmp(one));
     let walked = Walked {
+        extremes,
         tables: plans.into_iter().zip(grouped).collect(),
         unattributed: Spooled::new(left),
         credits: setup.credits.then(|| Spooled::new(credits)),
@@ -170,6 +190,7 @@ struct Walker<'a> {
     rejects: &'a Rejects,
     paths: Paths,
     touches_used: u64,
+    extremes: Vec<Extreme>,
     customer: Customer,
     chosen: Vec<u32>,
     channels: Vec<u32>,
@@ -245,6 +266,7 @@ impl<'a> Walker<'a> {
             rejects,
             paths: Paths::new(context.setup.rules.windows.len()),
             touches_used: 0,
+            extremes: Vec::new(),
             customer: Customer::default(),
             chosen: Vec::new(),
             channels: Vec::new(),
@@ -279,10 +301,9 @@ impl<'a> Walker<'a> {
             self.take_customer(&chunk, &mut touches[start as usize..end as usize]);
             start = end;
             match groups.get(place) {
-                Some(conversions) => self.walk_customer(&chunk, conversions.clone())?,
+                Some(conversions) => self.walk_customer(number, &chunk, conversions.clone())?,
                 None => self.walk_null_journey(),
             }
-            self.crediting.flush(number, false)?;
         }
         self.crediting.flush(number, true)
     }
@@ -312,15 +333,15 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn walk_customer(&mut self, chunk: &Chunk, conversions: std::ops::Range<usize>) -> Result<(), EngineError> {
+    fn walk_customer(&mut self, bucket: u32, chunk: &Chunk, conversions: std::ops::Range<usize>) -> Result<(), EngineError> {
         let Context { conversions: all, setup, profiles, .. } = self.context;
         let customer = std::mem::take(&mut self.customer);
         let touches = Touches { times: &customer.times, profiles: &customer.profiles };
         let consumed_until = setup.rules.consumed_until(&all.times[conversions.clone()], &all.kinds[conversions.clone()]);
-        let mut converted = false;
+        let mut converted = 0;
         let mut chosen = std::mem::take(&mut self.chosen);
         for conversion in conversions.clone().filter(|conversion| all.in_range(*conversion)) {
-            converted = true;
+            converted += 1;
             let time = all.times[conversion];
             for &window in &self.windows {
                 let consumed_until = consumed_until.get(conversion - conversions.start).copied().flatten();
@@ -350,10 +371,16 @@ impl<'a> Walker<'a> {
                     }
                 }
             }
+            // Not only between customers: one of them may fill the memory. Within a conversion rows are not in their order yet.
+            self.crediting.flush(bucket, false)?;
         }
         self.chosen = chosen;
         self.customer = customer;
-        if !converted {
+        let touches = self.customer.times.len() as u64;
+        if touches * converted > EXTREME_PAIRS {
+            self.extremes.push(Extreme { pairs: touches * converted, touches, conversions: converted });
+        }
+        if converted == 0 {
             self.walk_null_journey();
         }
         Ok(())
@@ -458,7 +485,7 @@ fn group(chunk: &Chunk, conversions: &Conversions, of_bucket: std::ops::Range<us
             _ => groups.push(conversion..conversion + 1),
         }
     }
-    // Where only those who convert in the range are followed, others may have slipped through the bitmap.
+    // Where only those who convert in the range are followed, others may have slipped through the filter.
     if !everyone {
         groups.retain(|group| group.clone().any(|conversion| conversions.in_range(conversion)));
     }

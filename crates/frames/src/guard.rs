@@ -32,6 +32,14 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, Fa
     }
 }
 
+/// Runs `work`, which calls another reader that turns its panics into errors itself: they are kept off standard error too.
+pub(crate) fn silenced<T>(work: impl FnOnce() -> T) -> T {
+    let before = GUARDED.replace(true);
+    let outcome = work();
+    GUARDED.set(before);
+    outcome
+}
+
 /// What came out of polars instead of a value.
 #[derive(Debug)]
 pub(crate) enum Failure {

@@ -1,8 +1,9 @@
 //! Sources whose columns are taken as they stand in Parquet files: decoded row group by row group, without a query.
 //! Conditions on touches (`only`, `ignore`) are evaluated once for each combination of values, not for each row.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use attributary_core::batch::TouchBatch;
 use attributary_core::table::{Column as Cells, NULL_CODE};
@@ -12,7 +13,7 @@ use polars::prelude::{Column, DataFrame, Expr, IntoLazy, PolarsResult};
 use rustc_hash::FxHashMap;
 
 use crate::error::{FrameError, unreadable};
-use crate::guard::{Failure, guarded};
+use crate::guard::{Failure, guarded, silenced};
 use crate::plan::Plain;
 use crate::scan::{Scan, predicate_flags};
 use crate::times::within;
@@ -24,6 +25,9 @@ pub(crate) struct PlainFile {
     /// Its place in the list of files.
     pub place: usize,
     pub log: LogFile,
+    /// The columns that are read, and what came out when their structure was looked at.
+    columns: BTreeSet<String>,
+    checked: OnceLock<Result<(), String>>,
 }
 
 /// Touchpoints that are read this way.
@@ -52,14 +56,15 @@ pub(crate) fn open(scan: &Scan, place: usize, mut columns: Columns) -> Option<Pl
     columns.time.clone_from(time);
     columns.zone = scan.zone().clone();
     // Where this reader does not take a file, the other one is asked, and it says what is wrong.
-    let log = LogFile::open(&scan.files[place].path, columns).ok().flatten()?;
-    Some(PlainFile { place, log })
+    let names = columns.names();
+    let log = silenced(|| LogFile::open(&scan.files[place].path, columns)).ok().flatten()?;
+    Some(PlainFile { place, log, columns: names, checked: OnceLock::new() })
 }
 
 /// What is read of the files of a source, and who looks on.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
-    pub files: &'a [SourceFile],
+    pub scan: &'a Scan,
     pub bounds: &'a TimeBounds,
     pub threads: usize,
     pub progress: &'a Progress,
@@ -84,7 +89,7 @@ impl OpenGroup<'_> {
         mut take: impl FnMut(T) -> Result<(), FrameError>,
     ) -> Result<(), FrameError> {
         while !self.stop.load(Ordering::Relaxed) {
-            let next = next(&mut self.batches, self.plain.place as u32, self.bounds);
+            let next = silenced(|| next(&mut self.batches, self.plain.place as u32, self.bounds));
             match next.map_err(|problem| unreadable(&self.passed.file.path, problem))? {
                 Next::End => return Ok(()),
                 Next::Rows(count, batch) => {
@@ -103,7 +108,8 @@ pub(crate) fn read_groups(
     reading: Reading<'_>,
     each: &(dyn Fn(OpenGroup<'_>) -> Result<(), FrameError> + Sync),
 ) -> Result<(), FrameError> {
-    let Reading { files, bounds, threads, progress } = reading;
+    let Reading { scan, bounds, threads, progress } = reading;
+    let files = &scan.files;
     let mut tasks: Vec<(usize, Group)> = Vec::new();
     let passed: Vec<_> = plain.iter().map(|plain| Passed::new(&files[plain.place], progress)).collect();
     for (number, (plain, passed)) in plain.iter().zip(&passed).enumerate() {
@@ -115,8 +121,10 @@ pub(crate) fn read_groups(
     let first_error = Mutex::new(None);
     let read = |number: usize, group: &Group| {
         let (plain, passed) = (&plain[number], &passed[number]);
+        let wrong = |problem: String| unreadable(&passed.file.path, problem);
+        plain.checked.get_or_init(|| scan.check(plain.place, &plain.columns)).clone().map_err(wrong)?;
         progress.read.fetch_add(group.bytes, Ordering::Relaxed);
-        let batches = plain.log.read(group).map_err(|problem| unreadable(&passed.file.path, problem))?;
+        let batches = silenced(|| plain.log.read(group)).map_err(wrong)?;
         each(OpenGroup { number, plain, passed, bounds, stop: &stop, batches })
     };
     let work = || {
@@ -152,7 +160,7 @@ impl PlainTouches {
     /// Reads all its files and hands their rows to `sink`.
     pub fn read(&self, reading: Reading<'_>, sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync)) -> Result<(), FrameError> {
         read_groups(&self.files, reading, &|mut group| {
-            let file = &reading.files[group.plain.place];
+            let file = &reading.scan.files[group.plain.place];
             let mut conditions = Conditions::new(self, &self.conditions[group.number], file);
             let next =
                 |batches: &mut Batches<'_>, file, bounds: &TimeBounds| batches.next_touches(file, |time| within(bounds, time));

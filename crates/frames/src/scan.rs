@@ -1,11 +1,14 @@
 //! What touchpoints and conversions have in common: files, a time, a condition, and the way from both to a plan per file.
 
+use std::collections::BTreeSet;
+
 use attributary_core::time::Zone;
 use polars::prelude::{
     BooleanChunked, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, PlSmallStr, PolarsResult, Series, col,
 };
 
 use crate::error::FrameError;
+use crate::guard::guarded;
 use crate::plan::{Plain, Resolved, Resolver, columns_in};
 use crate::read::{BatchError, FilePlan, read};
 use crate::source::{self, OpenFile, ROW};
@@ -91,6 +94,11 @@ impl Scan {
     /// Whether a file is Parquet, of which every row is wanted.
     pub(crate) fn is_whole_parquet(&self, file: usize) -> bool {
         self.filter.is_none() && self.opened[file].is_parquet()
+    }
+
+    /// Whether the structure of some columns of a file will do to be read: see [`OpenFile::check`].
+    pub(crate) fn check(&self, file: usize, columns: &BTreeSet<String>) -> Result<(), String> {
+        guarded(|| self.opened[file].check(columns)).map(|_| ()).map_err(|failure| failure.text())
     }
 
     /// The zone of times that name none.

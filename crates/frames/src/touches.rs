@@ -60,19 +60,18 @@ impl TouchSource {
             let kind = mapped.column(&dimension.name, Some(&dimension.column), Role::Dimension)?;
             dimensions.extend(kind);
         }
-        let predicates = mapped.predicates(mapping)?;
+        let conditions = mapped.predicates(mapping)?;
         let used = mapped.used(mapping)?;
-        let plain: Vec<_> = (0..files.len()).map(|file| mapped.plain(file)).collect();
-        let selected = (0..files.len()).map(|file| (mapped.selected(file), predicates[file].clone())).collect();
+        let columns: Vec<_> = (0..files.len()).map(|file| mapped.plain(file).filter(|_| used.is_some())).collect();
+        let selected = (0..files.len()).map(|file| (mapped.selected(file), conditions[file].clone())).collect();
         let attributes = mapped.columns[2..].iter().map(|column| column.as_ref().map(|column| column.place.clone())).collect();
         let keys = mapping.sql_keys(&spec.key);
         let scan = Scan::new(spec, &mapping.time, files, selected, keys)?;
-        let predicates_of = predicates;
         let predicates: Vec<String> = (0..mapping.predicates.len()).map(predicate_column).collect();
-        let columns = plain.into_iter().enumerate().filter(|_| used.is_some());
+        let columns = columns.into_iter().enumerate();
         let files: Vec<_> = columns.filter_map(|(place, columns)| plain::open(&scan, place, columns?)).collect();
         let plain = PlainTouches {
-            conditions: files.iter().map(|file| predicates_of[file.place].clone()).collect(),
+            conditions: files.iter().map(|file| conditions[file.place].clone()).collect(),
             files,
             used: used.unwrap_or_default(),
             predicates: predicates.clone(),
@@ -120,7 +119,7 @@ impl TouchSource {
         let is_plain = |file: &usize| self.plain.files.binary_search_by_key(file, |plain| plain.place).is_ok();
         let others = (0..self.scan.files.len()).filter(|file| !is_plain(file));
         self.scan.read(others, bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))?;
-        self.plain.read(Reading { files: &self.scan.files, bounds, threads, progress }, sink)
+        self.plain.read(Reading { scan: &self.scan, bounds, threads, progress }, sink)
     }
 
     fn batch(&self, batch: RawBatch) -> PolarsResult<TouchBatch> {

@@ -12,7 +12,7 @@ use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
 use attributary_engine::rejects::{RejectedRows, Rejects, Side};
 use attributary_engine::tables::{self, SinkError, TableSink};
-use attributary_engine::walk::{Walked, walk};
+use attributary_engine::walk::{Extreme, Walked, walk};
 use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{SourceFile, Stop, TimeBounds};
 use attributary_journeys::Profiles;
@@ -105,7 +105,7 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
         ledger: ledger_lines(&plan.setup, &totals.ledger),
         tables: published.manifest.tables.iter().map(|table| (table.name.clone(), table.rows, table.files.len())).collect(),
         pruned,
-        warnings: Vec::new(),
+        warnings: warnings(&computed),
         seconds: began.elapsed().as_secs_f64(),
         peak_memory_bytes: machine::peak_memory(),
         spilled_bytes,
@@ -361,6 +361,25 @@ impl TableSink for Section<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a person should know although the run went well.
+fn warnings(computed: &Computed) -> Vec<String> {
+    // Who it is is not said: customers' ids stay in the tables.
+    let warning = |extreme: &Extreme| {
+        let Extreme { touches, conversions, .. } = extreme;
+        format!(
+            "a customer has {touches} touches and {conversions} conversions, of which every pair is looked at; a bot or a test account is best left \
+             out by `where` in [touchpoints]"
+        )
+    };
+    const SHOWN: usize = 3;
+    let extremes = &computed.walked.extremes;
+    let mut warnings: Vec<String> = extremes.iter().take(SHOWN).map(warning).collect();
+    if extremes.len() > SHOWN {
+        warnings.push(format!("{} further customers are like that", extremes.len() - SHOWN));
+    }
+    warnings
 }
 
 fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<std::path::PathBuf, Error> {

@@ -12,6 +12,8 @@ mod file;
 pub use batch::{Batches, Next};
 pub use file::{Group, LogFile};
 
+use std::collections::BTreeSet;
+
 use attributary_core::time::Zone;
 use attributary_core::value::Value;
 
@@ -31,6 +33,19 @@ pub struct Columns {
     pub attributes: Vec<Attribute>,
     /// The values of conversions.
     pub amounts: Vec<Amount>,
+}
+
+impl Columns {
+    /// The names of all columns that are read.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let attributes = self.attributes.iter().filter_map(|attribute| match attribute {
+            Attribute::Column(name) => Some(name),
+            Attribute::Nothing | Attribute::Constant(_) => None,
+        });
+        let amounts = self.amounts.iter().map(|amount| &amount.column);
+        [&self.customer, &self.time].into_iter().chain(&self.id).chain(attributes).chain(amounts).cloned().collect()
+    }
 }
 
 /// A column of amounts: integers, floats or decimals.

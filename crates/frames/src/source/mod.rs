@@ -84,9 +84,14 @@ impl OpenFile {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
+    /// Whether the structure of these columns will do to be read, and the bytes that they take.
+    pub(crate) fn check(&self, columns: &BTreeSet<String>) -> PolarsResult<u64> {
+        (self.format.check)(&self.file.path, columns)
+    }
+
     /// The rows, not read yet, and the bytes that will be. Of the columns only `columns` will be.
     pub(crate) fn scan(&self, columns: &BTreeSet<String>) -> PolarsResult<(LazyFrame, u64)> {
-        let bytes = (self.format.check)(&self.file.path, columns)?;
+        let bytes = self.check(columns)?;
         Ok(((self.format.scan)(&self.file.path, &self.physical)?, bytes))
     }
 

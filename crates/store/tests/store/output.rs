@@ -428,6 +428,7 @@ fn the_manifest_is_text_for_people() {
             "settings_sha256",
             "range",
             "inputs",
+            "bytes_read",
             "rows",
             "models",
             "windows",
