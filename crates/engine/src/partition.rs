@@ -203,7 +203,7 @@ impl<'a> Partition<'a> {
 /// Records of a chunk: what all threads gather takes no more than a sixteenth of the budget.
 fn chunk_records(setup: &Setup) -> usize {
     const RECORD_BYTES: u64 = 32;
-    let records = setup.memory / 16 / RECORD_BYTES / (setup.threads.max(1) as u64) >> BUCKET_BITS;
+    let records = (setup.memory / 16 / RECORD_BYTES / setup.threads.max(1) as u64) >> BUCKET_BITS;
     records.clamp(*CHUNK_RECORDS.start(), *CHUNK_RECORDS.end()) as usize
 }
 
@@ -241,6 +241,6 @@ impl Converters {
     #[inline]
     fn place(&self, hash: u64) -> (usize, u64) {
         let bits = [0, 6, 12].map(|from| 1 << (hash >> from & 63));
-        ((u128::from(hash) * self.words.len() as u128 >> 64) as usize, bits[0] | bits[1] | bits[2])
+        (((u128::from(hash) * self.words.len() as u128) >> 64) as usize, bits[0] | bits[1] | bits[2])
     }
 }

@@ -35,13 +35,16 @@ pub(crate) struct PlainTouches {
     pub files: Vec<PlainFile>,
     /// For each file its conditions, over the columns of [`PlainTouches::used`].
     pub conditions: Vec<Vec<Expr>>,
-    /// The attributes that conditions name: place, name in the plan, type.
-    pub used: Vec<(usize, String, ColumnType)>,
+    /// The attributes that conditions name.
+    pub used: Vec<UsedAttribute>,
     /// The names of the conditions' columns.
     pub predicates: Vec<String>,
     /// The keys of the conditions, for messages.
     pub keys: Vec<String>,
 }
+
+/// An attribute that conditions name: its place, its name in the plan, its type.
+pub(crate) type UsedAttribute = (usize, String, ColumnType);
 
 /// Conditions that name more attributes than this are left to queries.
 pub(crate) const MAX_USED: usize = 4;
@@ -248,7 +251,7 @@ impl<'a> Conditions<'a> {
             series(name, &cells, kind).map(Column::from)
         });
         let frame = DataFrame::new(combinations.len(), columns.collect::<PolarsResult<_>>()?)?;
-        let frame = frame.lazy().with_columns(self.conditions.to_vec()).collect()?;
+        let frame = frame.lazy().with_columns(self.conditions).collect()?;
         predicate_flags(&frame, &self.source.predicates)
     }
 

@@ -12,7 +12,7 @@ use polars::prelude::{DataType, Expr, PolarsResult, Schema, col, lit, when};
 use crate::coded::{channels, coded, nothing};
 use crate::error::FrameError;
 use crate::identities::identities;
-use crate::plain::{self, MAX_USED, PlainTouches, Reading};
+use crate::plain::{self, MAX_USED, PlainTouches, Reading, UsedAttribute};
 use crate::plan::{Plain, Resolved, Resolver, Role, replace_columns};
 use crate::scan::{RawBatch, Scan, flags};
 use crate::sql::Text;
@@ -181,7 +181,7 @@ impl Mapped<'_> {
     }
 
     /// The attributes that predicates name (place, column of the plan, type); none where they name the id, or too many.
-    fn used(&self, mapping: &TouchMapping) -> Result<Option<Vec<(usize, String, ColumnType)>>, FrameError> {
+    fn used(&self, mapping: &TouchMapping) -> Result<Option<Vec<UsedAttribute>>, FrameError> {
         let mut names = BTreeSet::new();
         for predicate in &mapping.predicates {
             names.extend(Text::parse(&predicate.key, &predicate.sql)?.names());

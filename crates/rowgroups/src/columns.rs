@@ -51,7 +51,7 @@ impl Known {
         let mut places: FxHashMap<&str, u32> = FxHashMap::default();
         let mut dictionary = Vec::new();
         let mut code = |text| {
-            let text = if not_set && text == "" { NOT_SET } else { text };
+            let text = if not_set && str::is_empty(text) { NOT_SET } else { text };
             *places.entry(text).or_insert_with(|| {
                 dictionary.push(Value::text(text));
                 dictionary.len() as u32 - 1
