@@ -260,7 +260,8 @@ impl Piece {
                 .then_with(|| (one.file, one.row).cmp(&(other.file, other.row)))
         };
         let mut duplicates = Vec::new();
-        let mut by_hash = self.sorted_by(|row| row.id.hash(), |_| true);
+        let mut by_hash = self.hashed(|row| row.id.hash());
+        by_hash.par_sort_unstable();
         for alike in by_hash.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
             alike.sort_unstable_by(|one, other| compare(one.1, other.1));
             let again = alike.windows(2).filter(|pair| self.rows[pair[0].1 as usize].id == self.rows[pair[1].1 as usize].id);
@@ -273,8 +274,17 @@ impl Piece {
     fn laid_out(&mut self, duplicates: &[u32], matters: &(dyn Fn(&Row) -> bool + Sync)) -> (Vec<Row>, usize) {
         let mut dropped: Vec<bool> = self.rows.par_iter().map(|row| !matters(row)).collect();
         duplicates.iter().for_each(|place| dropped[*place as usize] = true);
-        let mut known = self.sorted_by(|row| row.customer.hash(), |row| !dropped[row.place as usize] && !self.is_anonymous(row));
-        let mut anonymous = self.sorted_by(|_| 0, |row| !dropped[row.place as usize] && self.is_anonymous(row));
+        let mut known = self.hashed(|row| row.customer.hash());
+        let mut anonymous = Vec::new();
+        known.retain(|row| {
+            let place = row.1 as usize;
+            let is_known = !self.customers.is_null(place);
+            if !is_known && !dropped[place] {
+                anonymous.push(*row);
+            }
+            is_known && !dropped[place]
+        });
+        known.par_sort_unstable();
         let by_time = |one: &(u64, u32), other: &(u64, u32)| {
             let (one, other) = (&self.rows[one.1 as usize], &self.rows[other.1 as usize]);
             let id = |row: &Row| self.ids.raw(row.place as usize);
@@ -290,17 +300,9 @@ impl Piece {
         (kept, known.len())
     }
 
-    fn is_anonymous(&self, row: &Row) -> bool {
-        self.customers.is_null(row.place as usize)
-    }
-
-    /// The places of the rows that are wanted, each behind its hash, in the order of the hashes: pairs of 16 bytes are
-    /// sorted several times as fast as rows.
-    fn sorted_by(&self, hash: impl Fn(&Row) -> u64 + Sync, wanted: impl Fn(&Row) -> bool) -> Vec<(u64, u32)> {
-        let mut places: Vec<(u64, u32)> = self.rows.par_iter().map(|row| (hash(row), row.place)).collect();
-        places.retain(|(_, place)| wanted(&self.rows[*place as usize]));
-        places.par_sort_unstable();
-        places
+    /// The place of each row behind its hash: pairs of 16 bytes are sorted several times as fast as rows.
+    fn hashed(&self, hash: impl Fn(&Row) -> u64 + Sync) -> Vec<(u64, u32)> {
+        self.rows.par_iter().map(|row| (hash(row), row.place)).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::types::{
     ArrowPrimitiveType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, DictionaryArray, PrimitiveArray, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, DictionaryArray, PrimitiveArray};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use attributary_core::NOT_SET;
@@ -126,8 +126,8 @@ pub(crate) fn identities(column: &ArrayRef) -> Result<Arc<dyn Identities>, Arrow
         };
     }
     Ok(match column.data_type() {
-        DataType::Utf8View => Arc::new(Texts(column.as_string_view().clone())),
-        DataType::BinaryView => Arc::new(Bytes(column.as_binary_view().clone())),
+        DataType::Utf8View => Arc::new(Bytes { cells: column.as_string_view().clone().to_binary_view(), text: true }),
+        DataType::BinaryView => Arc::new(Bytes { cells: column.as_binary_view().clone(), text: false }),
         DataType::Int8 => integers!(Int8Type),
         DataType::Int16 => integers!(Int16Type),
         DataType::Int32 => integers!(Int32Type),
@@ -140,70 +140,44 @@ pub(crate) fn identities(column: &ArrayRef) -> Result<Arc<dyn Identities>, Arrow
     })
 }
 
-struct Texts(StringViewArray);
-
-impl Identities for Texts {
-    fn is_null(&self, row: usize) -> bool {
-        self.0.is_null(row)
-    }
-
-    fn value(&self, row: usize) -> Value {
-        if self.0.is_null(row) { Value::Null } else { Value::text(self.0.value(row)) }
-    }
-
-    fn append_ordered_bytes(&self, row: usize, bytes: &mut Vec<u8>) {
-        if !self.0.is_null(row) {
-            bytes.extend_from_slice(self.0.value(row).as_bytes());
-        }
-    }
-
-    fn key(&self, row: usize) -> Key {
-        Key::from_bytes(self.0.value(row).as_bytes())
-    }
-
-    fn has_nulls(&self) -> bool {
-        self.0.null_count() > 0
-    }
-
-    fn hashes(&self, hashes: &mut Vec<u64>) {
-        hashes.clear();
-        hashes.extend((0..self.0.len()).map(|row| self.key(row).hash()));
-    }
-
-    fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {
-        keys.clear();
-        keys.extend(rows.iter().map(|row| self.key(*row as usize)));
-    }
+/// Texts, or bytes.
+struct Bytes {
+    cells: BinaryViewArray,
+    text: bool,
 }
-
-struct Bytes(BinaryViewArray);
 
 impl Identities for Bytes {
     fn is_null(&self, row: usize) -> bool {
-        self.0.is_null(row)
+        self.cells.is_null(row)
     }
 
     fn value(&self, row: usize) -> Value {
-        if self.0.is_null(row) { Value::Null } else { Value::Binary(self.0.value(row).into()) }
+        let bytes = self.cells.value(row);
+        match self.text {
+            _ if self.cells.is_null(row) => Value::Null,
+            // The reader has seen that they are UTF-8.
+            true => Value::text(&String::from_utf8_lossy(bytes)),
+            false => Value::Binary(bytes.into()),
+        }
     }
 
     fn append_ordered_bytes(&self, row: usize, bytes: &mut Vec<u8>) {
-        if !self.0.is_null(row) {
-            bytes.extend_from_slice(self.0.value(row));
+        if !self.cells.is_null(row) {
+            bytes.extend_from_slice(self.cells.value(row));
         }
     }
 
     fn key(&self, row: usize) -> Key {
-        Key::from_bytes(self.0.value(row))
+        Key::from_bytes(self.cells.value(row))
     }
 
     fn has_nulls(&self) -> bool {
-        self.0.null_count() > 0
+        self.cells.null_count() > 0
     }
 
     fn hashes(&self, hashes: &mut Vec<u64>) {
         hashes.clear();
-        hashes.extend((0..self.0.len()).map(|row| self.key(row).hash()));
+        hashes.extend((0..self.cells.len()).map(|row| self.key(row).hash()));
     }
 
     fn keys_of(&self, rows: &[u32], keys: &mut Vec<Key>) {

@@ -19,7 +19,7 @@ use crate::batch::Batches;
 use crate::{Attribute, Columns, Problem, guarded};
 
 /// The rows of a batch: its columns stay in a core's cache while they are worked on.
-const BATCH_ROWS: usize = 1 << 15;
+const BATCH_ROWS: usize = 1 << 14;
 
 /// A Parquet file and the columns that are wanted of it.
 pub struct LogFile {
