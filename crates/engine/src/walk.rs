@@ -10,7 +10,7 @@ use attributary_core::journey::{Rejected, Unattributed};
 use attributary_core::key::Key;
 use attributary_core::table::NULL_CODE;
 use attributary_journeys::{Profiles, Selector, Touches};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::bucket::{Bucket, Chunk};
 use crate::conversions::Conversions;
@@ -156,20 +156,22 @@ fn complete(plans: &mut [Plan], counted: Vec<Grouped>) -> Vec<Grouped> {
 
 /// Every table of an additive model must add up to what the ledger says, value by value, and to whole conversions.
 fn check_tables(setup: &Setup, plans: &[Plan], grouped: &[Grouped], ledger: &Ledger) -> Result<(), EngineError> {
-    for (number, model) in setup.models.iter().enumerate().filter(|(_, model)| model.additive) {
-        for window in 0..setup.rules.windows.len() {
-            let mut expected = vec![0_i128; 1 + setup.values.len()];
-            for (place, day) in &ledger.credited {
-                if (usize::from(place.1), usize::from(place.2)) == (number, window) {
-                    let conversions = day.attributed_conversions + day.unattributed_conversions;
-                    expected[0] += i128::from(conversions) * i128::from(attributary_core::WHOLE_SHARE);
-                    for sums in [&day.attributed, &day.unattributed] {
-                        expected[1..].iter_mut().zip(sums).for_each(|(sum, value)| *sum += value);
-                    }
-                }
-            }
-            for ((table, plan), grouped) in setup.tables.iter().zip(plans).zip(grouped) {
-                let found = totals(grouped, plan, number, window);
+    let mut expected: FxHashMap<(usize, usize), Vec<i128>> = FxHashMap::default();
+    for (place, day) in &ledger.credited {
+        let sums = expected.entry((place.1.into(), place.2.into())).or_insert_with(|| vec![0; 1 + setup.values.len()]);
+        let conversions = day.attributed_conversions + day.unattributed_conversions;
+        sums[0] += i128::from(conversions) * i128::from(attributary_core::WHOLE_SHARE);
+        for of_values in [&day.attributed, &day.unattributed] {
+            sums[1..].iter_mut().zip(of_values).for_each(|(sum, value)| *sum += value);
+        }
+    }
+    let nothing = vec![0; 1 + setup.values.len()];
+    for ((table, plan), grouped) in setup.tables.iter().zip(plans).zip(grouped) {
+        let totals = totals(grouped, plan);
+        for (number, model) in setup.models.iter().enumerate().filter(|(_, model)| model.additive) {
+            for window in 0..setup.rules.windows.len() {
+                let of = |sums: &FxHashMap<_, Vec<i128>>| sums.get(&(number, window)).unwrap_or(&nothing).clone();
+                let (found, expected) = (of(&totals), of(&expected));
                 if found != expected {
                     return Err(EngineError::Bug(format!(
                         "table {:?}, model {:?}, window {}: expected sums {expected:?}, found {found:?}",

@@ -721,11 +721,21 @@ fn by_column(column: GroupColumn, keys: &[&GroupKey], dictionary: &Arc<Vec<Value
     }
 }
 
-/// The sums of a table over all rows of a model and window: share, then values. For additive models, the whole source.
+/// The sums of a table over all its rows, for each model and window: share, then values. For additive models, the whole source.
 #[must_use]
-pub fn totals(grouped: &Grouped, plan: &Plan, model: usize, window: usize) -> Vec<i128> {
-    let lanes = std::iter::once(0).chain(FIXED_LANES..plan.stride());
-    lanes
-        .map(|lane| (0..grouped.keys.len() as u32).map(|row| grouped.sum(grouped.slot(plan, row, model, window) + lane)).sum())
-        .collect()
+pub fn totals(grouped: &Grouped, plan: &Plan) -> FxHashMap<(usize, usize), Vec<i128>> {
+    // Row by row, as they lie: the sums of one model alone are far apart.
+    let mut sums = vec![0_i128; plan.width()];
+    for row in 0..grouped.keys.len() {
+        let first = row * plan.width();
+        sums.iter_mut().zip(first..).for_each(|(sum, lane)| *sum += grouped.sum(lane));
+    }
+    let mut totals = FxHashMap::default();
+    for model in (0..plan.places.len()).filter(|model| plan.counts(*model)) {
+        for window in 0..plan.windows {
+            let slot = &sums[grouped.slot(plan, 0, model, window)..][..plan.stride()];
+            totals.insert((model, window), slot[..1].iter().chain(&slot[FIXED_LANES..]).copied().collect());
+        }
+    }
+    totals
 }
