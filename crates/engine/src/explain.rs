@@ -17,9 +17,9 @@ use crate::bucket::{Chunk, Shape};
 use crate::cells::Cells;
 use crate::conversions::Conversions;
 use crate::credit::touch_columns;
+use crate::customers::{Customer, Touch};
 use crate::error::EngineError;
 use crate::setup::{ModelSetup, Narrowed, Setup};
-use crate::walk::{Customer, Touch};
 
 /// Takes the touches of one customer out of the log.
 pub struct CustomerCollector {

@@ -8,6 +8,7 @@ pub mod bucket;
 pub mod cells;
 pub mod conversions;
 pub mod credit;
+mod customers;
 pub mod error;
 pub mod explain;
 pub mod ledger;

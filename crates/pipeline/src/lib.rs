@@ -14,6 +14,7 @@ pub mod plan;
 pub mod report;
 mod run;
 mod secrets;
+mod writer;
 
 pub use attributary_engine::Interrupt;
 pub use attributary_frames::{set_threads, silence_reader_panics};

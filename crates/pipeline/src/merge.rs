@@ -16,7 +16,8 @@ use attributary_store::{FileEntry, Output, PublishedRun, TableEntry, read_table}
 
 use crate::error::Error;
 use crate::plan::Plan;
-use crate::run::{Computed, Section, TopChannels, Totals, Writer, current, finish_of, rejects_rows, write_ledger};
+use crate::run::{Computed, TopChannels, Totals, current, finish_of, rejects_rows, write_ledger};
+use crate::writer::{Section, Writer};
 
 /// The run that is merged into; none where nothing is published yet.
 ///
@@ -213,8 +214,7 @@ fn carry_days(range: Range, base: &PublishedRun, table: &str, writer: &Writer) -
     for file in base.manifest.table(table).map_or(&[][..], |entry| &entry.files) {
         let name = file.path.rsplit('/').next().and_then(|name| name.strip_suffix(".parquet")).unwrap_or_default();
         if parse_day(name).is_some_and(|day| !range.contains(day)) {
-            let mut staging = writer.staging.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            staging.carry_over(base, table, name)?;
+            writer.carry_over(base, table, name)?;
             any = true;
         }
     }

@@ -1,11 +1,11 @@
 //! One run: conversions, touches, the walk, the tables, and last the switch of `current`.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attributary_core::journey::Rejected;
-use attributary_core::table::{Field, Rows};
+use attributary_core::table::Rows;
 use attributary_core::time::instant_text;
 use attributary_engine::conversions::{ConversionCollector, Conversions};
 use attributary_engine::ledger::Ledger;
@@ -17,8 +17,7 @@ use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{SourceFile, Stop, TimeBounds};
 use attributary_journeys::Profiles;
 use attributary_store::{
-    BytesRead, ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, Staging, StoreError,
-    TouchpointCounts,
+    BytesRead, ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, TouchpointCounts,
 };
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -29,6 +28,7 @@ use crate::merge;
 use crate::options::{Options, Phase, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{LedgerLine, ModelSummary, RunReport, range_text};
+use crate::writer::{Writer, lock};
 
 /// Runs a pipeline and publishes what it computes.
 ///
@@ -71,7 +71,7 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     plan.setup.paths = wanted_paths;
 
     progress.enter(Phase::Writing);
-    let writer = Writer { staging: Mutex::new(staging), error: Mutex::default() };
+    let writer = Writer::new(staging);
     let totals = match &base {
         None => writer.all(|| write_tables(&plan, &computed, &writer))?,
         Some(base) => merge::write(&plan, &computed, base, &writer)?,
@@ -289,78 +289,6 @@ fn write_paths(setup: &Setup, computed: &Computed, writer: &Writer) -> Result<()
     let Some(paths) = &computed.walked.paths else { return Ok(()) };
     let rows = tables::paths::rows(paths, setup, &computed.profiles);
     tables::write_whole(&writer.tables(), "paths", &tables::paths::fields(setup), rows)
-}
-
-/// Hands the engine's tables to the store, and keeps the store's error.
-pub(crate) struct Writer {
-    pub staging: Mutex<Staging>,
-    error: Mutex<Option<StoreError>>,
-}
-
-/// The tables of a run, or its state.
-pub(crate) struct Section<'a> {
-    writer: &'a Writer,
-    state: bool,
-}
-
-impl Writer {
-    /// Lets `work` write, and says in full what failed.
-    pub fn all<T>(&self, work: impl FnOnce() -> Result<T, SinkError>) -> Result<T, Error> {
-        work().map_err(|error| match (error, lock(&self.error).take()) {
-            (SinkError::Engine(error), _) => error.into(),
-            (SinkError::Sink, Some(error)) => error.into(),
-            (SinkError::Sink, None) => EngineError::Bug("a table was refused without a reason".to_owned()).into(),
-        })
-    }
-
-    /// Where tables go.
-    pub fn tables(&self) -> Section<'_> {
-        Section { writer: self, state: false }
-    }
-
-    /// Where what the next run needs goes.
-    pub fn state(&self) -> Section<'_> {
-        Section { writer: self, state: true }
-    }
-
-    fn into_staging(self) -> Staging {
-        self.staging.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn keep<T>(&self, result: Result<T, StoreError>) -> Result<T, SinkError> {
-        result.map_err(|error| {
-            // Of several that fail at once the first is told.
-            lock(&self.error).get_or_insert(error);
-            SinkError::Sink
-        })
-    }
-}
-
-impl TableSink for Section<'_> {
-    fn file(
-        &self,
-        table: &str,
-        file: &str,
-        fields: &[Field],
-        rows: &mut dyn Iterator<Item = Result<Rows, EngineError>>,
-    ) -> Result<(), SinkError> {
-        let Self { writer, state } = self;
-        let begun = {
-            let mut staging = lock(&writer.staging);
-            if *state { staging.state_file(table, file, fields) } else { staging.table_file(table, file, fields) }
-        };
-        let mut staged = writer.keep(begun)?;
-        for rows in rows {
-            writer.keep(staged.write(&rows?))?;
-        }
-        let completed = writer.keep(staged.complete())?;
-        lock(&writer.staging).add(completed);
-        Ok(())
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a person should know although the run went well.
