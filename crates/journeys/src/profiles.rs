@@ -61,6 +61,9 @@ pub struct ProfileCache {
 /// Up to this many combinations of codes have a table, which stays near a core.
 const MAX_COMBINATIONS: usize = 1 << 20;
 
+/// More sets of flags than this get no table: each is as large as all combinations.
+const MAX_TABLES: usize = 8;
+
 /// What a table holds of a combination that has not come yet.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -82,6 +85,11 @@ impl ProfileCache {
     fn is_too_small(&self, level: usize) -> bool {
         let size = self.sizes.get(level).copied().unwrap_or(0);
         self.dictionaries[level].1.iter().any(|code| code + 1 >= size)
+    }
+
+    /// Whether some flags have a table, or may have one.
+    fn has_room(&self, flags: u64) -> bool {
+        self.tables.len() < MAX_TABLES || self.tables.iter().any(|(known, _)| *known == flags)
     }
 
     /// The table of some flags.
@@ -121,10 +129,15 @@ impl ProfileInterner {
                 *combination = *combination * size + code;
             }
         }
-        let mut flags = batch.flags.first().copied().unwrap_or(0);
+        let first = batch.flags.first().copied().unwrap_or(0);
+        let mut flags = if cache.has_room(first) { first } else { cache.tables[0].0 };
         let mut table = std::mem::take(cache.table(flags));
         for (profile, row) in profiles.iter_mut().zip(rows) {
             let own = batch.flags.get(*row as usize).copied().unwrap_or(0);
+            if own != flags && !cache.has_room(own) {
+                *profile = self.ask(batch, *row as usize, cache);
+                continue;
+            }
             if own != flags {
                 *cache.table(flags) = table;
                 flags = own;
@@ -363,4 +376,74 @@ fn facts(dictionaries: &[Arc<Vec<Value>>], codes: &[Vec<u32>], flags: &[u64], ru
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use attributary_core::batch::{Coded, Identities, RowNumbers};
+    use attributary_core::key::Key;
+
+    use super::*;
+
+    /// Nobody asks who the customers are.
+    struct Nobody;
+
+    impl Identities for Nobody {
+        fn is_null(&self, _: usize) -> bool {
+            true
+        }
+        fn value(&self, _: usize) -> Value {
+            Value::Null
+        }
+        fn append_ordered_bytes(&self, _: usize, _: &mut Vec<u8>) {}
+        fn key(&self, _: usize) -> Key {
+            Key(0)
+        }
+        fn has_nulls(&self) -> bool {
+            true
+        }
+        fn hashes(&self, _: &mut Vec<u64>) {}
+        fn keys_of(&self, _: &[u32], _: &mut Vec<Key>) {}
+    }
+
+    /// Rows of a channel (none: null) and flags.
+    fn batch(channels: &[&str], rows: &[(Option<u32>, u64)]) -> TouchBatch {
+        let dictionary = Arc::new(channels.iter().map(|channel| Value::text(channel)).collect());
+        let codes = rows.iter().map(|(code, _)| code.unwrap_or(NULL_CODE)).collect();
+        TouchBatch {
+            file: 0,
+            rows: RowNumbers::From(0),
+            customers: Arc::new(Nobody),
+            times: vec![0; rows.len()],
+            ids: None,
+            attributes: vec![Coded { codes, dictionary }],
+            flags: rows.iter().map(|(_, flags)| *flags).collect(),
+        }
+    }
+
+    #[test]
+    fn rows_share_a_profile_if_they_agree_whatever_the_batch_and_the_number_of_flags() {
+        let interner = ProfileInterner::new(1, &[attribute::CHANNEL]);
+        let mut cache = ProfileCache::default();
+        let mut seen: FxHashMap<(Option<String>, u64), u32> = FxHashMap::default();
+        // Dictionaries that grow and turn around, and more sets of flags than have tables.
+        for (channels, flags) in
+            [(vec!["a", "b"], 1), (vec!["b", "a", "c"], 3), (vec!["e", "d", "c", "b", "a"], 40), (vec!["a"], 40)]
+        {
+            let count = channels.len() as u32;
+            let rows: Vec<_> = (0..400_u32)
+                .map(|row| (row.checked_rem(count + 1).filter(|code| *code < count), u64::from(row * 7 % flags)))
+                .collect();
+            let wanted: Vec<u32> = (0..400).filter(|row| row % 3 != 1).collect();
+            let mut profiles = Vec::new();
+            interner.profiles(&batch(&channels, &rows), &wanted, &mut cache, &mut profiles);
+            for (row, profile) in wanted.iter().zip(&profiles) {
+                let (code, flags) = rows[*row as usize];
+                let agreed = (code.map(|code| channels[code as usize].to_owned()), flags);
+                assert_eq!(seen.entry(agreed).or_insert(*profile), profile, "row {row} of {channels:?}");
+            }
+        }
+        let distinct: std::collections::BTreeSet<_> = seen.values().collect();
+        assert_eq!(distinct.len(), seen.len(), "no two of them share one");
+    }
 }
