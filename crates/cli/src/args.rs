@@ -97,6 +97,9 @@ pub struct RunArgs {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub machine: MachineArgs,
+    /// The folder for temporary files, which are needed when memory is full; by default the output's
+    #[arg(long, value_name = "FOLDER")]
+    pub temp: Option<PathBuf>,
     /// The id of the run; by default the time and a few digits
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
@@ -178,6 +181,7 @@ impl RunArgs {
             to,
             merge: self.merge,
             run_id: self.run_id.clone(),
+            temp: self.temp.clone(),
             ..self.machine.options(&self.file)
         })
     }

@@ -75,6 +75,8 @@ fn run() {
           --threads <N>      How many threads to use, at most 1024; by default one a core
           --memory <SIZE>    How much memory to use, such as 512MB or 1.5GiB, at least 256MB; by default
                              60 % of the machine's
+          --temp <FOLDER>    The folder for temporary files, which are needed when memory is full; by
+                             default the output's
           --run-id <ID>      The id of the run; by default the time and a few digits
       -h, --help             Print help
 

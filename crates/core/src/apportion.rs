@@ -6,6 +6,8 @@
 //!
 //! 100.00 over three equal touches is 33.34 33.33 33.33; −100.00 is −33.34 −33.33 −33.33.
 
+use std::ops::Range;
+
 /// 2⁵², what the largest weight becomes.
 const SCALE: f64 = (1_u64 << 52) as f64;
 
@@ -13,34 +15,84 @@ const SCALE: f64 = (1_u64 << 52) as f64;
 const NATIVE_MAGNITUDE: u64 = 1 << 50;
 const NATIVE_SUM: u128 = 1 << 61;
 
-/// Up to this many touches a remainder and its touch fit into one number of 64 bits: Σq has no more than 52 + 6 bits.
-const PACKED_TOUCHES: usize = 64;
-const TOUCH_BITS: u32 = PACKED_TOUCHES.trailing_zeros();
+/// Up to this many runs a remainder and its run fit into one number of 64 bits: Σq has no more than 52 + 6 bits then.
+const PACKED_RUNS: usize = 64;
+const RUN_BITS: u32 = PACKED_RUNS.trailing_zeros();
 
 /// The weights of one conversion's touches as integers, ready to split amounts over. Reused from conversion to
 /// conversion so that nothing is allocated in the walk.
+///
+/// Many models give neighbours the same weight. Such a run is divided once: its touches have equal parts and remainders, and
+/// of what is left over its earlier touches come first.
 #[derive(Debug, Default)]
 pub struct Apportion {
-    quotas: Vec<u64>,
+    runs: Vec<Run>,
+    touches: usize,
     sum: u128,
-    /// Remainders and touches in as few bits as they fit into.
+    /// Remainders and runs in as few bits as they fit into.
     packed: Vec<u64>,
     narrow: Vec<(u64, u32)>,
     wide: Vec<(u128, u32)>,
 }
 
+/// Neighbouring touches of one weight.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    quota: u64,
+    first: u32,
+    count: u32,
+}
+
 impl Apportion {
     /// Takes the weights, each finite and not negative. False where all are zero: then nothing can be split.
     pub fn set_weights(&mut self, weights: &[f64]) -> bool {
-        let largest = weights.iter().copied().fold(0.0, f64::max);
-        self.quotas.clear();
-        self.sum = 0;
-        if largest <= 0.0 {
+        let largest = weights.iter().fold(0.0, |largest, weight| if *weight > largest { *weight } else { largest });
+        if !self.begin(weights.len(), largest) {
             return false;
         }
-        self.quotas.extend(weights.iter().map(|weight| round_ties_even(weight / largest * SCALE)));
-        self.sum = self.quotas.iter().map(|quota| u128::from(*quota)).sum();
+        let mut last = f64::NAN;
+        for (touch, &weight) in weights.iter().enumerate() {
+            match self.runs.last_mut() {
+                Some(run) if weight == last => run.count += 1,
+                _ => self.push_run(weight, largest, touch, 1),
+            }
+            last = weight;
+        }
+        self.end();
         true
+    }
+
+    /// As [`Apportion::set_weights`], of two touches or more: one weight for the first, one for each between, one for the last.
+    pub fn set_ends(&mut self, touches: usize, first: f64, between: f64, last: f64) -> bool {
+        let ends = first.max(last);
+        let largest = if touches > 2 { ends.max(between) } else { ends };
+        if !self.begin(touches, largest) {
+            return false;
+        }
+        self.push_run(first, largest, 0, 1);
+        if touches > 2 {
+            self.push_run(between, largest, 1, touches - 2);
+        }
+        self.push_run(last, largest, touches - 1, 1);
+        self.end();
+        true
+    }
+
+    fn begin(&mut self, touches: usize, largest: f64) -> bool {
+        self.runs.clear();
+        self.touches = touches;
+        self.sum = 0;
+        largest > 0.0
+    }
+
+    fn push_run(&mut self, weight: f64, largest: f64, first: usize, count: usize) {
+        let quota = round_ties_even(weight / largest * SCALE);
+        self.runs.push(Run { quota, first: first as u32, count: count as u32 });
+    }
+
+    fn end(&mut self) {
+        // 2⁵² · 2³² is more than 64 bits hold, but not two of them.
+        self.sum = self.runs.iter().map(|run| u128::from(run.quota) * u128::from(run.count)).sum();
     }
 
     /// Splits `amount` (|amount| < 10¹⁸) over the weights into `parts`, one for each touch.
@@ -48,77 +100,114 @@ impl Apportion {
     /// # Panics
     /// Where [`Apportion::set_weights`] was not called or said false.
     pub fn split(&mut self, amount: i64, parts: &mut Vec<i64>) {
-        let magnitude = amount.unsigned_abs();
-        assert!(self.sum > 0, "weights are set before an amount is split");
         parts.clear();
-        match u64::try_from(self.sum) {
-            Ok(sum) if magnitude < NATIVE_MAGNITUDE && self.sum < NATIVE_SUM => {
-                let reciprocal = 1.0 / sum as f64;
-                let divide = |quota| divide_native(magnitude, quota, sum, reciprocal);
-                if self.quotas.len() <= PACKED_TOUCHES {
-                    self.split_packed(magnitude, parts, divide);
+        parts.resize(self.touches, 0);
+        self.split_runs(amount, |touches, part| parts[touches].iter_mut().for_each(|all| *all += part));
+    }
+
+    /// Splits `amount` (|amount| < 10¹⁸) over the weights: `give` is told of stretches of touches and what each touch of them
+    /// gets, some of them twice, as what is left over comes on top.
+    ///
+    /// # Panics
+    /// Where [`Apportion::set_weights`] was not called or said false.
+    #[inline]
+    pub fn split_runs(&mut self, amount: i64, mut give: impl FnMut(Range<usize>, i64)) {
+        let (magnitude, sign) = (amount.unsigned_abs(), amount.signum());
+        let mut give = |touches: Range<usize>, part: u64| give(touches, sign * part as i64);
+        assert!(self.sum > 0, "weights are set before an amount is split");
+        let Self { runs, sum, touches, packed, narrow, wide } = self;
+        match u64::try_from(*sum) {
+            Ok(small) if magnitude < NATIVE_MAGNITUDE && *sum < NATIVE_SUM => {
+                let reciprocal = 1.0 / small as f64;
+                let divide = |quota| divide_native(magnitude, quota, small, reciprocal);
+                if *touches <= PACKED_RUNS {
+                    // Turned around, so that the largest remainder is first, and of equal ones the earlier run.
+                    let pack = |remainder: u64, run: u32| !(remainder << RUN_BITS) & !(PACKED_RUNS as u64 - 1) | u64::from(run);
+                    let run_of = |packed: &u64| (packed % PACKED_RUNS as u64) as usize;
+                    split_over(runs, magnitude, &mut give, packed, divide, pack, run_of);
                 } else {
-                    self.split_narrow(magnitude, parts, divide);
+                    split_narrow(runs, magnitude, &mut give, narrow, divide);
                 }
             }
-            Ok(sum) => self.split_narrow(magnitude, parts, |quota| divide_narrow(magnitude, quota, sum)),
+            Ok(sum) => split_narrow(runs, magnitude, &mut give, narrow, |quota| divide_narrow(magnitude, quota, sum)),
             Err(_) => {
-                self.wide.clear();
-                for (touch, &quota) in self.quotas.iter().enumerate() {
+                let divide = |quota| {
                     let product = u128::from(magnitude) * u128::from(quota);
-                    parts.push((product / self.sum) as i64);
-                    self.wide.push((product % self.sum, touch as u32));
-                }
-                give_the_rest(magnitude, parts, &mut self.wide);
+                    ((product / *sum) as u64, product % *sum)
+                };
+                let keep = |remainder: u128, run: u32| (!remainder, run);
+                split_over(runs, magnitude, &mut give, wide, divide, keep, |kept: &(u128, u32)| kept.1 as usize);
             }
         }
-        if amount < 0 {
-            parts.iter_mut().for_each(|part| *part = -*part);
-        }
-    }
-
-    fn split_packed(&mut self, magnitude: u64, parts: &mut Vec<i64>, divide: impl Fn(u64) -> (u64, u64)) {
-        self.packed.clear();
-        let mut left = magnitude;
-        each_part(&self.quotas, divide, |touch, part, remainder| {
-            left -= part;
-            parts.push(part as i64);
-            // Turned around, so that the largest remainder is first, and of equal ones the earlier touch.
-            self.packed.push(!(remainder << TOUCH_BITS) & !(PACKED_TOUCHES as u64 - 1) | touch as u64);
-        });
-        let left = left as usize;
-        if left > 0 && left < self.packed.len() {
-            self.packed.select_nth_unstable(left);
-        }
-        for packed in &self.packed[..left] {
-            parts[(packed % PACKED_TOUCHES as u64) as usize] += 1;
-        }
-    }
-
-    fn split_narrow(&mut self, magnitude: u64, parts: &mut Vec<i64>, divide: impl Fn(u64) -> (u64, u64)) {
-        self.narrow.clear();
-        each_part(&self.quotas, divide, |touch, part, remainder| {
-            parts.push(part as i64);
-            self.narrow.push((remainder, touch as u32));
-        });
-        give_the_rest(magnitude, parts, &mut self.narrow);
     }
 }
 
-/// The part and the remainder of each quota. Many models give neighbours the same weight: they are divided once.
-fn each_part(quotas: &[u64], divide: impl Fn(u64) -> (u64, u64), mut take: impl FnMut(usize, u64, u64)) {
-    let mut last = (0, (0, 0));
-    for (touch, &quota) in quotas.iter().enumerate() {
-        if quota != last.0 {
-            last = (quota, divide(quota));
-        }
-        take(touch, last.1.0, last.1.1);
+fn split_narrow(
+    runs: &[Run],
+    magnitude: u64,
+    give: &mut impl FnMut(Range<usize>, u64),
+    room: &mut Vec<(u64, u32)>,
+    divide: impl Fn(u64) -> (u64, u64),
+) {
+    split_over(runs, magnitude, give, room, divide, |remainder, run| (!remainder, run), |kept| kept.1 as usize);
+}
+
+/// Gives each touch its part and the units that are left over to the largest remainders. `order` makes of a remainder and its
+/// run what comes the earlier the larger the remainder is, and of equal ones for the earlier run; `run_of` gives the run back.
+#[inline]
+fn split_over<R, K: Ord>(
+    runs: &[Run],
+    magnitude: u64,
+    give: &mut impl FnMut(Range<usize>, u64),
+    room: &mut Vec<K>,
+    divide: impl Fn(u64) -> (u64, R),
+    order: impl Fn(R, u32) -> K,
+    run_of: impl Fn(&K) -> usize,
+) {
+    room.clear();
+    let mut left = magnitude;
+    let mut longer = false;
+    for (number, run) in runs.iter().enumerate() {
+        let (part, remainder) = divide(run.quota);
+        left -= part * u64::from(run.count);
+        longer |= run.count > 1;
+        let first = run.first as usize;
+        give(first..first + run.count as usize, part);
+        room.push(order(remainder, number as u32));
+    }
+    // Fewer units are left than touches have a remainder, and every run that is reached takes one at least.
+    let mut left = left as usize;
+    if left == 0 {
+        return;
+    }
+    if left < room.len() {
+        room.select_nth_unstable(left);
+        room.truncate(left);
+    }
+    if longer {
+        room.sort_unstable();
+    }
+    for kept in room.iter() {
+        let run = runs[run_of(kept)];
+        let taken = left.min(run.count as usize);
+        let first = run.first as usize;
+        give(first..first + taken, 1);
+        left -= taken;
     }
 }
 
 /// A number from 0 to 2⁵² rounded half to even: adding 2⁵² leaves no bits behind the point, and the hardware rounds so.
 fn round_ties_even(number: f64) -> u64 {
     ((number + SCALE) - SCALE) as u64
+}
+
+/// Splits `amount` over `count` equal weights, as [`Apportion::split_runs`] would: all remainders are equal, so the units left
+/// over go to the earliest touches.
+#[inline]
+pub fn equal_runs(amount: i64, count: usize, mut give: impl FnMut(Range<usize>, i64)) {
+    let (magnitude, sign) = (amount.unsigned_abs(), amount.signum());
+    give(0..count, sign * (magnitude / count as u64) as i64);
+    give(0..(magnitude % count as u64) as usize, sign);
 }
 
 /// The part of touch `touch` (from 0) when `amount` is split over `count` equal weights: all remainders are equal, so the
@@ -128,21 +217,6 @@ pub fn equal_part(amount: i64, count: usize, touch: usize) -> i64 {
     let (magnitude, count) = (amount.unsigned_abs(), count as u64);
     let part = magnitude / count + u64::from((touch as u64) < magnitude % count);
     if amount < 0 { -(part as i64) } else { part as i64 }
-}
-
-/// Gives the units that are left over to the largest remainders, one each, ties to the earlier touch. Fewer units are left
-/// than touches have a remainder.
-fn give_the_rest<R: Ord>(magnitude: u64, parts: &mut [i64], remainders: &mut [(R, u32)]) {
-    let left = (magnitude - parts.iter().map(|part| *part as u64).sum::<u64>()) as usize;
-    if left == 0 {
-        return;
-    }
-    if left < remainders.len() {
-        remainders.select_nth_unstable_by(left, |one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
-    }
-    for (_, touch) in &remainders[..left] {
-        parts[*touch as usize] += 1;
-    }
 }
 
 /// ⌊magnitude · quota / sum⌋ and its remainder in 64 bits, for magnitude < 2⁵⁰ and quota ≤ 2⁵² ≤ sum < 2⁶¹; `reciprocal` is
@@ -235,10 +309,13 @@ mod tests {
 
     fn weights() -> impl Strategy<Value = Vec<f64>> {
         let weight = prop_oneof![Just(0.0), Just(1.0), 0.0..1.0_f64, 0.0..1e-12_f64, 1e-300..1e300_f64];
-        let any = prop::collection::vec(weight, 1..40);
+        let any = prop::collection::vec(weight.clone(), 1..40);
+        // Neighbours of one weight, as most models give them.
+        let runs = prop::collection::vec((weight, 1_usize..30), 1..6)
+            .prop_map(|runs| runs.into_iter().flat_map(|(weight, count)| vec![weight; count]).collect());
         // Long and heavy: beyond 64 touches, and beyond 512 whole quotas, other arithmetic holds.
         let long = prop::collection::vec(0.9..=1.0_f64, 60..700);
-        prop_oneof![9 => any, 1 => long].prop_filter("not all zero", |all| all.iter().any(|weight| *weight > 0.0))
+        prop_oneof![6 => any, 3 => runs, 1 => long].prop_filter("not all zero", |all| all.iter().any(|weight| *weight > 0.0))
     }
 
     proptest! {
@@ -252,8 +329,24 @@ mod tests {
         }
 
         #[test]
+        fn ends_are_weights(touches in 2_usize..90, ends in prop::array::uniform3(0.0..1.0_f64), amount in amounts()) {
+            let [first, between, last] = ends;
+            let mut weights = vec![between; touches];
+            (weights[0], weights[touches - 1]) = (first, last);
+            let (mut apportion, mut parts) = (Apportion::default(), Vec::new());
+            prop_assert_eq!(apportion.set_ends(touches, first, between, last), weights.iter().any(|weight| *weight > 0.0));
+            if weights.iter().any(|weight| *weight > 0.0) {
+                apportion.split(amount, &mut parts);
+                prop_assert_eq!(parts, obvious(&weights, amount));
+            }
+        }
+
+        #[test]
         fn equal_parts_are_the_definition(count in 1_usize..60, amount in amounts()) {
             let parts: Vec<_> = (0..count).map(|touch| equal_part(amount, count, touch)).collect();
+            let mut runs = vec![0; count];
+            equal_runs(amount, count, |touches, part| runs[touches].iter_mut().for_each(|all| *all += part));
+            prop_assert_eq!(&parts, &runs);
             prop_assert_eq!(parts, obvious(&vec![1.0; count], amount));
         }
     }

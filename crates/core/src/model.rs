@@ -11,7 +11,7 @@ use crate::journey::Journey;
 use crate::table::Column;
 
 /// How one conversion is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Credit {
     /// No touch gets anything: the conversion stays unattributed.
     Nothing,
@@ -19,6 +19,16 @@ pub enum Credit {
     One(usize),
     /// Every touch gets the same.
     Equal,
+    /// The touches get parts in proportion to weights, of which the first touch, each one between, and the last have their
+    /// own. For journeys of two touches or more. A long journey costs no more than a short one.
+    Ends {
+        /// Of the first touch; finite and not negative, as the others.
+        first: f64,
+        /// Of each touch between.
+        between: f64,
+        /// Of the last touch.
+        last: f64,
+    },
     /// The touches get parts in proportion to the weights that were written.
     Weights,
     /// Participation: every distinct group of touches gets the whole conversion. Not additive over rows.

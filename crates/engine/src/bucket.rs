@@ -1,248 +1,134 @@
-//! A bucket of touches: chunks of columns in memory, further ones in a file.
+//! Buckets: all records of the customers whose hashes begin alike, as chunks of columns in memory, further ones in a file.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
-use attributary_core::batch::TouchBatch;
-use attributary_core::key::Key;
-
+use crate::budget::Budget;
 use crate::cells::Cells;
 use crate::error::EngineError;
 
-/// What a record holds besides customer, time and profile.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Shape {
-    /// Whether customers need all 128 bits of their key; integers that fit 64 bits do not.
-    pub wide: bool,
-    /// The touch's id.
-    pub ids: bool,
-    /// The file and row it came from.
-    pub origins: bool,
-    /// The customer as the source has it.
-    pub customers: bool,
-}
+/// A bucket is chosen by this many of the top bits of a hash: few enough that a bucket's buffer stays large, enough that
+/// one bucket sits in cache.
+pub const BUCKET_BITS: u32 = 8;
 
-/// Rows of a file take the low 40 bits of an origin.
-const ROW_BITS: u32 = 40;
-
-/// A file and a row in it as one number.
-#[must_use]
-pub fn pack_origin(file: u32, row: u64) -> u64 {
-    u64::from(file) << ROW_BITS | row
-}
-
-/// The file and the row of [`pack_origin`].
-#[must_use]
-pub fn unpack_origin(origin: u64) -> (u32, u64) {
-    ((origin >> ROW_BITS) as u32, origin & ((1 << ROW_BITS) - 1))
-}
-
-/// Some touches as columns.
-#[derive(Clone, Debug, Default)]
-pub struct Chunk {
-    /// Customers: the lower half of their keys.
-    pub low: Vec<u64>,
-    /// The upper half, if the shape is wide; else it is the sign of the lower one.
-    pub high: Vec<u64>,
-    /// Microseconds UTC.
-    pub times: Vec<i64>,
-    /// Profiles.
-    pub profiles: Vec<u32>,
-    /// File and row (see [`Chunk::origin`]), if the shape has them.
-    pub origins: Vec<u64>,
-    /// Ids, if the shape has them.
-    pub ids: Cells,
-    /// Customers as the source has them, if the shape has them.
-    pub customers: Cells,
-}
-
-impl Chunk {
-    /// An empty chunk with room for so many records.
+/// Records as columns of numbers and of cells. Columns that a kind of record does not have are empty.
+pub trait Records: Send {
+    /// The columns, always in the same order.
+    fn columns(&mut self) -> Vec<Column<'_>>;
+    /// No records of the same kind, with room for so many.
     #[must_use]
-    pub fn with_capacity(shape: Shape, records: usize) -> Self {
-        Self {
-            low: Vec::with_capacity(records),
-            high: Vec::with_capacity(if shape.wide { records } else { 0 }),
-            times: Vec::with_capacity(records),
-            profiles: Vec::with_capacity(records),
-            ..Self::default()
-        }
-    }
-
-    /// Appends a record without what only some shapes have.
-    #[inline]
-    pub fn push(&mut self, shape: Shape, key: Key, time: i64, profile: u32) {
-        self.low.push(key.0 as u64);
-        if shape.wide {
-            self.high.push((key.0 >> 64) as u64);
-        }
-        self.times.push(time);
-        self.profiles.push(profile);
-    }
-
-    /// Appends what only some shapes have of the record that was pushed last: it stems from a row of a batch.
-    pub fn push_rest(&mut self, shape: Shape, batch: &TouchBatch, row: usize) {
-        if shape.origins {
-            self.origins.push(pack_origin(batch.file, batch.rows.at(row)));
-        }
-        if let (true, Some(ids)) = (shape.ids, &batch.ids) {
-            self.ids.push_identity(&**ids, row);
-        }
-        if shape.customers {
-            self.customers.push_identity(&*batch.customers, row);
-        }
-    }
-
-    /// The customer of a record.
-    #[inline]
-    #[must_use]
-    pub fn key(&self, record: usize) -> Key {
-        let low = self.low[record];
-        // The shift of a signed number fills up with its sign.
-        let high = self.high.get(record).copied().unwrap_or((low as i64 >> 63) as u64);
-        Key(u128::from(high) << 64 | u128::from(low))
-    }
-
-    /// Appends another's rows.
-    pub fn append(&mut self, other: &Self) {
-        self.low.extend_from_slice(&other.low);
-        self.high.extend_from_slice(&other.high);
-        self.times.extend_from_slice(&other.times);
-        self.profiles.extend_from_slice(&other.profiles);
-        self.origins.extend_from_slice(&other.origins);
-        self.ids.append(&other.ids);
-        self.customers.append(&other.customers);
-    }
-
-    /// Appends one row of another.
-    fn push_from(&mut self, other: &Self, row: usize) {
-        self.low.push(other.low[row]);
-        self.high.extend(other.high.get(row));
-        self.times.push(other.times[row]);
-        self.profiles.push(other.profiles[row]);
-        if let Some(origin) = other.origins.get(row) {
-            self.origins.push(*origin);
-        }
-        if !other.ids.is_empty() {
-            self.ids.push_raw(other.ids.raw(row));
-        }
-        if !other.customers.is_empty() {
-            self.customers.push_raw(other.customers.raw(row));
-        }
-    }
-
-    /// The file and the row in it that a record came from.
-    #[must_use]
-    pub fn origin(&self, record: usize) -> (u32, u64) {
-        unpack_origin(self.origins[record])
-    }
-
+    fn like(&self, records: usize) -> Self;
     /// The number of records.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.low.len()
-    }
-
+    fn len(&self) -> usize;
     /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.low.is_empty()
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The memory that they take, their spare room aside.
+    fn memory(&self) -> u64;
+    /// The hash by which a record's bucket is chosen.
+    fn hash(&self, record: usize) -> u64;
+    /// What tells which of two chunks of a bucket was read first, if anything.
+    fn first_time(&self) -> Option<i64> {
+        None
+    }
+}
+
+/// A column of [`Records`].
+pub enum Column<'a> {
+    /// Numbers of 64 bits, as many for each record.
+    Long(&'a mut Vec<u64>),
+    /// Byte strings.
+    Cells(&'a mut Cells),
+}
+
+impl Column<'_> {
+    fn append(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Long(all), Self::Long(other)) => all.extend_from_slice(other),
+            (Self::Cells(all), Self::Cells(other)) => all.append(other),
+            _ => {}
+        }
     }
 
-    /// The bytes that the records take.
-    #[must_use]
-    pub fn memory(&self) -> u64 {
-        let fixed = self.low.len() * 20 + self.high.len() * 8 + self.origins.len() * 8;
-        (fixed + self.ids.memory() + self.customers.memory()) as u64
+    /// Appends a record of another column, which has so many numbers (or cells) for each, or none.
+    fn push_from(&mut self, other: &Self, record: usize, records: usize) {
+        let of = |length: usize| {
+            let width = length / records;
+            record * width..(record + 1) * width
+        };
+        match (self, other) {
+            (Self::Long(all), Self::Long(other)) => all.extend_from_slice(&other[of(other.len())]),
+            (Self::Cells(all), Self::Cells(other)) => of(other.len()).for_each(|cell| all.push_raw(other.raw(cell))),
+            _ => {}
+        }
     }
 
-    /// Gives back the memory that no record takes.
-    pub fn shrink(&mut self) {
-        self.low.shrink_to_fit();
-        self.high.shrink_to_fit();
-        self.times.shrink_to_fit();
-        self.profiles.shrink_to_fit();
+    fn clear(&mut self) {
+        match self {
+            Self::Long(numbers) => numbers.clear(),
+            Self::Cells(cells) => cells.clear(),
+        }
     }
 
-    /// Removes all records and keeps the memory.
-    pub fn clear(&mut self) {
-        self.low.clear();
-        self.high.clear();
-        self.times.clear();
-        self.profiles.clear();
-        self.origins.clear();
-        for cells in [&mut self.ids, &mut self.customers] {
-            cells.bytes.clear();
-            cells.ends.clear();
+    fn shrink(&mut self) {
+        match self {
+            Self::Long(numbers) => numbers.shrink_to_fit(),
+            Self::Cells(cells) => cells.shrink(),
         }
     }
 
     fn write(&self, file: &mut impl Write) -> std::io::Result<()> {
-        let lengths = [
-            self.low.len(),
-            self.high.len(),
-            self.origins.len(),
-            self.ids.len(),
-            self.ids.bytes.len(),
-            self.customers.len(),
-            self.customers.bytes.len(),
-        ];
-        file.write_all(bytemuck::cast_slice(&lengths.map(|length| length as u64)))?;
-        file.write_all(bytemuck::cast_slice(&self.low))?;
-        file.write_all(bytemuck::cast_slice(&self.high))?;
-        file.write_all(bytemuck::cast_slice(&self.times))?;
-        file.write_all(bytemuck::cast_slice(&self.profiles))?;
-        file.write_all(bytemuck::cast_slice(&self.origins))?;
-        for cells in [&self.ids, &self.customers] {
-            file.write_all(bytemuck::cast_slice(&cells.ends))?;
-            file.write_all(&cells.bytes)?;
+        let mut block = |length: usize, bytes: &[u8]| {
+            file.write_all(&(length as u64).to_ne_bytes())?;
+            file.write_all(bytes)
+        };
+        match self {
+            Self::Long(numbers) => block(numbers.len(), bytemuck::cast_slice(numbers)),
+            Self::Cells(cells) => {
+                block(cells.ends.len(), bytemuck::cast_slice(&cells.ends))?;
+                block(cells.bytes.len(), &cells.bytes)
+            }
         }
-        Ok(())
     }
 
-    fn read(file: &mut impl Read) -> std::io::Result<Self> {
-        let mut lengths = [0_u64; 7];
-        file.read_exact(bytemuck::cast_slice_mut(&mut lengths))?;
-        let [records, wide, origins, ids, id_bytes, customers, customer_bytes] = lengths.map(|length| length as usize);
-        let mut chunk = Self {
-            low: vec![0; records],
-            high: vec![0; wide],
-            times: vec![0; records],
-            profiles: vec![0; records],
-            origins: vec![0; origins],
-            ids: Cells { bytes: vec![0; id_bytes], ends: vec![0; ids] },
-            customers: Cells { bytes: vec![0; customer_bytes], ends: vec![0; customers] },
-        };
-        file.read_exact(bytemuck::cast_slice_mut(&mut chunk.low))?;
-        file.read_exact(bytemuck::cast_slice_mut(&mut chunk.high))?;
-        file.read_exact(bytemuck::cast_slice_mut(&mut chunk.times))?;
-        file.read_exact(bytemuck::cast_slice_mut(&mut chunk.profiles))?;
-        file.read_exact(bytemuck::cast_slice_mut(&mut chunk.origins))?;
-        for cells in [&mut chunk.ids, &mut chunk.customers] {
-            file.read_exact(bytemuck::cast_slice_mut(&mut cells.ends))?;
-            file.read_exact(&mut cells.bytes)?;
+    fn read(&mut self, file: &mut impl Read) -> std::io::Result<()> {
+        fn block<T: bytemuck::Pod>(numbers: &mut Vec<T>, file: &mut impl Read) -> std::io::Result<()> {
+            let mut length = [0_u8; 8];
+            file.read_exact(&mut length)?;
+            numbers.resize(u64::from_ne_bytes(length) as usize, T::zeroed());
+            file.read_exact(bytemuck::cast_slice_mut(numbers))
         }
-        Ok(chunk)
+        match self {
+            Self::Long(numbers) => block(numbers, file),
+            Self::Cells(cells) => {
+                block(&mut cells.ends, file)?;
+                block(&mut cells.bytes, file)
+            }
+        }
     }
 }
 
-/// All touches of the customers whose hashes begin alike.
-pub struct Bucket {
+/// All records whose hashes begin alike.
+pub struct Bucket<R> {
     path: PathBuf,
-    shape: Shape,
-    kept: Vec<Chunk>,
+    /// No records, of the kind that comes in.
+    kind: R,
+    kept: Vec<R>,
+    kept_bytes: u64,
     file: Option<BufWriter<File>>,
     spilled: u64,
     bytes: u64,
     records: u64,
 }
 
-impl Bucket {
+impl<R: Records> Bucket<R> {
     /// An empty bucket that would spill to `path`.
     #[must_use]
-    pub fn new(path: PathBuf, shape: Shape) -> Self {
-        Self { path, shape, kept: Vec::new(), file: None, spilled: 0, bytes: 0, records: 0 }
+    pub fn new(path: PathBuf, kind: R) -> Self {
+        Self { path, kind, kept: Vec::new(), kept_bytes: 0, file: None, spilled: 0, bytes: 0, records: 0 }
     }
 
     /// The bytes that its records take, wherever they are.
@@ -251,35 +137,45 @@ impl Bucket {
         self.bytes
     }
 
-    /// Those of them that are in the file.
+    /// The number of its records.
     #[must_use]
-    pub fn spilled_bytes(&self) -> u64 {
-        self.bytes - self.kept.iter().map(Chunk::memory).sum::<u64>()
+    pub fn records(&self) -> u64 {
+        self.records
     }
 
-    /// Takes a chunk into memory.
-    pub fn keep(&mut self, chunk: Chunk) {
-        self.bytes += chunk.memory();
-        self.records += chunk.len() as u64;
-        self.kept.push(chunk);
+    /// Takes a chunk, into memory as long as there is some: nothing that fits is written and read back.
+    ///
+    /// # Errors
+    /// Where the bucket's file cannot be written.
+    pub fn add(&mut self, mut chunk: R, budget: &Budget) -> Result<(), EngineError> {
+        let bytes = chunk.memory();
+        if budget.take(bytes) {
+            self.bytes += bytes;
+            self.kept_bytes += bytes;
+            self.records += chunk.len() as u64;
+            self.kept.push(chunk);
+            Ok(())
+        } else {
+            self.spill(&mut chunk, budget)
+        }
     }
 
     /// Writes a chunk to the bucket's file.
-    ///
-    /// # Errors
-    /// Where the file cannot be written.
-    pub fn spill(&mut self, chunk: &Chunk) -> Result<(), EngineError> {
+    fn spill(&mut self, chunk: &mut R, budget: &Budget) -> Result<(), EngineError> {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
                 let options = File::options().read(true).write(true).create(true).truncate(true).open(&self.path);
-                self.file.insert(BufWriter::with_capacity(1 << 13, options.map_err(EngineError::temp(&self.path))?))
+                self.file.insert(BufWriter::with_capacity(1 << 12, options.map_err(EngineError::temp(&self.path))?))
             }
         };
-        chunk.write(file).map_err(EngineError::temp(&self.path))?;
+        for column in chunk.columns() {
+            column.write(file).map_err(EngineError::temp(&self.path))?;
+        }
         self.bytes += chunk.memory();
         self.records += chunk.len() as u64;
         self.spilled += 1;
+        budget.count_spilled(chunk.memory());
         Ok(())
     }
 
@@ -287,12 +183,13 @@ impl Bucket {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn load(mut self) -> Result<Chunk, EngineError> {
-        let mut all = Chunk::with_capacity(self.shape, self.records as usize);
+    pub fn load(mut self, budget: &Budget) -> Result<R, EngineError> {
         // Threads read different stretches of the log: in the order of time there is less to sort afterwards.
-        self.kept.sort_by_key(|chunk| chunk.times.first().copied());
-        self.drain(|chunk| {
-            all.append(&chunk);
+        self.kept.sort_by_key(R::first_time);
+        let records = self.records as usize;
+        let mut all = self.kind.like(records);
+        self.drain(budget, |chunk| {
+            all.columns().iter_mut().zip(chunk.columns()).for_each(|(all, column)| all.append(&column));
             Ok(())
         })?;
         Ok(all)
@@ -302,46 +199,117 @@ impl Bucket {
     ///
     /// # Errors
     /// Where a file cannot be read or written.
-    pub fn divide(self, used: u32, bits: u32) -> Result<Vec<Self>, EngineError> {
-        const PART_BYTES: u64 = 1 << 18;
+    pub fn divide(self, used: u32, bits: u32, budget: &Budget) -> Result<Vec<Self>, EngineError> {
+        const PART_BYTES: u64 = 1 << 16;
         let path = self.path.clone();
-        let part = |number: u32| Self::new(path.with_extension(format!("{used}-{number}")), self.shape);
+        let part = |number: u32| Self::new(path.with_extension(format!("{used}-{number}")), self.kind.like(0));
         let mut parts: Vec<_> = (0..1 << bits).map(part).collect();
-        let mut buffers = vec![Chunk::default(); parts.len()];
-        self.drain(|chunk| {
-            for row in 0..chunk.len() {
-                let place = (chunk.key(row).hash() << used >> (64 - bits)) as usize;
-                buffers[place].push_from(&chunk, row);
-                if buffers[place].memory() >= PART_BYTES {
-                    parts[place].spill(&buffers[place])?;
-                    buffers[place].clear();
+        let mut buffers: Vec<R> = parts.iter().map(|_| self.kind.like(0)).collect();
+        let mut of_part: Vec<Vec<u32>> = vec![Vec::new(); parts.len()];
+        self.drain(budget, |chunk| {
+            let records = chunk.len();
+            of_part.iter_mut().for_each(Vec::clear);
+            (0..records).for_each(|record| of_part[(chunk.hash(record) << used >> (64 - bits)) as usize].push(record as u32));
+            for ((part, buffer), rows) in parts.iter_mut().zip(&mut buffers).zip(&of_part) {
+                for (mut all, column) in buffer.columns().into_iter().zip(chunk.columns()) {
+                    rows.iter().for_each(|record| all.push_from(&column, *record as usize, records));
+                }
+                if buffer.memory() >= PART_BYTES {
+                    part.spill(buffer, budget)?;
+                    buffer.columns().iter_mut().for_each(Column::clear);
                 }
             }
             Ok(())
         })?;
-        for (part, buffer) in parts.iter_mut().zip(&buffers) {
-            if !buffer.is_empty() {
-                part.spill(buffer)?;
-            }
+        for (part, buffer) in parts.iter_mut().zip(&mut buffers).filter(|(_, buffer)| !buffer.is_empty()) {
+            part.spill(buffer, budget)?;
         }
         Ok(parts)
     }
 
-    fn drain(self, mut each: impl FnMut(Chunk) -> Result<(), EngineError>) -> Result<(), EngineError> {
-        for chunk in self.kept {
-            each(chunk)?;
+    /// Gives all chunks to `each`, those in memory first, and the memory back.
+    fn drain(self, budget: &Budget, mut each: impl FnMut(&mut R) -> Result<(), EngineError>) -> Result<(), EngineError> {
+        for mut chunk in self.kept {
+            let bytes = chunk.memory();
+            each(&mut chunk)?;
+            drop(chunk);
+            budget.give_back(bytes);
         }
         if let Some(file) = self.file {
             let failed = || EngineError::temp(&self.path);
             let mut file = file.into_inner().map_err(|wrong| failed()(wrong.into_error()))?;
             file.seek(SeekFrom::Start(0)).map_err(failed())?;
             let mut file = BufReader::with_capacity(1 << 16, file);
+            let mut chunk = self.kind;
             for _ in 0..self.spilled {
-                each(Chunk::read(&mut file).map_err(failed())?)?;
+                for mut column in chunk.columns() {
+                    column.read(&mut file).map_err(failed())?;
+                }
+                each(&mut chunk)?;
             }
             drop(file);
             std::fs::remove_file(&self.path).map_err(failed())?;
         }
         Ok(())
+    }
+}
+
+/// The buckets of all hashes, which many threads fill.
+pub struct Buckets<R> {
+    buckets: Vec<Mutex<Bucket<R>>>,
+    /// No records, of the kind that comes in.
+    kind: R,
+    chunk_records: usize,
+}
+
+impl<R: Records> Buckets<R> {
+    /// `count` empty buckets, which spill to files called `name` and a number.
+    #[must_use]
+    pub fn new(name: &str, count: usize, kind: R, chunk_records: usize, budget: &Budget) -> Self {
+        let bucket = |number| Mutex::new(Bucket::new(budget.temp().join(format!("{name}-{number:03}")), kind.like(0)));
+        Self { buckets: (0..count).map(bucket).collect(), kind, chunk_records }
+    }
+
+    /// What one thread gathers: a chunk for each bucket.
+    #[must_use]
+    pub fn chunks(&self) -> Vec<R> {
+        self.buckets.iter().map(|_| self.kind.like(self.chunk_records)).collect()
+    }
+
+    /// Whether a chunk is to be handed on.
+    #[inline]
+    #[must_use]
+    pub fn is_full(&self, chunk: &R) -> bool {
+        chunk.len() >= self.chunk_records
+    }
+
+    /// Hands a chunk on once it is full.
+    ///
+    /// # Errors
+    /// Where its bucket's file cannot be written.
+    #[inline]
+    pub fn hand_on_full(&self, number: usize, chunk: &mut R, budget: &Budget) -> Result<(), EngineError> {
+        if !self.is_full(chunk) {
+            return Ok(());
+        }
+        self.hand_on(number, std::mem::replace(chunk, self.kind.like(self.chunk_records)), budget)
+    }
+
+    fn hand_on(&self, number: usize, chunk: R, budget: &Budget) -> Result<(), EngineError> {
+        self.buckets[number].lock().unwrap_or_else(PoisonError::into_inner).add(chunk, budget)
+    }
+
+    /// The buckets, once the last records of all threads are in.
+    ///
+    /// # Errors
+    /// Where a bucket's file cannot be written.
+    pub fn finish(self, of_threads: impl IntoIterator<Item = Vec<R>>, budget: &Budget) -> Result<Vec<Bucket<R>>, EngineError> {
+        for chunks in of_threads {
+            for (number, mut chunk) in chunks.into_iter().enumerate().filter(|(_, chunk)| !chunk.is_empty()) {
+                chunk.columns().iter_mut().for_each(Column::shrink);
+                self.hand_on(number, chunk, budget)?;
+            }
+        }
+        Ok(self.buckets.into_iter().map(|bucket| bucket.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
     }
 }

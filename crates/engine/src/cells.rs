@@ -14,6 +14,13 @@ impl Cells {
     /// Marks that a cell is there: a null has no bytes, everything else begins with this.
     const PRESENT: u8 = 1;
 
+    /// No rows, with room for so many short ones.
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> Self {
+        const BYTES: usize = 18;
+        Self { bytes: Vec::with_capacity(rows * BYTES), ends: Vec::with_capacity(rows) }
+    }
+
     /// Appends a row of a source's column.
     pub fn push_identity(&mut self, identities: &dyn Identities, row: usize) {
         if !identities.is_null(row) {
@@ -29,12 +36,6 @@ impl Cells {
         self.end();
     }
 
-    /// Makes room for further bytes and rows.
-    pub fn reserve(&mut self, bytes: usize, rows: usize) {
-        self.bytes.reserve_exact(bytes);
-        self.ends.reserve_exact(rows);
-    }
-
     /// Appends all of another's rows.
     pub fn append(&mut self, other: &Self) {
         let base = self.bytes.len() as u64;
@@ -44,9 +45,9 @@ impl Cells {
 
     /// Some of the rows, given by the place of each.
     #[must_use]
-    pub fn take<T>(&self, rows: &[T], place: impl Fn(&T) -> u32) -> Self {
-        let mut taken = Self { bytes: Vec::with_capacity(self.bytes.len()), ends: Vec::with_capacity(rows.len()) };
-        rows.iter().for_each(|row| taken.push_raw(self.raw(place(row) as usize)));
+    pub fn take(&self, rows: &[u32]) -> Self {
+        let mut taken = Self { bytes: Vec::new(), ends: Vec::with_capacity(rows.len()) };
+        rows.iter().for_each(|row| taken.push_raw(self.raw(*row as usize)));
         taken
     }
 
@@ -91,6 +92,18 @@ impl Cells {
     #[must_use]
     pub fn memory(&self) -> usize {
         self.bytes.len() + self.ends.len() * size_of::<u64>()
+    }
+
+    /// Removes all rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Gives spare room back.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.ends.shrink_to_fit();
     }
 
     fn end(&mut self) {

@@ -1,7 +1,11 @@
-//! The conversions of a run: read whole, checked, made unique by id, and laid out in the order in which they are walked.
+//! The conversions of a run: checked, made unique by id, and divided by customer into the buckets in which they are walked.
+//!
+//! They pass through two sets of buckets, by id and then by customer, in memory or on disk. So no more of them than a bucket
+//! need be at hand at any time.
 
 use std::ops::Range as Span;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use attributary_core::batch::{ConversionBatch, NO_TIME};
 use attributary_core::journey::Rejected;
@@ -11,34 +15,40 @@ use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
 use attributary_core::value::Value;
 use attributary_journeys::Reuse;
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
-use rayon::slice::{ParallelSlice, ParallelSliceMut};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rustc_hash::FxHashMap;
 
-use crate::bucket::{pack_origin, unpack_origin};
+use crate::bucket::{BUCKET_BITS, Bucket, Buckets, Records};
+use crate::budget::Budget;
 use crate::cells::Cells;
+use crate::converters::Converters;
+use crate::error::EngineError;
 use crate::ledger::Ledger;
+use crate::records::{ConversionRecord, ConversionRecords, pack_origin, unpack_origin};
 use crate::rejects::{Rejects, Side};
 use crate::setup::Setup;
+
+/// The bytes of a conversion's record, some of them for its id and customer.
+const RECORD_BYTES: u64 = 128;
 
 /// Takes batches of conversions from any thread.
 pub struct ConversionCollector<'a> {
     setup: &'a Setup,
     rejects: &'a Rejects,
+    budget: Arc<Budget>,
     kinds: Mutex<Kinds>,
-    pieces: Mutex<Vec<Piece>>,
+    idle: Mutex<Vec<Local>>,
+    /// By the hash of the id.
+    buckets: Buckets<ConversionRecords>,
+    read: AtomicU64,
+    /// The instants between which the range lies, and how many of the rows do.
+    bounds: (i64, i64),
+    in_range: AtomicU64,
 }
 
-/// The accepted rows of one batch, or of several.
-#[derive(Default)]
-struct Piece {
-    rows: Vec<Row>,
-    ids: Cells,
-    customers: Cells,
-    /// Per row, its values side by side.
-    values: Vec<Rounded>,
-    read: u64,
-    /// What was rejected.
+/// What one thread gathers.
+struct Local {
+    chunks: Vec<ConversionRecords>,
     ledger: Ledger,
 }
 
@@ -48,61 +58,65 @@ struct Kinds {
     values: Vec<Value>,
 }
 
-#[derive(Clone, Copy)]
-struct Row {
-    id: Key,
-    customer: Key,
-    time: i64,
-    kind: u32,
-    file: u32,
-    row: u64,
-    /// Where its cells and values are.
-    place: u32,
-}
-
-/// Conversions in the order of the walk: by the hash of their customer, customer, time and id. Those without customer are last.
-/// With a range and touches that conversions do not consume, they are those of the range.
-pub struct Conversions {
-    /// The customer.
-    pub keys: Vec<Key>,
-    /// Microseconds UTC.
-    pub times: Vec<i64>,
-    /// The day in the pipeline's zone.
-    pub days: Vec<Day>,
-    /// A place in [`Conversions::kind_values`], or [`NULL_CODE`].
-    pub kinds: Vec<u32>,
-    /// The distinct kinds.
-    pub kind_values: Vec<Value>,
-    /// Minor units; the values of a conversion side by side.
-    values: Vec<i64>,
-    value_count: usize,
-    /// Ids as the source has them.
-    pub ids: Cells,
-    /// Customers as the source has them.
-    pub customers: Cells,
-    /// From here on conversions have no customer.
-    pub anonymous_from: usize,
+/// All accepted conversions that matter, by customer.
+pub struct Converted {
+    /// By the top bits of the customer's hash; then as many for conversions without customer, by the hash of the id.
+    pub buckets: Vec<Bucket<ConversionRecords>>,
+    /// The customers who convert in the range.
+    pub converters: Converters,
+    /// What the conversions' codes of kinds stand for.
+    pub kinds: ConversionKinds,
+    /// The first and the last day of the range that has any.
+    pub days: Option<(Day, Day)>,
     /// How many rows were read.
     pub read: u64,
     /// How many were accepted, whatever their day.
     pub accepted: u64,
-    in_range: Vec<bool>,
-    /// See [`crate::bucket::pack_origin`].
-    origins: Vec<u64>,
+    /// The memory that they share with the touches.
+    pub budget: Arc<Budget>,
+}
+
+/// The distinct kinds of conversions.
+#[derive(Clone, Debug, Default)]
+pub struct ConversionKinds {
+    /// The kinds.
+    pub values: Arc<Vec<Value>>,
 }
 
 impl<'a> ConversionCollector<'a> {
     /// A collector for a run.
     #[must_use]
     pub fn new(setup: &'a Setup, rejects: &'a Rejects) -> Self {
-        Self { setup, rejects, kinds: Mutex::default(), pieces: Mutex::default() }
+        let budget = Arc::new(Budget::new(setup.memory, setup.threads, &setup.temp));
+        let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
+        let buckets = Buckets::new("conversions-by-id", 1 << BUCKET_BITS, ConversionRecords::new(setup.values.len(), true), records, &budget);
+        Self {
+            setup,
+            rejects,
+            budget,
+            kinds: Mutex::default(),
+            idle: Mutex::default(),
+            buckets,
+            read: AtomicU64::new(0),
+            bounds: (
+                setup.range.from.map_or(i64::MIN, |from| setup.rules.zone.start_of(from)),
+                setup.range.to.map_or(i64::MAX, |to| setup.rules.zone.start_of(to)),
+            ),
+            in_range: AtomicU64::new(0),
+        }
     }
 
     /// Takes a batch. Rows without id, time or valid values are rejected here.
-    pub fn add(&self, batch: &ConversionBatch) {
-        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).codes_of(&batch.kinds.dictionary);
-        let mut piece = Piece { read: batch.len() as u64, ..Piece::default() };
-        piece.rows.reserve_exact(batch.len());
+    ///
+    /// # Errors
+    /// Where temporary space is needed and cannot be had.
+    pub fn add(&self, batch: &ConversionBatch) -> Result<(), EngineError> {
+        let kinds = lock(&self.kinds).codes_of(&batch.kinds.dictionary);
+        let idle = lock(&self.idle).pop();
+        let mut local = idle.unwrap_or_else(|| Local { chunks: self.buckets.chunks(), ledger: Ledger::default() });
+        self.read.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        let within = batch.times.iter().filter(|time| self.bounds.0 <= **time && **time < self.bounds.1).count();
+        self.in_range.fetch_add(within as u64, Ordering::Relaxed);
         for row in 0..batch.len() {
             let time = batch.times[row];
             let reason = if batch.ids.is_null(row) {
@@ -116,23 +130,27 @@ impl<'a> ConversionCollector<'a> {
             };
             let values = batch.values.iter().map(|values| values[row]);
             if let Some(reason) = reason {
-                self.reject_row(&mut piece.ledger, batch, row, reason, values);
+                self.reject_row(&mut local.ledger, batch, row, reason, values);
                 continue;
             }
-            piece.rows.push(Row {
-                id: batch.ids.key(row),
-                customer: batch.customers.key(row),
+            let hash = batch.ids.key(row).hash();
+            let number = (hash >> (64 - BUCKET_BITS)) as usize;
+            let chunk = &mut local.chunks[number];
+            let record = ConversionRecord {
+                hash,
+                key: if batch.customers.is_null(row) { Key(0) } else { batch.customers.key(row) },
                 time,
                 kind: kinds.get(batch.kinds.codes[row] as usize).copied().unwrap_or(NULL_CODE),
-                file: batch.file,
-                row: batch.rows[row],
-                place: piece.rows.len() as u32,
-            });
-            piece.ids.push_identity(&*batch.ids, row);
-            piece.customers.push_identity(&*batch.customers, row);
-            piece.values.extend(values.flatten());
+                origin: pack_origin(batch.file, batch.rows[row]),
+            };
+            let values = values.flatten();
+            chunk.push(record, values.clone().map(|value| value.minor), values.map(|value| value.difference as i64));
+            chunk.names_mut().push_identity(&*batch.ids, row);
+            chunk.names_mut().push_identity(&*batch.customers, row);
+            self.buckets.hand_on_full(number, chunk, &self.budget)?;
         }
-        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+        lock(&self.idle).push(local);
+        Ok(())
     }
 
     fn reject_row(
@@ -153,156 +171,278 @@ impl<'a> ConversionCollector<'a> {
         }
     }
 
-    /// Makes ids unique and lays the conversions out. What the source holds goes to `ledger`.
-    #[must_use]
-    pub fn finish(self, ledger: &mut Ledger) -> Conversions {
-        let setup = self.setup;
-        let kind_values = self.kinds.into_inner().unwrap_or_else(PoisonError::into_inner).values;
-        let mut all = Piece::of(self.pieces.into_inner().unwrap_or_else(PoisonError::into_inner));
-        ledger.absorb(std::mem::take(&mut all.ledger));
-        let width = setup.values.len();
-        let duplicates = all.duplicates(width, &kind_values);
-        for &place in &duplicates {
-            let (row, place) = (&all.rows[place as usize], place as usize);
-            let day = setup.rules.zone.day(row.time);
-            if setup.range.contains(day) {
-                let (customer, id) = (all.customers.raw(place), all.ids.raw(place));
-                self.rejects.add_raw((Side::Conversions, row.file, row.row), Rejected::DuplicateId, row.time, customer, id);
-                ledger.reject(Some(day), all.values_of(place, width).iter().map(|value| value.minor));
-            }
+    /// Makes ids unique and divides the conversions by customer. What the source holds goes to `ledger`.
+    ///
+    /// # Errors
+    /// Where temporary space is needed and cannot be had.
+    pub fn finish(self, ledger: &mut Ledger) -> Result<Converted, EngineError> {
+        let Self { setup, rejects, budget, kinds, idle, buckets, read, in_range, .. } = self;
+        let kinds = ConversionKinds { values: Arc::new(into_inner(kinds).values) };
+        let mut of_threads = Vec::new();
+        for local in into_inner(idle) {
+            ledger.absorb(local.ledger);
+            of_threads.push(local.chunks);
         }
-        let accepted_rows = (all.rows.len() - duplicates.len()) as u64;
-        // Conversions on other days only matter where they consume touches.
-        let others_matter = setup.rules.reuse != Reuse::Overlap;
-        let matters = |row: &Row| others_matter || setup.range.contains(setup.rules.zone.day(row.time));
-        let (kept, anonymous_from) = all.laid_out(&duplicates, &matters);
-        let Piece { ids, customers, values, read, .. } = all;
-        let values: Vec<Rounded> = match width {
-            1 => kept.par_iter().map(|row| values[row.place as usize]).collect(),
-            _ => kept.par_iter().flat_map_iter(|row| values[row.place as usize * width..][..width].iter().copied()).collect(),
+        let by_id = buckets.finish(of_threads, &budget)?;
+        let chunk_records = budget.chunk_records(2 * RECORD_BYTES, 1 << 8);
+        let by_customer =
+            Buckets::new("conversions", 2 << BUCKET_BITS, ConversionRecords::new(setup.values.len(), false), chunk_records, &budget);
+        let work = Unique {
+            setup,
+            rejects,
+            budget: &budget,
+            kind_ranks: kinds.ranks(),
+            converters: Converters::new(in_range.into_inner()),
+            by_customer,
+            idle: Mutex::default(),
         };
-        let days: Vec<Day> = kept.par_iter().map(|row| setup.rules.zone.day(row.time)).collect();
-        let in_range: Vec<bool> = days.par_iter().map(|day| setup.range.contains(*day)).collect();
-        let accepted = days.par_chunks(CHUNK).zip(in_range.par_chunks(CHUNK)).zip(values.par_chunks(CHUNK * width));
-        let accepted = accepted.map(|((days, in_range), values)| {
-            let rows = days.iter().zip(in_range).zip(values.chunks(width)).filter(|((_, in_range), _)| **in_range);
-            Ledger::accepted(rows.map(|((day, _), values)| (*day, values)))
-        });
-        accepted.collect::<Vec<_>>().into_iter().for_each(|of_some| ledger.absorb(of_some));
-        let (ids, customers) = rayon::join(|| ids.take(&kept, |row| row.place), || customers.take(&kept, |row| row.place));
-        let columns = || (kept.iter().map(|row| row.customer).collect(), kept.iter().map(|row| row.time).collect());
-        let others =
-            || (kept.iter().map(|row| row.kind).collect(), kept.iter().map(|row| pack_origin(row.file, row.row)).collect());
-        let ((keys, times), (kinds, origins)) = rayon::join(columns, others);
-        Conversions {
-            keys,
-            times,
-            days,
-            kinds,
-            kind_values,
-            values: values.iter().map(|value| value.minor).collect(),
-            value_count: width,
-            ids,
-            customers,
-            anonymous_from,
-            read,
-            accepted: accepted_rows,
-            in_range,
-            origins,
+        by_id.into_par_iter().try_for_each(|bucket| work.divide(bucket))?;
+        let Unique { converters, by_customer, idle, .. } = work;
+        let mut of_threads = Vec::new();
+        let (mut accepted, mut days) = (0, None);
+        for local in into_inner(idle) {
+            ledger.absorb(local.ledger);
+            accepted += local.accepted;
+            days = union(days, local.days);
+            of_threads.push(local.chunks);
         }
+        let buckets = by_customer.finish(of_threads, &budget)?;
+        Ok(Converted { buckets, converters, kinds, days, read: read.into_inner(), accepted, budget })
     }
 }
 
-/// How many conversions a thread takes at a time.
-const CHUNK: usize = 1 << 16;
+/// Makes ids unique, bucket by bucket, on all threads.
+struct Unique<'a> {
+    setup: &'a Setup,
+    rejects: &'a Rejects,
+    budget: &'a Budget,
+    kind_ranks: Vec<u32>,
+    converters: Converters,
+    by_customer: Buckets<ConversionRecords>,
+    idle: Mutex<Vec<UniqueLocal>>,
+}
 
-impl Piece {
-    /// All rows of some pieces.
-    fn of(pieces: Vec<Self>) -> Self {
-        let total = |count: fn(&Self) -> usize| pieces.iter().map(count).sum();
-        let mut all = Self::default();
-        all.rows.reserve_exact(total(|piece| piece.rows.len()));
-        all.values.reserve_exact(total(|piece| piece.values.len()));
-        all.ids.reserve(total(|piece| piece.ids.bytes.len()), total(|piece| piece.ids.len()));
-        all.customers.reserve(total(|piece| piece.customers.bytes.len()), total(|piece| piece.customers.len()));
-        pieces.into_iter().for_each(|piece| all.append(piece));
-        all
+/// What one thread gathers of them.
+struct UniqueLocal {
+    chunks: Vec<ConversionRecords>,
+    ledger: Ledger,
+    accepted: u64,
+    days: Option<(Day, Day)>,
+}
+
+impl Unique<'_> {
+    /// Divides a bucket of ids by customer.
+    fn divide(&self, bucket: Bucket<ConversionRecords>) -> Result<(), EngineError> {
+        self.divide_part(bucket, BUCKET_BITS)
     }
 
-    fn append(&mut self, other: Self) {
-        let base = self.rows.len() as u32;
-        self.rows.extend(other.rows.into_iter().map(|row| Row { place: base + row.place, ..row }));
-        self.ids.append(&other.ids);
-        self.customers.append(&other.customers);
-        self.values.extend(other.values);
-        self.read += other.read;
-        self.ledger.absorb(other.ledger);
-    }
-
-    fn values_of(&self, place: usize, width: usize) -> &[Rounded] {
-        &self.values[place * width..][..width]
+    fn divide_part(&self, bucket: Bucket<ConversionRecords>, used: u32) -> Result<(), EngineError> {
+        const DIVIDE_BITS: u32 = 4;
+        if bucket.bytes() > self.budget.bucket() && used + DIVIDE_BITS <= 64 {
+            let parts = bucket.divide(used, DIVIDE_BITS, self.budget)?;
+            return parts.into_iter().try_for_each(|part| self.divide_part(part, used + DIVIDE_BITS));
+        }
+        let records = bucket.load(self.budget)?;
+        let idle = lock(&self.idle).pop();
+        let mut local = idle.unwrap_or_else(|| UniqueLocal {
+            chunks: self.by_customer.chunks(),
+            ledger: Ledger::default(),
+            accepted: 0,
+            days: None,
+        });
+        let day_of = |record: usize| self.setup.rules.zone.day(records.record(record).time);
+        let range = self.setup.range;
+        let mut dropped = vec![false; records.len()];
+        for record in self.duplicates(&records) {
+            dropped[record] = true;
+            let day = day_of(record);
+            if range.contains(day) {
+                let ConversionRecord { time, origin, .. } = records.record(record);
+                let (file, row) = unpack_origin(origin);
+                let place = (Side::Conversions, file, row);
+                self.rejects.add_raw(place, Rejected::DuplicateId, time, records.customer(record), records.id(record));
+                local.ledger.reject(Some(day), records.values(record).iter().copied());
+            }
+        }
+        // Conversions on other days only matter where they consume touches.
+        let others_matter = self.setup.rules.reuse != Reuse::Overlap;
+        let mut counted: Vec<(Day, u32)> = Vec::new();
+        for record in (0..records.len()).filter(|record| !dropped[*record]) {
+            local.accepted += 1;
+            let day = day_of(record);
+            let in_range = range.contains(day);
+            if in_range {
+                counted.push((day, record as u32));
+            }
+            if !in_range && !others_matter {
+                continue;
+            }
+            let known = !records.customer(record).is_empty();
+            let fixed = records.record(record);
+            let hash = if known { fixed.key.hash() } else { fixed.hash };
+            let number = (hash >> (64 - BUCKET_BITS)) as usize + if known { 0 } else { 1 << BUCKET_BITS };
+            if known && in_range {
+                self.converters.add(hash);
+            }
+            let chunk = &mut local.chunks[number];
+            let values = records.values(record).iter().copied();
+            chunk.push(ConversionRecord { hash, ..fixed }, values, std::iter::empty());
+            chunk.names_mut().push_raw(records.id(record));
+            chunk.names_mut().push_raw(records.customer(record));
+            self.by_customer.hand_on_full(number, chunk, self.budget)?;
+        }
+        for (day, _) in &counted {
+            local.days = union(local.days, Some((*day, *day)));
+        }
+        local.ledger.accept(counted.into_iter().map(|(day, record)| {
+            let record = record as usize;
+            (day, records.values(record), records.differences(record))
+        }));
+        lock(&self.idle).push(local);
+        Ok(())
     }
 
     /// The rows whose id another row has that stays: of equal ids the first by time, then by the mapped columns, then by
     /// file and row.
-    fn duplicates(&self, width: usize, kind_values: &[Value]) -> Vec<u32> {
-        let kind_ranks = ranks(kind_values);
-        let kind_rank = |row: &Row| kind_ranks.get(row.kind as usize).map_or(0, |rank| rank + 1);
-        let minors = |place: usize| self.values_of(place, width).iter().map(|value| value.minor);
+    fn duplicates(&self, records: &ConversionRecords) -> Vec<usize> {
+        let kind_rank = |kind: u32| self.kind_ranks.get(kind as usize).map_or(0, |rank| rank + 1);
         let compare = |one: u32, other: u32| {
-            let (one_place, other_place) = (one as usize, other as usize);
-            let (one, other) = (&self.rows[one_place], &self.rows[other_place]);
-            (one.id, one.time)
-                .cmp(&(other.id, other.time))
-                .then_with(|| self.customers.raw(one_place).cmp(self.customers.raw(other_place)))
-                .then_with(|| kind_rank(one).cmp(&kind_rank(other)))
-                .then_with(|| minors(one_place).cmp(minors(other_place)))
-                .then_with(|| (one.file, one.row).cmp(&(other.file, other.row)))
+            let (one, other) = (one as usize, other as usize);
+            let (first, second) = (records.record(one), records.record(other));
+            (records.id(one), first.time)
+                .cmp(&(records.id(other), second.time))
+                .then_with(|| records.customer(one).cmp(records.customer(other)))
+                .then_with(|| kind_rank(first.kind).cmp(&kind_rank(second.kind)))
+                .then_with(|| records.values(one).cmp(records.values(other)))
+                .then_with(|| first.origin.cmp(&second.origin))
         };
+        let mut by_hash: Vec<(u64, u32)> = (0..records.len()).map(|record| (records.hash(record), record as u32)).collect();
+        by_hash.sort_unstable();
         let mut duplicates = Vec::new();
-        let mut by_hash = self.hashed(|row| row.id.hash());
-        by_hash.par_sort_unstable();
         for alike in by_hash.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
             alike.sort_unstable_by(|one, other| compare(one.1, other.1));
-            let again = alike.windows(2).filter(|pair| self.rows[pair[0].1 as usize].id == self.rows[pair[1].1 as usize].id);
-            duplicates.extend(again.map(|pair| pair[1].1));
+            let id = |row: &(u64, u32)| records.id(row.1 as usize);
+            duplicates.extend(alike.windows(2).filter(|pair| id(&pair[0]) == id(&pair[1])).map(|pair| pair[1].1 as usize));
         }
         duplicates
     }
+}
 
-    /// The other rows, if they matter, in the order of the walk, and how many of them have a customer.
-    fn laid_out(&mut self, duplicates: &[u32], matters: &(dyn Fn(&Row) -> bool + Sync)) -> (Vec<Row>, usize) {
-        let mut dropped: Vec<bool> = self.rows.par_iter().map(|row| !matters(row)).collect();
-        duplicates.iter().for_each(|place| dropped[*place as usize] = true);
-        let mut known = self.hashed(|row| row.customer.hash());
-        let mut anonymous = Vec::new();
-        known.retain(|row| {
-            let place = row.1 as usize;
-            let is_known = !self.customers.is_null(place);
-            if !is_known && !dropped[place] {
-                anonymous.push(*row);
-            }
-            is_known && !dropped[place]
-        });
-        known.par_sort_unstable();
-        let by_time = |one: &(u64, u32), other: &(u64, u32)| {
-            let (one, other) = (&self.rows[one.1 as usize], &self.rows[other.1 as usize]);
-            let id = |row: &Row| self.ids.raw(row.place as usize);
-            one.time.cmp(&other.time).then_with(|| id(one).cmp(id(other)))
-        };
-        for alike in known.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
-            let customer = |row: &(u64, u32)| self.rows[row.1 as usize].customer;
-            alike.sort_unstable_by(|one, other| customer(one).cmp(&customer(other)).then_with(|| by_time(one, other)));
+/// Some conversions in the order of the walk: by the hash of their customer, customer, time and id.
+#[derive(Debug, Default)]
+pub struct Conversions {
+    /// The customer.
+    pub keys: Vec<Key>,
+    /// Microseconds UTC.
+    pub times: Vec<i64>,
+    /// The day in the pipeline's zone.
+    pub days: Vec<Day>,
+    /// A place among the kinds, or [`NULL_CODE`].
+    pub kinds: Vec<u32>,
+    /// Minor units; the values of a conversion side by side.
+    values: Vec<i64>,
+    width: usize,
+    /// Ids as the source has them.
+    pub ids: Cells,
+    /// Customers as the source has them.
+    pub customers: Cells,
+    in_range: Vec<bool>,
+    origins: Vec<u64>,
+}
+
+impl Conversions {
+    /// Some records in their order.
+    #[must_use]
+    pub fn new(records: &ConversionRecords, setup: &Setup) -> Self {
+        let mut order: Vec<(u64, u32)> = (0..records.len()).map(|record| (records.hash(record), record as u32)).collect();
+        order.sort_unstable();
+        for alike in order.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by(|one, other| {
+                let (one, other) = (one.1 as usize, other.1 as usize);
+                let place = |record: usize| (records.record(record).key, records.record(record).time);
+                place(one).cmp(&place(other)).then_with(|| records.id(one).cmp(records.id(other)))
+            });
         }
-        anonymous.par_sort_unstable_by(by_time);
-        let kept = known.par_iter().chain(&anonymous).map(|(_, place)| self.rows[*place as usize]).collect();
-        self.rows = Vec::new();
-        (kept, known.len())
+        let width = setup.values.len();
+        let mut all = Self { width, ..Self::default() };
+        all.reserve(order.len());
+        for (_, record) in order {
+            let record = record as usize;
+            let ConversionRecord { key, time, kind, origin, .. } = records.record(record);
+            let day = setup.rules.zone.day(time);
+            all.keys.push(key);
+            all.times.push(time);
+            all.days.push(day);
+            all.in_range.push(setup.range.contains(day));
+            all.kinds.push(kind);
+            all.origins.push(origin);
+            all.values.extend_from_slice(records.values(record));
+            all.ids.push_raw(records.id(record));
+            all.customers.push_raw(records.customer(record));
+        }
+        all
     }
 
-    /// The place of each row behind its hash: pairs of 16 bytes are sorted several times as fast as rows.
-    fn hashed(&self, hash: impl Fn(&Row) -> u64 + Sync) -> Vec<(u64, u32)> {
-        self.rows.par_iter().map(|row| (hash(row), row.place)).collect()
+    fn reserve(&mut self, conversions: usize) {
+        self.keys.reserve_exact(conversions);
+        self.times.reserve_exact(conversions);
+        self.days.reserve_exact(conversions);
+        self.in_range.reserve_exact(conversions);
+        self.kinds.reserve_exact(conversions);
+        self.origins.reserve_exact(conversions);
+        self.values.reserve_exact(conversions * self.width);
+        (self.ids, self.customers) = (Cells::with_capacity(conversions), Cells::with_capacity(conversions));
+    }
+
+    /// The number of conversions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The values of a conversion in minor units.
+    #[must_use]
+    pub fn values(&self, conversion: usize) -> &[i64] {
+        &self.values[conversion * self.width..][..self.width]
+    }
+
+    /// Whether a conversion lies in the range of the run.
+    #[must_use]
+    pub fn in_range(&self, conversion: usize) -> bool {
+        self.in_range[conversion]
+    }
+
+    /// The file that a conversion came from, and its row there.
+    #[must_use]
+    pub fn origin(&self, conversion: usize) -> (u32, u64) {
+        unpack_origin(self.origins[conversion])
+    }
+
+    /// All conversions of a conversion's customer; none for one without.
+    #[must_use]
+    pub fn of_customer(&self, conversion: usize) -> Span<usize> {
+        if self.customers.is_null(conversion) {
+            return 0..0;
+        }
+        let same = |other: &usize| self.keys[*other] == self.keys[conversion];
+        let before = (0..conversion).rev().take_while(same).count();
+        let behind = (conversion..self.len()).take_while(same).count();
+        conversion - before..conversion + behind
+    }
+}
+
+impl ConversionKinds {
+    /// The rank of each kind in the order of the tables.
+    #[must_use]
+    pub fn ranks(&self) -> Vec<u32> {
+        let rank = |value: &Value| self.values.iter().filter(|other| *other < value).count() as u32;
+        self.values.iter().map(rank).collect()
     }
 }
 
@@ -320,70 +460,17 @@ impl Kinds {
     }
 }
 
-impl Conversions {
-    /// The number of conversions.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    /// The values of a conversion in minor units.
-    #[must_use]
-    pub fn values(&self, conversion: usize) -> &[i64] {
-        &self.values[conversion * self.value_count..][..self.value_count]
-    }
-
-    /// Whether a conversion lies in the range of the run.
-    #[must_use]
-    pub fn in_range(&self, conversion: usize) -> bool {
-        self.in_range[conversion]
-    }
-
-    /// The file that a conversion came from, and its row there.
-    #[must_use]
-    pub fn origin(&self, conversion: usize) -> (u32, u64) {
-        unpack_origin(self.origins[conversion])
-    }
-
-    /// How many conversions lie in the range.
-    #[must_use]
-    pub fn count_in_range(&self) -> u64 {
-        self.in_range.iter().filter(|in_range| **in_range).count() as u64
-    }
-
-    /// The conversions of those customers whose hash begins with the `bits` bits of `prefix`.
-    #[must_use]
-    pub fn of_bucket(&self, prefix: u64, bits: u32) -> Span<usize> {
-        let known = &self.keys[..self.anonymous_from];
-        let of = |key: &Key| key.hash() >> (64 - bits);
-        known.partition_point(|key| of(key) < prefix)..known.partition_point(|key| of(key) <= prefix)
-    }
-
-    /// All conversions of a conversion's customer; none for one without.
-    #[must_use]
-    pub fn of_customer(&self, conversion: usize) -> Span<usize> {
-        let known = &self.keys[..self.anonymous_from];
-        if conversion >= known.len() {
-            return 0..0;
-        }
-        let place = |key: &Key| (key.hash(), *key);
-        let wanted = place(&known[conversion]);
-        known.partition_point(|key| place(key) < wanted)..known.partition_point(|key| place(key) <= wanted)
-    }
-
-    /// The rank of each kind in the order of the tables.
-    #[must_use]
-    pub fn kind_ranks(&self) -> Vec<u32> {
-        ranks(&self.kind_values)
+fn union(one: Option<(Day, Day)>, other: Option<(Day, Day)>) -> Option<(Day, Day)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
     }
 }
 
-fn ranks(values: &[Value]) -> Vec<u32> {
-    values.iter().map(|value| values.iter().filter(|other| *other < value).count() as u32).collect()
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,26 +1,32 @@
 //! Dividing one conversion under all models: eligible touches in, exact parts out to tables, ledger and credits.
 
 use attributary_core::WHOLE_SHARE;
-use attributary_core::apportion::{Apportion, equal_part};
+use attributary_core::apportion::{Apportion, equal_runs};
 use attributary_core::duration::DAY;
 use attributary_core::journey::{Journey, Unattributed};
 use attributary_core::model::{Credit, TouchColumns, Weighing, WeightExpression};
 use attributary_core::table::Column;
 use attributary_journeys::Profiles;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::cells::Cells;
-use crate::conversions::Conversions;
+use crate::conversions::{ConversionKinds, Conversions};
 use crate::error::EngineError;
 use crate::ledger::{Credited, Ledger, Outcome};
+use crate::runs::Runs;
 use crate::setup::{Narrowed, Setup};
 use crate::spool::{Block, Spool};
-use crate::tables::credits::{CreditBuffer, CreditedTouch};
-use crate::tables::grouped::{Grouped, Parts, Plan};
+use crate::tables::credits::CreditBuffer;
+use crate::tables::grouped::{self, Finish, Grouped, Parts, Plan};
 use crate::tables::unattributed;
 
 /// An expression is evaluated once this many touches wait for it.
 const EXPRESSION_TOUCHES: usize = 1 << 16;
+
+/// Of longer journeys the parts of one model are held at a time, not those of all.
+const PARTS_TOUCHES: usize = 1 << 12;
 
 /// What everyone who credits shares.
 #[derive(Clone, Copy)]
@@ -29,15 +35,28 @@ pub struct Context<'a> {
     pub setup: &'a Setup,
     /// The touches' profiles.
     pub profiles: &'a Profiles,
-    /// The conversions.
-    pub conversions: &'a Conversions,
+    /// The conversions' kinds.
+    pub kinds: &'a ConversionKinds,
     /// The grouping of each table.
     pub plans: &'a [Plan],
+    /// The memory.
+    pub budget: &'a Budget,
+}
+
+impl<'a> Context<'a> {
+    /// What the sums of a table are finished with.
+    #[must_use]
+    pub fn finish(&self, table: usize) -> Finish<'a> {
+        let Self { setup, profiles, kinds, plans, budget } = *self;
+        Finish { setup, table: &setup.tables[table], plan: &plans[table], profiles, kinds, budget }
+    }
 }
 
 /// Eligible touches of one conversion under one window, oldest first.
 pub struct Eligible<'a> {
-    /// The conversion.
+    /// The conversions of the bucket that is walked.
+    pub conversions: &'a Conversions,
+    /// The one among them.
     pub conversion: usize,
     /// The window.
     pub window: usize,
@@ -55,7 +74,9 @@ pub struct Eligible<'a> {
 pub struct Crediting<'a> {
     context: Context<'a>,
     /// Per table.
-    pub grouped: Vec<Grouped>,
+    grouped: Vec<Grouped>,
+    /// Per table the sums that were too many for memory.
+    grouped_runs: Vec<Runs>,
     /// The models' side of the ledger.
     credited: Credited,
     credits: Option<CreditBuffer>,
@@ -63,13 +84,26 @@ pub struct Crediting<'a> {
     left_spool: Spool,
     deferred: Vec<Deferred>,
     split: Split,
+    /// What the models gave of the conversion at hand.
+    parts: Parts,
     rows: Vec<Vec<u32>>,
-    chosen_rows: Vec<Vec<u32>>,
     /// The conversion whose rows were sought last, its touches, and per table their rows.
     found: (usize, Vec<u32>),
     found_rows: Vec<Vec<u32>>,
     stamp: u64,
     subset: Vec<usize>,
+}
+
+/// What a thread brings home.
+pub struct Brought {
+    /// Per table its sums, in memory and on disk.
+    pub sums: Vec<(Grouped, Runs)>,
+    /// The models' side of the ledger.
+    pub ledger: Ledger,
+    /// Unattributed conversions.
+    pub left: Spool,
+    /// Credits, if they are wanted.
+    pub credits: Option<Spool>,
 }
 
 /// Room for the parts of one conversion.
@@ -80,6 +114,41 @@ struct Split {
     shares: Vec<i64>,
     values: Vec<Vec<i64>>,
     given: Vec<i64>,
+}
+
+impl Split {
+    /// Takes what a model said of `length` touches. False where none of them gets anything.
+    fn begin(&mut self, credit: Credit, length: usize) -> bool {
+        match credit {
+            Credit::Nothing => false,
+            Credit::Weights => self.apportion.set_weights(&self.weights),
+            Credit::Ends { first, between, last } => self.apportion.set_ends(length, first, between, last),
+            Credit::One(_) | Credit::Equal | Credit::Whole => true,
+        }
+    }
+
+    /// Divides an amount: `give` is told of stretches of touches and what each touch of them gets, some of them twice.
+    #[inline]
+    fn each(&mut self, credit: Credit, length: usize, amount: i64, mut give: impl FnMut(Range<usize>, i64)) {
+        match credit {
+            Credit::Nothing => {}
+            Credit::One(touch) => give(touch..touch + 1, amount),
+            Credit::Whole => give(0..length, amount),
+            Credit::Equal => equal_runs(amount, length, give),
+            Credit::Weights | Credit::Ends { .. } => self.apportion.split_runs(amount, give),
+        }
+    }
+
+    /// Divides the share and the values into parts that are kept.
+    fn keep(&mut self, credit: Credit, length: usize, values: &[i64]) {
+        for (of, amount) in std::iter::once(&WHOLE_SHARE).chain(values).enumerate() {
+            let mut parts = std::mem::take(if of == 0 { &mut self.shares } else { &mut self.values[of - 1] });
+            parts.clear();
+            parts.resize(length, 0);
+            self.each(credit, length, *amount, |touches, part| parts[touches].iter_mut().for_each(|all| *all += part));
+            *(if of == 0 { &mut self.shares } else { &mut self.values[of - 1] }) = parts;
+        }
+    }
 }
 
 /// Journeys that wait for a model's expression.
@@ -104,14 +173,15 @@ impl<'a> Crediting<'a> {
         Self {
             context,
             grouped: context.plans.iter().map(Grouped::new).collect(),
+            grouped_runs: (0..tables).map(|table| Runs::new(setup.temp.join(format!("sums-{table}-{thread}")))).collect(),
             credited: Credited::new(setup),
             credits: setup.credits.then(|| CreditBuffer::new(spool("credits"))),
             left: Block::default(),
             left_spool: spool("unattributed"),
             deferred: std::iter::repeat_with(Deferred::default).take(setup.models.len()).collect(),
             split: Split { values: vec![Vec::new(); setup.values.len()], ..Split::default() },
+            parts: Parts::default(),
             rows: vec![Vec::new(); tables],
-            chosen_rows: vec![Vec::new(); tables],
             found: (usize::MAX, Vec::new()),
             found_rows: vec![Vec::new(); tables],
             stamp: 0,
@@ -124,66 +194,118 @@ impl<'a> Crediting<'a> {
     /// # Errors
     /// Where a model's expression gives no usable weight.
     pub fn credit(&mut self, eligible: &Eligible<'_>) -> Result<(), EngineError> {
-        let Context { setup, profiles, conversions, plans } = self.context;
+        let Context { setup, profiles, plans, .. } = self.context;
+        let &Eligible { conversions, conversion, window, chosen, .. } = eligible;
         self.find_rows(eligible);
         for ((grouped, plan), rows) in self.grouped.iter().zip(plans).zip(&self.rows) {
-            grouped.warm_up(plan, rows, eligible.window);
+            grouped.warm_up(plan, rows, window);
         }
+        let (day, values) = (conversions.days[conversion], conversions.values(conversion));
+        let long = chosen.len() > PARTS_TOUCHES;
+        self.parts.begin(if long { 0 } else { chosen.len() }, setup.models.len(), values.len());
+        let mut any_parts = false;
         let mut subset = std::mem::take(&mut self.subset);
+        let mut touches_of_model: Vec<u32>;
         for (number, model) in setup.models.iter().enumerate() {
-            // The touches of this model and their rows: all of them, unless `only` leaves fewer.
-            let flags = |place: usize| profiles.facts[eligible.profiles[eligible.chosen[place] as usize] as usize].flags;
-            let narrowed = match model.narrow(eligible.chosen.len(), flags, &mut subset) {
+            // The touches of this model: all of them, unless `only` leaves fewer.
+            let flags = |place: usize| profiles.facts[eligible.profiles[chosen[place] as usize] as usize].flags;
+            let narrowed = match model.narrow(chosen.len(), flags, &mut subset) {
                 Narrowed::All => false,
                 Narrowed::Some => true,
                 Narrowed::Nothing => {
-                    self.leave(eligible.conversion, number, eligible.window, Unattributed::Ignored);
+                    self.leave(conversions, conversion, number, window, Unattributed::Ignored);
                     continue;
                 }
             };
-            let chosen: Vec<u32>;
             let touches = if narrowed {
-                chosen = subset.iter().map(|place| eligible.chosen[*place]).collect();
-                for ((all, rows), plan) in self.rows.iter().zip(&mut self.chosen_rows).zip(plans) {
-                    rows.clear();
-                    if !plan.counts(number) {
-                        continue;
-                    }
-                    rows.extend(subset.iter().map(|place| all[*place]));
-                }
-                &chosen[..]
+                touches_of_model = subset.iter().map(|place| chosen[*place]).collect();
+                &touches_of_model[..]
             } else {
-                eligible.chosen
+                chosen
             };
-            match &model.weighing {
-                Weighing::Journey(weigher) => {
-                    let time = conversions.times[eligible.conversion];
-                    let journey = Journey::new(time, touches, eligible.times, eligible.profiles, &profiles.facts);
-                    self.split.weights.clear();
-                    let credit = weigher.weigh(&journey, &mut self.split.weights);
-                    let mut ids = touches.iter().map(|touch| {
-                        (eligible.times[*touch as usize], eligible.profiles[*touch as usize], (eligible.id)(*touch))
-                    });
-                    let rows = std::mem::take(if narrowed { &mut self.chosen_rows } else { &mut self.rows });
-                    self.distribute((eligible.conversion, number, eligible.window), credit, touches.len(), &rows, &mut ids);
-                    *(if narrowed { &mut self.chosen_rows } else { &mut self.rows }) = rows;
-                }
+            let place_of = |touch: usize| if narrowed { subset[touch] } else { touch };
+            let weigher = match &model.weighing {
+                Weighing::Journey(weigher) => weigher,
                 Weighing::Expression(expression) => {
-                    let rows = if narrowed { &self.chosen_rows } else { &self.rows };
-                    self.deferred[number].push(eligible, touches, rows, &|table| plans[table].counts(number));
+                    let counted = |table: usize| plans[table].counts(number);
+                    self.deferred[number].push(eligible, touches, &self.rows, &counted, &place_of);
                     if self.deferred[number].times.len() >= EXPRESSION_TOUCHES {
-                        self.evaluate(number, &**expression)?;
+                        self.evaluate(number, &**expression, conversions)?;
+                    }
+                    continue;
+                }
+            };
+            let journey =
+                Journey::new(conversions.times[conversion], touches, eligible.times, eligible.profiles, &profiles.facts);
+            self.split.weights.clear();
+            let credit = weigher.weigh(&journey, &mut self.split.weights);
+            if !self.split.begin(credit, touches.len()) {
+                self.leave(conversions, conversion, number, window, Unattributed::Ignored);
+                continue;
+            }
+            if long || self.credits.is_some() {
+                self.split.keep(credit, touches.len(), values);
+            }
+            if credit == Credit::Whole {
+                for ((grouped, plan), all) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
+                    if plan.counts(number) {
+                        self.stamp += 1;
+                        let rows = (0..touches.len()).map(|touch| all[place_of(touch)]);
+                        grouped.add_participation(plan, (number, window), rows, self.stamp, values);
                     }
                 }
+                self.credited.count(day, (number, window), Outcome::Attributed, values);
+            } else if long {
+                for ((grouped, plan), all) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
+                    if plan.counts(number) {
+                        let rows: Vec<u32> = (0..touches.len()).map(|touch| all[place_of(touch)]).collect();
+                        grouped.add_model(plan, (number, window), &rows, &self.split.shares, &self.split.values);
+                    }
+                }
+                self.credited.count(day, (number, window), Outcome::Attributed, values);
+            } else {
+                let parts = &mut self.parts;
+                for (of, amount) in std::iter::once(&WHOLE_SHARE).chain(values).enumerate() {
+                    self.split.each(credit, touches.len(), *amount, |some, part| {
+                        if narrowed {
+                            some.for_each(|touch| parts.give_one(place_of(touch), number, of, part));
+                        } else {
+                            parts.give(some, number, of, part);
+                        }
+                    });
+                }
+                any_parts = true;
+            }
+            if let Some(credits) = &mut self.credits {
+                let touch = |touch: &u32| {
+                    (eligible.times[*touch as usize], eligible.profiles[*touch as usize], (eligible.id)(*touch))
+                };
+                let split = &self.split;
+                let (share, value) = (|touch: usize| split.shares[touch], |of: usize, touch: usize| split.values[of][touch]);
+                let touches = &mut touches.iter().map(touch);
+                credits.add((conversion, number, window), touches, values.len(), share, value);
             }
         }
         self.subset = subset;
+        if any_parts {
+            self.parts.end();
+            for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
+                if plan.counts_every() {
+                    grouped.add_parts(plan, window, rows, &self.parts);
+                }
+            }
+            // The ledger adds up what was given, not what there was to give.
+            for number in (0..setup.models.len()).filter(|number| self.parts.gave(*number)) {
+                self.credited.count(day, (number, window), Outcome::Attributed, self.parts.given(number));
+            }
+        }
         Ok(())
     }
 
     /// Finds the row of each eligible touch in each table.
     fn find_rows(&mut self, eligible: &Eligible<'_>) {
-        let Context { setup, conversions, plans, .. } = self.context;
+        let Context { setup, plans, .. } = self.context;
+        let conversions = eligible.conversions;
         // Wider windows come first, and mostly a narrower one has the last touches of them.
         let same_end = self.found.0 == eligible.conversion && self.found.1.ends_with(eligible.chosen);
         let first = if same_end { self.found.1.len() - eligible.chosen.len() } else { 0 };
@@ -208,10 +330,16 @@ impl<'a> Crediting<'a> {
     }
 
     /// Leaves a conversion unattributed under one model.
-    pub fn leave(&mut self, conversion: usize, model: usize, window: usize, reason: Unattributed) {
-        let Context { conversions, plans, .. } = self.context;
+    pub fn leave(
+        &mut self,
+        conversions: &Conversions,
+        conversion: usize,
+        model: usize,
+        window: usize,
+        reason: Unattributed,
+    ) {
         let (day, values) = (conversions.days[conversion], conversions.values(conversion));
-        for (grouped, plan) in self.grouped.iter_mut().zip(plans).filter(|(_, plan)| plan.counts(model)) {
+        for (grouped, plan) in self.grouped.iter_mut().zip(self.context.plans).filter(|(_, plan)| plan.counts(model)) {
             grouped.add_unattributed(plan, (model, window), (day, conversions.kinds[conversion]), values);
         }
         self.credited.count(day, (model, window), Outcome::Unattributed, values);
@@ -222,148 +350,124 @@ impl<'a> Crediting<'a> {
     ///
     /// # Errors
     /// As [`Crediting::credit`], and where temporary space cannot be written.
-    pub fn flush(&mut self, bucket: u32, all: bool) -> Result<(), EngineError> {
-        const LEFT_ROWS: usize = 1 << 18;
-        let Context { setup, conversions, .. } = self.context;
-        let full = self.left.len() >= LEFT_ROWS || self.credits.as_ref().is_some_and(CreditBuffer::is_full);
-        if !all && !full {
+    pub fn flush(&mut self, bucket: u32, conversions: &Conversions, all: bool) -> Result<(), EngineError> {
+        let Context { setup, budget, plans, .. } = self.context;
+        let full = |credits: &CreditBuffer| credits.is_full(budget);
+        let full = self.left.memory() >= budget.rows() || self.credits.as_ref().is_some_and(full);
+        let limit = budget.sums(plans.len());
+        let sums_full = self.grouped.iter().any(|grouped| grouped.memory() > limit);
+        if !all && !full && !sums_full {
             return Ok(());
         }
         // What waits for an expression goes before: pieces are in the order of the conversions, wherever they are cut.
         for (number, model) in setup.models.iter().enumerate() {
             if let Weighing::Expression(expression) = &model.weighing {
-                self.evaluate(number, &**expression)?;
+                self.evaluate(number, &**expression, conversions)?;
             }
         }
-        if let Some(credits) = &mut self.credits {
-            credits.flush(bucket, &conversions.days)?;
+        // Conversions are named by their place in the bucket.
+        self.found.0 = usize::MAX;
+        if all || full {
+            if let Some(credits) = &mut self.credits {
+                credits.flush(bucket, conversions, budget)?;
+            }
+            let left = &self.left;
+            self.left_spool.write(bucket, left, conversions, |row| unattributed::key(left, row), budget)?;
+            self.left.clear();
         }
-        let left = &self.left;
-        let day = |row| conversions.days[unattributed::conversion(left, row)];
-        self.left_spool.write(bucket, left, day, |row| unattributed::key(left, row))?;
-        self.left.clear();
+        for (table, (grouped, runs)) in self.grouped.iter_mut().zip(&mut self.grouped_runs).enumerate() {
+            if grouped.memory() > limit {
+                grouped::spill(grouped, runs, &plans[table], &self.context.finish(table).order(), budget)?;
+            }
+        }
         Ok(())
     }
 
-    /// The spools of unattributed conversions and of credits.
+    /// What was gathered, once everything is flushed.
     #[must_use]
-    pub fn finish(self) -> (Vec<Grouped>, Ledger, Spool, Option<Spool>) {
-        (self.grouped, self.credited.finish(), self.left_spool, self.credits.map(CreditBuffer::finish))
+    pub fn finish(self) -> Brought {
+        Brought {
+            sums: self.grouped.into_iter().zip(self.grouped_runs).collect(),
+            ledger: self.credited.finish(),
+            left: self.left_spool,
+            credits: self.credits.map(CreditBuffer::finish),
+        }
     }
 
-    fn evaluate(&mut self, model: usize, expression: &dyn WeightExpression) -> Result<(), EngineError> {
-        let Context { setup, conversions, .. } = self.context;
+    /// Weighs the journeys that wait for a model's expression, and divides their conversions.
+    fn evaluate(
+        &mut self,
+        model: usize,
+        expression: &dyn WeightExpression,
+        conversions: &Conversions,
+    ) -> Result<(), EngineError> {
+        let Context { setup, plans, .. } = self.context;
         let deferred = std::mem::take(&mut self.deferred[model]);
         if deferred.journeys.is_empty() {
             return Ok(());
         }
         let name = || setup.models[model].name.clone();
         let weights = expression
-            .evaluate(&deferred.columns(&self.context))
+            .evaluate(&deferred.columns(&self.context, conversions))
             .map_err(|problem| EngineError::Expression { model: name(), problem })?;
         if weights.len() != deferred.times.len() {
             return Err(EngineError::Bug(format!("{} weights for {} touches", weights.len(), deferred.times.len())));
         }
         let mut start = 0;
-        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); deferred.rows.len()];
         for &(conversion, window, end) in &deferred.journeys {
+            let (touches, length) = (start..end, end - start);
+            start = end;
             self.split.weights.clear();
-            for (touch, weight) in weights[start..end].iter().enumerate() {
+            for (touch, weight) in weights[touches.clone()].iter().enumerate() {
                 match weight {
                     Some(weight) if weight.is_finite() && *weight >= 0.0 => self.split.weights.push(*weight),
                     _ => {
+                        let id = conversions.ids.value(conversion, &setup.conversion_id_type);
                         return Err(EngineError::Weight {
                             model: name(),
                             found: weight.map_or_else(|| "null".to_owned(), |weight| weight.to_string()),
                             sequence: touch + 1,
-                            length: end - start,
-                            conversion: conversions
-                                .ids
-                                .value(conversion, &setup.conversion_id_type)
-                                .display(&setup.conversion_id_type),
+                            length,
+                            conversion: id.display(&setup.conversion_id_type),
                         });
                     }
                 }
             }
-            for (all, rows) in deferred.rows.iter().zip(&mut rows) {
-                rows.clear();
-                // A table that does not count this model has no rows.
-                rows.extend_from_slice(all.get(start..end).unwrap_or_default());
+            let values = conversions.values(conversion);
+            if !self.split.begin(Credit::Weights, length) {
+                self.leave(conversions, conversion, model, window, Unattributed::Ignored);
+                continue;
             }
-            let mut touches =
-                (start..end).map(|touch| (deferred.times[touch], deferred.profiles[touch], deferred.ids.raw(touch)));
-            self.distribute((conversion, model, window), Credit::Weights, end - start, &rows, &mut touches);
-            start = end;
+            self.split.keep(Credit::Weights, length, values);
+            let split = &mut self.split;
+            for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&deferred.rows) {
+                // A table that does not count this model has no rows.
+                if let Some(rows) = rows.get(touches.clone()) {
+                    grouped.add_model(plan, (model, window), rows, &split.shares, &split.values);
+                }
+            }
+            split.given.clear();
+            split.given.extend(split.values.iter().map(|parts| parts.iter().sum::<i64>()));
+            self.credited.count(conversions.days[conversion], (model, window), Outcome::Attributed, &split.given);
+            if let Some(credits) = &mut self.credits {
+                let touch = |touch: usize| (deferred.times[touch], deferred.profiles[touch], deferred.ids.raw(touch));
+                let (share, value) = (|touch: usize| split.shares[touch], |of: usize, touch: usize| split.values[of][touch]);
+                credits.add((conversion, model, window), &mut touches.map(touch), values.len(), share, value);
+            }
         }
         Ok(())
-    }
-
-    /// Gives a conversion to `length` touches, whose rows in each table are `rows`.
-    fn distribute(
-        &mut self,
-        place: (usize, usize, usize),
-        credit: Credit,
-        length: usize,
-        rows: &[Vec<u32>],
-        touches: &mut dyn Iterator<Item = CreditedTouch<'_>>,
-    ) {
-        let Context { conversions, plans, .. } = self.context;
-        let (conversion, model, window) = place;
-        let values = conversions.values(conversion);
-        let day = conversions.days[conversion];
-        let split = &mut self.split;
-        let tables = self.grouped.iter_mut().zip(plans).zip(rows).filter(|((_, plan), _)| plan.counts(model));
-        match credit {
-            Credit::Nothing => return self.leave(conversion, model, window, Unattributed::Ignored),
-            Credit::Weights if !split.apportion.set_weights(&split.weights) => {
-                return self.leave(conversion, model, window, Unattributed::Ignored);
-            }
-            Credit::One(touch) => {
-                for ((grouped, plan), rows) in tables {
-                    grouped.add_whole(plan, (model, window), rows[touch], 1, values);
-                }
-                self.credited.count(day, (model, window), Outcome::Attributed, values);
-            }
-            Credit::Whole => {
-                for ((grouped, plan), rows) in tables {
-                    self.stamp += 1;
-                    grouped.add_participation(plan, (model, window), rows, self.stamp, values);
-                }
-                self.credited.count(day, (model, window), Outcome::Attributed, values);
-            }
-            Credit::Equal | Credit::Weights => {
-                if credit == Credit::Equal {
-                    equal_parts(WHOLE_SHARE, length, &mut split.shares);
-                    values.iter().zip(&mut split.values).for_each(|(amount, parts)| equal_parts(*amount, length, parts));
-                } else {
-                    split.apportion.split(WHOLE_SHARE, &mut split.shares);
-                    values.iter().zip(&mut split.values).for_each(|(amount, parts)| split.apportion.split(*amount, parts));
-                }
-                let parts = Parts { shares: &split.shares, values: &split.values };
-                for ((grouped, plan), rows) in tables {
-                    grouped.add_parts(plan, (model, window), rows, &parts, values);
-                }
-                // The ledger adds up what was given, not what there was to give.
-                split.given.clear();
-                split.given.extend(split.values.iter().map(|parts| parts.iter().sum::<i64>()));
-                self.credited.count(day, (model, window), Outcome::Attributed, &split.given);
-            }
-        }
-        if let Some(credits) = &mut self.credits {
-            let split = &self.split;
-
-            let whole = |touch: usize| credit == Credit::Whole || credit == Credit::One(touch);
-            let parted = matches!(credit, Credit::Equal | Credit::Weights);
-            let share = |touch: usize| if parted { split.shares[touch] } else { i64::from(whole(touch)) * WHOLE_SHARE };
-            let value =
-                |of: usize, touch: usize| if parted { split.values[of][touch] } else { i64::from(whole(touch)) * values[of] };
-            credits.add(place, length, touches, values.len(), share, value);
-        }
     }
 }
 
 impl Deferred {
-    fn push(&mut self, eligible: &Eligible<'_>, touches: &[u32], rows: &[Vec<u32>], counts: &dyn Fn(usize) -> bool) {
+    fn push(
+        &mut self,
+        eligible: &Eligible<'_>,
+        touches: &[u32],
+        rows: &[Vec<u32>],
+        counts: &dyn Fn(usize) -> bool,
+        place_of: &dyn Fn(usize) -> usize,
+    ) {
         for touch in touches {
             self.times.push(eligible.times[*touch as usize]);
             self.profiles.push(eligible.profiles[*touch as usize]);
@@ -371,12 +475,12 @@ impl Deferred {
         }
         self.rows.resize_with(rows.len(), Vec::new);
         let counted = self.rows.iter_mut().zip(rows).enumerate().filter(|(table, _)| counts(*table));
-        counted.for_each(|(_, (all, rows))| all.extend_from_slice(rows));
+        counted.for_each(|(_, (all, rows))| all.extend((0..touches.len()).map(|touch| rows[place_of(touch)])));
         self.journeys.push((eligible.conversion, eligible.window, self.times.len()));
     }
 
-    fn columns(&self, context: &Context<'_>) -> TouchColumns {
-        let journeys = self.journeys.iter().map(|(conversion, _, end)| (context.conversions.times[*conversion], *end));
+    fn columns(&self, context: &Context<'_>, conversions: &Conversions) -> TouchColumns {
+        let journeys = self.journeys.iter().map(|(conversion, _, end)| (conversions.times[*conversion], *end));
         touch_columns(context.setup, context.profiles, journeys, &self.times, &self.profiles, &self.ids)
     }
 }
@@ -416,12 +520,4 @@ pub(crate) fn touch_columns(
         columns.push(("id".to_owned(), Column::Values((0..ids.len()).map(|touch| ids.value(touch, kind)).collect())));
     }
     TouchColumns { columns }
-}
-
-fn equal_parts(amount: i64, count: usize, parts: &mut Vec<i64>) {
-    let (larger, smaller) = (equal_part(amount, count, 0), equal_part(amount, count, count - 1));
-    let more = amount.unsigned_abs() as usize % count;
-    parts.clear();
-    parts.resize(more, larger);
-    parts.resize(count, smaller);
 }

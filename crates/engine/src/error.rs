@@ -38,6 +38,19 @@ pub enum EngineError {
         /// What the system says.
         source: io::Error,
     },
+    /// Temporary files would not fit.
+    #[error(
+        "some {} MB of temporary space are needed at {}, and {} MB are free",
+        needed.div_ceil(1_000_000), path.display(), free / 1_000_000
+    )]
+    NoRoom {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        free: u64,
+    },
     /// Somebody asked the run to end.
     #[error("interrupted")]
     Interrupted,

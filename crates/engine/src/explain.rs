@@ -13,19 +13,19 @@ use attributary_core::value::Value;
 use attributary_journeys::profiles::ProfileCache;
 use attributary_journeys::{ProfileInterner, Profiles, Selector, Touches};
 
-use crate::bucket::{Chunk, Shape};
 use crate::cells::Cells;
 use crate::conversions::Conversions;
 use crate::credit::touch_columns;
-use crate::customers::{Customer, Touch};
+use crate::customers::{Customer, Customers};
 use crate::error::EngineError;
+use crate::records::{Shape, TouchRecords};
 use crate::setup::{ModelSetup, Narrowed, Setup};
 
 /// Takes the touches of one customer out of the log.
 pub struct CustomerCollector {
     key: Key,
     interner: ProfileInterner,
-    state: Mutex<(Chunk, ProfileCache)>,
+    state: Mutex<(TouchRecords, ProfileCache)>,
 }
 
 /// A touch of the customer.
@@ -68,7 +68,8 @@ impl CustomerCollector {
             attributary_core::batch::attribute::DIMENSIONS + setup.dimensions.len(),
             &setup.mapped_attributes,
         );
-        Self { key, interner, state: Mutex::default() }
+        let shape = Shape { wide: true, ids: setup.touch_id_type.is_some(), origins: true, customers: false };
+        Self { key, interner, state: Mutex::new((TouchRecords::new(shape), ProfileCache::default())) }
     }
 
     /// Takes the customer's touches of a batch.
@@ -80,13 +81,12 @@ impl CustomerCollector {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (chunk, cache) = &mut *state;
-        let shape = Shape { wide: true, ids: batch.ids.is_some(), origins: true, customers: false };
+        let (records, cache) = &mut *state;
         let mut profiles = Vec::new();
         self.interner.profiles(batch, &rows, cache, &mut profiles);
         for (row, profile) in rows.into_iter().zip(profiles) {
-            chunk.push(shape, self.key, batch.times[row as usize], profile);
-            chunk.push_rest(shape, batch, row as usize);
+            records.push(self.key, batch.times[row as usize], profile);
+            records.push_rest(batch, row as usize);
         }
     }
 
@@ -100,64 +100,72 @@ impl CustomerCollector {
         conversions: &Conversions,
         conversion: usize,
     ) -> Result<(Vec<ExplainedTouch>, Vec<ExplainedJourney>), EngineError> {
-        let (chunk, _) = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (records, _) = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let profiles = self.interner.finish(&setup.rules);
-        let mut touches: Vec<Touch> = (0..chunk.len())
-            .map(|record| Touch { time: chunk.times[record], profile: chunk.profiles[record], record: record as u32 })
-            .collect();
-        let mut customer = Customer::default();
-        customer.take(&chunk, &profiles, &mut touches, &mut |_| ());
-
-        let of_customer = conversions.of_customer(conversion);
-        let consumed_until = setup
-            .rules
-            .consumed_until(&conversions.times[of_customer.clone()], &conversions.kinds[of_customer.clone()])
-            .get(conversion.wrapping_sub(of_customer.start))
-            .copied()
-            .flatten();
-        let id = conversions.ids.value(conversion, &setup.conversion_id_type).display(&setup.conversion_id_type);
-        let anonymous = conversion >= conversions.anonymous_from;
-        let mut selector = Selector::new(&setup.rules, &profiles.facts);
-        let view = Touches { times: &customer.times, profiles: &customer.profiles };
-        let mut journeys = Vec::new();
-        for window in 0..setup.rules.windows.len() {
-            let mut chosen = Vec::new();
-            let time = conversions.times[conversion];
-            let selected = if anonymous {
-                Err(Unattributed::IdentityMissing)
-            } else {
-                selector.select(view, time, consumed_until, window, &mut chosen)
-            };
-            let verdicts = selector.verdicts(view, time, consumed_until, window);
-            for (number, model) in setup.models.iter().enumerate() {
-                let mut credits: Vec<ExplainedCredit> =
-                    verdicts.iter().map(|verdict| ExplainedCredit { verdict: *verdict, part: None }).collect();
-                let unattributed = match selected {
-                    Err(reason) => Some(reason),
-                    Ok(()) => {
-                        let values = conversions.values(conversion);
-                        explain_model((setup, &profiles, model, &id), (&chunk, &customer), time, values, &chosen, &mut credits)?
-                    }
-                };
-                journeys.push(ExplainedJourney { model: number, window, unattributed, credits });
-            }
-        }
-        let explained = |touch: usize| ExplainedTouch {
-            time: customer.times[touch],
-            attributes: (0..profiles.codes.len()).map(|place| profiles.value(place, customer.profiles[touch]).clone()).collect(),
-            id: match &setup.touch_id_type {
-                Some(kind) => Cells::value_of(chunk.ids.raw(customer.records[touch] as usize), kind),
-                None => Value::Null,
-            },
-            origin: chunk.origin(customer.records[touch] as usize),
-        };
-        Ok(((0..customer.times.len()).map(explained).collect(), journeys))
+        let mut explained = (Vec::new(), Vec::new());
+        Customers::of_one(&records).for_each(&records, &profiles, |_| (), |customer, _| {
+            explained = explain_customer(setup, (conversions, conversion), &profiles, (&records, customer))?;
+            Ok::<_, EngineError>(())
+        })?;
+        Ok(explained)
     }
+}
+
+fn explain_customer(
+    setup: &Setup,
+    (conversions, conversion): (&Conversions, usize),
+    profiles: &Profiles,
+    (records, customer): (&TouchRecords, Customer<'_>),
+) -> Result<(Vec<ExplainedTouch>, Vec<ExplainedJourney>), EngineError> {
+    let of_customer = conversions.of_customer(conversion);
+    let consumed_until = setup
+        .rules
+        .consumed_until(&conversions.times[of_customer.clone()], &conversions.kinds[of_customer.clone()])
+        .get(conversion.wrapping_sub(of_customer.start))
+        .copied()
+        .flatten();
+    let id = conversions.ids.value(conversion, &setup.conversion_id_type).display(&setup.conversion_id_type);
+    let anonymous = conversions.customers.is_null(conversion);
+    let mut selector = Selector::new(&setup.rules, &profiles.facts);
+    let view = Touches { times: customer.times, profiles: customer.profiles };
+    let mut journeys = Vec::new();
+    for window in 0..setup.rules.windows.len() {
+        let mut chosen = Vec::new();
+        let time = conversions.times[conversion];
+        let selected = if anonymous {
+            Err(Unattributed::IdentityMissing)
+        } else {
+            selector.select(view, time, consumed_until, window, &mut chosen)
+        };
+        let verdicts = selector.verdicts(view, time, consumed_until, window);
+        for (number, model) in setup.models.iter().enumerate() {
+            let mut credits: Vec<ExplainedCredit> =
+                verdicts.iter().map(|verdict| ExplainedCredit { verdict: *verdict, part: None }).collect();
+            let unattributed = match selected {
+                Err(reason) => Some(reason),
+                Ok(()) => {
+                    let values = conversions.values(conversion);
+                    explain_model((setup, profiles, model, &id), (records, customer), time, values, &chosen, &mut credits)?
+                }
+            };
+            journeys.push(ExplainedJourney { model: number, window, unattributed, credits });
+        }
+    }
+    let explained = |touch: usize| ExplainedTouch {
+        time: customer.times[touch],
+        attributes: (0..profiles.codes.len()).map(|place| profiles.value(place, customer.profiles[touch]).clone()).collect(),
+        id: match &setup.touch_id_type {
+            Some(kind) => Cells::value_of(records.ids.raw(customer.records[touch] as usize), kind),
+            None => Value::Null,
+        },
+        origin: records.origin(customer.records[touch] as usize).unwrap_or_default(),
+    };
+    Ok(((0..customer.times.len()).map(explained).collect(), journeys))
 }
 
 fn explain_model(
     (setup, profiles, model, conversion): (&Setup, &Profiles, &ModelSetup, &str),
-    (chunk, customer): (&Chunk, &Customer),
+    (records, customer): (&TouchRecords, Customer<'_>),
     time: i64,
     values: &[i64],
     chosen: &[u32],
@@ -179,7 +187,7 @@ fn explain_model(
     let mut weights = Vec::new();
     let credit = match &model.weighing {
         Weighing::Journey(weigher) => {
-            let journey = Journey::new(time, &touches, &customer.times, &customer.profiles, &profiles.facts);
+            let journey = Journey::new(time, &touches, customer.times, customer.profiles, &profiles.facts);
             weigher.weigh(&journey, &mut weights)
         }
         Weighing::Expression(expression) => {
@@ -187,8 +195,8 @@ fn explain_model(
             let of_touches: Vec<u32> = touches.iter().map(|touch| customer.profiles[*touch as usize]).collect();
             let journey = std::iter::once((time, touches.len()));
             let mut ids = Cells::default();
-            if !chunk.ids.is_empty() {
-                touches.iter().for_each(|touch| ids.push_raw(chunk.ids.raw(customer.records[*touch as usize] as usize)));
+            if !records.ids.is_empty() {
+                touches.iter().for_each(|touch| ids.push_raw(records.ids.raw(customer.records[*touch as usize] as usize)));
             }
             let columns = touch_columns(setup, profiles, journey, &times, &of_touches, &ids);
             let failed = |problem| EngineError::Expression { model: model.name.clone(), problem };
@@ -210,6 +218,10 @@ fn explain_model(
         Credit::Nothing => return Ok(Some(Unattributed::Ignored)),
         Credit::One(touch) => weights = (0..touches.len()).map(|place| f64::from(u8::from(place == touch))).collect(),
         Credit::Equal | Credit::Whole => weights = vec![1.0; touches.len()],
+        Credit::Ends { first, between, last } => {
+            weights = vec![between; touches.len()];
+            (weights[0], weights[touches.len() - 1]) = (first, last);
+        }
         Credit::Weights => {}
     }
     let mut apportion = Apportion::default();

@@ -3,7 +3,6 @@
 //! It is kept per conversion day, so that days can be replaced and parts added up. The source's side is counted where
 //! the rows come in, the models' side where credits go out; they meet only here.
 
-use attributary_core::money::Rounded;
 use attributary_core::time::Day;
 use rustc_hash::FxHashMap;
 
@@ -44,24 +43,21 @@ pub struct CreditedDay {
 }
 
 impl Ledger {
-    /// What the source holds of accepted conversions, given by day and values.
-    #[must_use]
-    pub fn accepted<'a>(conversions: impl Iterator<Item = (Day, &'a [Rounded])>) -> Self {
+    /// Counts accepted conversions, given by day, values and what rounding did to each.
+    pub fn accept<'a>(&mut self, conversions: impl Iterator<Item = (Day, &'a [i64], &'a [i64])>) {
         let mut days = DayRows::default();
         let mut sums: Vec<SourceDay> = Vec::new();
-        for (day, values) in conversions {
+        for (day, values, differences) in conversions {
             let row = days.row(day);
             if row == sums.len() {
                 let nothing = vec![0; values.len()];
                 sums.push(SourceDay { source: nothing.clone(), rejected: Vec::new(), rounding: nothing });
             }
             let SourceDay { source, rounding, .. } = &mut sums[row];
-            for ((value, source), rounding) in values.iter().zip(source).zip(rounding) {
-                *source += i128::from(value.minor);
-                *rounding += value.difference;
-            }
+            source.iter_mut().zip(values).for_each(|(sum, value)| *sum += i128::from(*value));
+            rounding.iter_mut().zip(differences).for_each(|(sum, difference)| *sum += i128::from(*difference));
         }
-        Self { source: days.days.into_iter().map(Some).zip(sums).collect(), ..Self::default() }
+        self.absorb(Self { source: days.days.into_iter().map(Some).zip(sums).collect(), ..Self::default() });
     }
 
     /// Counts a rejected conversion by its valid values.

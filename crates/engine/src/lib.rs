@@ -5,15 +5,19 @@
 //! [`walk::walk`] does the rest. Everything that is summed is an integer, so nothing hangs on threads, files or memory.
 
 pub mod bucket;
+pub mod budget;
 pub mod cells;
 pub mod conversions;
+pub mod converters;
 pub mod credit;
 mod customers;
 pub mod error;
 pub mod explain;
 pub mod ledger;
 pub mod partition;
+pub mod records;
 pub mod rejects;
+pub mod runs;
 pub mod setup;
 pub mod spool;
 pub mod tables;

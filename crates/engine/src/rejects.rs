@@ -1,11 +1,16 @@
-//! Rejected rows: counted, kept and explained.
+//! Rejected rows: counted, kept and explained. What is too much for memory goes to disk, in order.
 
 use std::sync::{Mutex, PoisonError};
 
 use attributary_core::batch::{Identities, NO_TIME};
 use attributary_core::journey::Rejected;
+use rustc_hash::FxHashMap;
 
+use crate::budget::Budget;
 use crate::cells::Cells;
+use crate::error::EngineError;
+use crate::runs::Runs;
+use crate::setup::Setup;
 
 /// Which source a row came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,24 +32,71 @@ impl Side {
     }
 }
 
-/// The rejected rows of a run, gathered from many threads.
-#[derive(Debug, Default)]
-pub struct Rejects(Mutex<RejectedRows>);
+/// Source, file, row in the file, reason: what orders rejected rows, and tells them apart.
+type Place = (Side, u32, u64, Rejected);
 
-/// Rejected rows as columns.
-#[derive(Debug, Default)]
+/// The rejected rows of a run, gathered from many threads.
+pub struct Rejects(Mutex<Gathered>);
+
+struct Gathered {
+    rows: Columns,
+    counts: FxHashMap<(Side, Rejected), u64>,
+    runs: Runs,
+    budget: Budget,
+    /// The first error, told once all is gathered.
+    failed: Option<EngineError>,
+}
+
+/// Rows as columns.
+#[derive(Default)]
+struct Columns {
+    places: Vec<Place>,
+    times: Vec<i64>,
+    customers: Cells,
+    ids: Cells,
+}
+
+/// All rejected rows of a run.
 pub struct RejectedRows {
-    /// Source, file, row in the file, reason.
-    pub rows: Vec<(Side, u32, u64, Rejected)>,
-    /// Microseconds UTC, or [`NO_TIME`].
-    pub times: Vec<i64>,
-    /// Customers as their source has them.
-    pub customers: Cells,
-    /// Ids as their source has them.
-    pub ids: Cells,
+    counts: FxHashMap<(Side, Rejected), u64>,
+    rows: Columns,
+    /// The rows in memory, in order.
+    order: Vec<u32>,
+    runs: Runs,
+}
+
+/// A rejected row.
+#[derive(Clone, Debug)]
+pub struct RejectedRow {
+    /// The source.
+    pub side: Side,
+    /// The file's place among those of its source.
+    pub file: u32,
+    /// The row in it.
+    pub row: u64,
+    /// Why.
+    pub reason: Rejected,
+    /// Microseconds UTC, where it has a time.
+    pub time: Option<i64>,
+    /// The customer, as [`Cells::raw`] gives it.
+    pub customer: Vec<u8>,
+    /// The id, likewise.
+    pub id: Vec<u8>,
 }
 
 impl Rejects {
+    /// For a run.
+    #[must_use]
+    pub fn new(setup: &Setup) -> Self {
+        Self(Mutex::new(Gathered {
+            rows: Columns::default(),
+            counts: FxHashMap::default(),
+            runs: Runs::new(setup.temp.join("rejects")),
+            budget: Budget::new(setup.memory, setup.threads, &setup.temp),
+            failed: None,
+        }))
+    }
+
     /// Adds one row of a source.
     pub fn add(
         &self,
@@ -55,29 +107,85 @@ impl Rejects {
         customers: &dyn Identities,
         ids: Option<&dyn Identities>,
     ) {
-        let mut rejected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rejected.rows.push((place.0, place.1, place.2, reason));
-        rejected.times.push(time);
-        rejected.customers.push_identity(customers, row);
-        match ids {
-            Some(ids) => rejected.ids.push_identity(ids, row),
-            None => rejected.ids.push_raw(&[]),
-        }
+        self.gather(place, reason, |rows| {
+            rows.times.push(time);
+            rows.customers.push_identity(customers, row);
+            match ids {
+                Some(ids) => rows.ids.push_identity(ids, row),
+                None => rows.ids.push_raw(&[]),
+            }
+        });
     }
 
     /// Adds one row whose customer and id are at hand as [`Cells::raw`] gave them.
     pub fn add_raw(&self, place: (Side, u32, u64), reason: Rejected, time: i64, customer: &[u8], id: &[u8]) {
-        let mut rejected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rejected.rows.push((place.0, place.1, place.2, reason));
-        rejected.times.push(time);
-        rejected.customers.push_raw(customer);
-        rejected.ids.push_raw(id);
+        self.gather(place, reason, |rows| {
+            rows.times.push(time);
+            rows.customers.push_raw(customer);
+            rows.ids.push_raw(id);
+        });
+    }
+
+    fn gather(&self, place: (Side, u32, u64), reason: Rejected, push: impl FnOnce(&mut Columns)) {
+        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.rows.places.push((place.0, place.1, place.2, reason));
+        push(&mut gathered.rows);
+        *gathered.counts.entry((place.0, reason)).or_default() += 1;
+        if gathered.rows.memory() > gathered.budget.rejects() && gathered.failed.is_none() {
+            gathered.failed = gathered.spill().err();
+        }
     }
 
     /// All of them.
-    #[must_use]
-    pub fn finish(self) -> RejectedRows {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    ///
+    /// # Errors
+    /// Where temporary space was needed and could not be had.
+    pub fn finish(self) -> Result<RejectedRows, EngineError> {
+        let mut gathered = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = gathered.failed {
+            return Err(error);
+        }
+        if !gathered.runs.is_empty() {
+            gathered.spill()?;
+            gathered.runs.flush()?;
+        }
+        let Gathered { rows, counts, runs, .. } = gathered;
+        Ok(RejectedRows { order: rows.order(), counts, rows, runs })
+    }
+}
+
+impl Gathered {
+    fn spill(&mut self) -> Result<(), EngineError> {
+        let rows = std::mem::take(&mut self.rows);
+        self.runs.begin();
+        for row in rows.order() {
+            let row = row as usize;
+            let (side, file, number, reason) = rows.places[row];
+            let mut key = vec![side as u8];
+            key.extend_from_slice(&file.to_be_bytes());
+            key.extend_from_slice(&number.to_be_bytes());
+            key.push(reason as u8);
+            let mut rest = rows.times[row].to_ne_bytes().to_vec();
+            let customer = rows.customers.raw(row);
+            rest.extend_from_slice(&(customer.len() as u32).to_ne_bytes());
+            rest.extend_from_slice(customer);
+            rest.extend_from_slice(rows.ids.raw(row));
+            self.runs.push(&key, &rest, &self.budget)?;
+        }
+        Ok(())
+    }
+}
+
+impl Columns {
+    fn memory(&self) -> u64 {
+        let fixed = size_of::<Place>() + size_of::<i64>() + size_of::<u32>();
+        (self.places.len() * fixed + self.customers.memory() + self.ids.memory()) as u64
+    }
+
+    fn order(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.places.len() as u32).collect();
+        order.sort_unstable_by_key(|row| self.places[*row as usize]);
+        order
     }
 }
 
@@ -85,12 +193,41 @@ impl RejectedRows {
     /// How many rows of a source were rejected for a reason.
     #[must_use]
     pub fn count(&self, side: Side, reason: Rejected) -> u64 {
-        self.rows.iter().filter(|row| row.0 == side && row.3 == reason).count() as u64
+        self.counts.get(&(side, reason)).copied().unwrap_or(0)
     }
 
-    /// A row's time.
-    #[must_use]
-    pub fn time(&self, row: usize) -> Option<i64> {
-        Some(self.times[row]).filter(|time| *time != NO_TIME)
+    /// The rows by source, file, row and reason.
+    ///
+    /// # Errors
+    /// Where what is on disk cannot be read.
+    pub fn rows(&self) -> Result<Box<dyn Iterator<Item = Result<RejectedRow, EngineError>> + '_>, EngineError> {
+        if self.runs.is_empty() {
+            return Ok(Box::new(self.order.iter().map(|row| {
+                let row = *row as usize;
+                let (side, file, number, reason) = self.rows.places[row];
+                let time = Some(self.rows.times[row]).filter(|time| *time != NO_TIME);
+                let [customer, id] = [&self.rows.customers, &self.rows.ids].map(|cells| cells.raw(row).to_vec());
+                Ok(RejectedRow { side, file, row: number, reason, time, customer, id })
+            })));
+        }
+        let mut merge = Runs::merge(std::slice::from_ref(&self.runs))?;
+        Ok(Box::new(std::iter::from_fn(move || merge.next_row().map(|row| row.map(decoded)).transpose())))
+    }
+}
+
+/// A row as [`Gathered::spill`] wrote it.
+fn decoded((key, rest): (Vec<u8>, Vec<u8>)) -> RejectedRow {
+    let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+    let (time, rest) = rest.split_at(8);
+    let (length, rest) = rest.split_at(4);
+    let (customer, id) = rest.split_at(bytemuck::pod_read_unaligned::<u32>(length) as usize);
+    RejectedRow {
+        side: if key[0] == Side::Touchpoints as u8 { Side::Touchpoints } else { Side::Conversions },
+        file: number(&key[1..5]) as u32,
+        row: number(&key[5..13]),
+        reason: Rejected::ALL.into_iter().find(|reason| *reason as u8 == key[13]).unwrap_or(Rejected::DuplicateId),
+        time: Some(bytemuck::pod_read_unaligned::<i64>(time)).filter(|time| *time != NO_TIME),
+        customer: customer.to_vec(),
+        id: id.to_vec(),
     }
 }

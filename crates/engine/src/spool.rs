@@ -8,16 +8,33 @@ use std::path::PathBuf;
 
 use attributary_core::time::Day;
 
+use crate::budget::Budget;
 use crate::cells::Cells;
+use crate::conversions::Conversions;
 use crate::error::EngineError;
 
-/// Rows as columns of integers, and one of ids.
+/// Rows as columns of integers, and one of ids. The first column is the row's conversion.
 #[derive(Clone, Debug, Default)]
 pub struct Block {
     /// The columns, all of one length.
     pub columns: Vec<Vec<i64>>,
     /// An id for each row, or for none.
     pub ids: Cells,
+}
+
+/// The conversions that some rows speak of, each once. A row names its conversion by the place here.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// Microseconds UTC.
+    pub times: Vec<i64>,
+    /// Codes of kinds.
+    pub kinds: Vec<i64>,
+    /// The values of a conversion side by side.
+    pub values: Vec<i64>,
+    /// Ids as the source has them.
+    pub ids: Cells,
+    /// Customers as the source has them.
+    pub customers: Cells,
 }
 
 /// What one thread writes.
@@ -38,6 +55,9 @@ struct Piece {
     bytes: u64,
 }
 
+/// The column of a row's conversion.
+pub const CONVERSION: usize = 0;
+
 impl Block {
     /// The number of rows.
     #[must_use]
@@ -51,6 +71,12 @@ impl Block {
         self.len() == 0
     }
 
+    /// The memory that the rows take.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        (self.columns.len() * self.len() * size_of::<i64>() + self.ids.memory()) as u64
+    }
+
     /// Appends a row without id.
     pub fn push(&mut self, row: &[i64]) {
         self.columns.resize_with(row.len(), Vec::new);
@@ -60,16 +86,42 @@ impl Block {
     /// Removes all rows.
     pub fn clear(&mut self) {
         self.columns.iter_mut().for_each(Vec::clear);
-        self.ids = Cells::default();
+        self.ids.clear();
     }
 
     fn take(&self, rows: &[u32]) -> Self {
         let take = |column: &Vec<i64>| rows.iter().map(|row| column[*row as usize]).collect();
-        let mut taken = Self { columns: self.columns.iter().map(take).collect(), ids: Cells::default() };
-        if !self.ids.is_empty() {
-            rows.iter().for_each(|row| taken.ids.push_raw(self.ids.raw(*row as usize)));
+        let ids = if self.ids.is_empty() { Cells::default() } else { self.ids.take(rows) };
+        Self { columns: self.columns.iter().map(take).collect(), ids }
+    }
+}
+
+impl Named {
+    /// The conversions of a block whose rows name them in ascending order; the rows name them by their place here then.
+    fn of(block: &mut Block, conversions: &Conversions) -> Self {
+        let mut named = Self::default();
+        let mut last = None;
+        for conversion in block.columns.first_mut().into_iter().flatten() {
+            if last != Some(*conversion) {
+                let place = *conversion as usize;
+                named.times.push(conversions.times[place]);
+                named.kinds.push(conversions.kinds[place].into());
+                named.values.extend_from_slice(conversions.values(place));
+                named.ids.push_raw(conversions.ids.raw(place));
+                named.customers.push_raw(conversions.customers.raw(place));
+                last = Some(*conversion);
+            }
+            *conversion = named.times.len() as i64 - 1;
         }
-        taken
+        named
+    }
+
+    fn append(&mut self, other: &Self) {
+        self.times.extend_from_slice(&other.times);
+        self.kinds.extend_from_slice(&other.kinds);
+        self.values.extend_from_slice(&other.values);
+        self.ids.append(&other.ids);
+        self.customers.append(&other.customers);
     }
 }
 
@@ -80,8 +132,8 @@ impl Spool {
         Self { path, file: None, written: 0, pieces: Vec::new() }
     }
 
-    /// Writes the rows of `block`, which stem from `bucket`: day by day, and within a day in the order of `key`, a tuple
-    /// that no two rows share. `day` gives the day of a row.
+    /// Writes the rows of `block`, which stem from `bucket`, day by day, and within a day in the order of `key`, a tuple that
+    /// begins with the conversion and that no two rows share.
     ///
     /// # Errors
     /// Where the temporary file cannot be written.
@@ -89,21 +141,31 @@ impl Spool {
         &mut self,
         bucket: u32,
         block: &Block,
-        day: impl Fn(usize) -> Day,
+        conversions: &Conversions,
         key: impl Fn(usize) -> K,
+        budget: &Budget,
     ) -> Result<(), EngineError> {
+        let day = |row: u32| conversions.days[block.columns[CONVERSION][row as usize] as usize];
         let mut order: Vec<u32> = (0..block.len() as u32).collect();
         order.sort_unstable_by(|one, other| {
-            let (one, other) = (*one as usize, *other as usize);
-            day(one).cmp(&day(other)).then_with(|| key(one).cmp(&key(other)))
+            day(*one).cmp(&day(*other)).then_with(|| key(*one as usize).cmp(&key(*other as usize)))
         });
-        for rows in order.chunk_by(|one, other| day(*one as usize) == day(*other as usize)) {
-            self.write_piece(bucket, day(rows[0] as usize), &block.take(rows))?;
+        for rows in order.chunk_by(|one, other| day(*one) == day(*other)) {
+            let mut piece = block.take(rows);
+            let named = Named::of(&mut piece, conversions);
+            self.write_piece(bucket, day(rows[0]), &piece, &named, budget)?;
         }
         Ok(())
     }
 
-    fn write_piece(&mut self, bucket: u32, day: Day, block: &Block) -> Result<(), EngineError> {
+    fn write_piece(
+        &mut self,
+        bucket: u32,
+        day: Day,
+        block: &Block,
+        named: &Named,
+        budget: &Budget,
+    ) -> Result<(), EngineError> {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
@@ -112,50 +174,66 @@ impl Spool {
             }
         };
         let mut bytes = Vec::new();
-        let lengths = [block.columns.len(), block.len(), block.ids.len(), block.ids.bytes.len()];
-        bytes.extend_from_slice(bytemuck::cast_slice(&lengths.map(|length| length as u64)));
-        for column in &block.columns {
-            bytes.extend_from_slice(bytemuck::cast_slice(column));
+        let append = |bytes: &mut Vec<u8>, numbers: &[i64]| {
+            bytes.extend_from_slice(&(numbers.len() as u64).to_ne_bytes());
+            bytes.extend_from_slice(bytemuck::cast_slice(numbers));
+        };
+        append(&mut bytes, &[block.columns.len() as i64]);
+        for column in block.columns.iter().chain([&named.times, &named.kinds, &named.values]) {
+            append(&mut bytes, column);
         }
-        bytes.extend_from_slice(bytemuck::cast_slice(&block.ids.ends));
-        bytes.extend_from_slice(&block.ids.bytes);
+        for cells in [&block.ids, &named.ids, &named.customers] {
+            append(&mut bytes, bytemuck::cast_slice(&cells.ends));
+            bytes.extend_from_slice(&cells.bytes);
+            // Numbers stand at multiples of eight.
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+        }
         file.write_all(&bytes).map_err(EngineError::temp(&self.path))?;
-        self.pieces.push(Piece {
-            day,
-            bucket,
-            sequence: self.pieces.len() as u32,
-            offset: self.written,
-            bytes: bytes.len() as u64,
-        });
+        let sequence = self.pieces.len() as u32;
+        self.pieces.push(Piece { day, bucket, sequence, offset: self.written, bytes: bytes.len() as u64 });
         self.written += bytes.len() as u64;
+        budget.count_spilled(bytes.len() as u64);
         Ok(())
     }
 
-    /// Appends the rows of a piece to a block.
-    fn read_piece(&self, piece: Piece, block: &mut Block) -> Result<(), EngineError> {
+    /// Appends the rows of a piece to a block, and the conversions that they name.
+    fn read_piece(&self, piece: Piece, block: &mut Block, named: &mut Named) -> Result<(), EngineError> {
         let Some(file) = &self.file else { return Ok(()) };
         // Several threads read one file at a time, each at its own place.
-        let mut words = vec![0_u64; piece.bytes.div_ceil(8) as usize];
-        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..piece.bytes as usize];
-        file.read_exact_at(bytes, piece.offset).map_err(EngineError::temp(&self.path))?;
-        let lengths = words[..LENGTHS].iter().map(|length| *length as usize);
-        let [columns, rows, ids, _] = lengths.collect::<Vec<_>>().try_into().unwrap_or([0; LENGTHS]);
-        let numbers: &[i64] = bytemuck::cast_slice(&words[LENGTHS..]);
-        block.columns.resize_with(columns, Vec::new);
-        for (column, cells) in block.columns.iter_mut().zip(numbers.chunks(rows.max(1))) {
-            column.extend_from_slice(cells);
+        let mut words = vec![0_i64; piece.bytes.div_ceil(8) as usize];
+        file.read_exact_at(bytemuck::cast_slice_mut(&mut words), piece.offset).map_err(EngineError::temp(&self.path))?;
+        let mut rest = &words[..];
+        let numbers = |rest: &mut &[i64]| {
+            let (length, others) = rest.split_first().unwrap_or((&0, &[]));
+            let (numbers, others) = others.split_at(*length as usize);
+            *rest = others;
+            numbers.to_vec()
+        };
+        let count = numbers(&mut rest)[0] as usize;
+        let base = named.times.len() as i64;
+        block.columns.resize_with(count, Vec::new);
+        for (place, column) in block.columns.iter_mut().enumerate() {
+            let cells = numbers(&mut rest);
+            if place == CONVERSION {
+                column.extend(cells.iter().map(|conversion| base + conversion));
+            } else {
+                column.extend_from_slice(&cells);
+            }
         }
-        let base = block.ids.bytes.len() as u64;
-        let ends = &words[LENGTHS + columns * rows..][..ids];
-        block.ids.ends.extend(ends.iter().map(|end| base + end));
-        let bytes: &[u8] = bytemuck::cast_slice(&words[LENGTHS + columns * rows + ids..]);
-        block.ids.bytes.extend_from_slice(&bytes[..ends.last().copied().unwrap_or(0) as usize]);
+        let [times, kinds, values] = std::array::from_fn(|_| numbers(&mut rest));
+        let mut cells = || {
+            let ends: Vec<u64> = bytemuck::cast_vec(numbers(&mut rest));
+            let length = ends.last().copied().unwrap_or(0) as usize;
+            let (bytes, others) = rest.split_at(length.div_ceil(8));
+            rest = others;
+            Cells { bytes: bytemuck::cast_slice(bytes)[..length].to_vec(), ends }
+        };
+        block.ids.append(&cells());
+        let [ids, customers] = std::array::from_fn(|_| cells());
+        named.append(&Named { times, kinds, values, ids, customers });
         Ok(())
     }
 }
-
-/// How many numbers precede the columns of a piece: columns, rows, ids, bytes of ids.
-const LENGTHS: usize = 4;
 
 /// What all threads wrote, day by day.
 pub struct Spooled {
@@ -184,19 +262,22 @@ impl Spooled {
     }
 
     /// The rows of a day in the order of the buckets, many small pieces at a time.
-    pub fn blocks<'a>(&'a self, day: &SpooledDay<'a>) -> impl Iterator<Item = Result<Block, EngineError>> + use<'a> {
-        const ROWS: usize = 1 << 16;
+    pub fn blocks<'a>(
+        &'a self,
+        day: &SpooledDay<'a>,
+    ) -> impl Iterator<Item = Result<(Block, Named), EngineError>> + use<'a> {
+        const ROWS: usize = 1 << 14;
         let mut pieces = day.pieces.iter().peekable();
         std::iter::from_fn(move || {
             pieces.peek()?;
-            let mut block = Block::default();
+            let (mut block, mut named) = (Block::default(), Named::default());
             while block.len() < ROWS {
                 let Some((piece, spool)) = pieces.next() else { break };
-                if let Err(error) = self.spools[*spool].read_piece(*piece, &mut block) {
+                if let Err(error) = self.spools[*spool].read_piece(*piece, &mut block, &mut named) {
                     return Some(Err(error));
                 }
             }
-            Some(Ok(block))
+            Some(Ok((block, named)))
         })
     }
 }

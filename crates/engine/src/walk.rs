@@ -1,45 +1,66 @@
 //! The walk: bucket by bucket, customer by customer, each touch sorted and walked once for all models, windows, values
 //! and tables.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use attributary_core::batch::attribute::CHANNEL;
 use attributary_core::journey::{Rejected, Unattributed};
 use attributary_journeys::{Profiles, Selector, Touches};
 use rustc_hash::FxHashMap;
 
-use crate::bucket::{Bucket, Chunk};
-use crate::conversions::Conversions;
-use crate::credit::{Context, Crediting, Eligible};
-use crate::customers::{Customer, Touch, group};
+use crate::bucket::{BUCKET_BITS, Bucket};
+use crate::conversions::{ConversionKinds, Conversions, Converted};
+use crate::budget::Budget;
+use crate::credit::{Brought, Context, Crediting, Eligible};
+use crate::customers::{Customer, Customers};
 use crate::error::EngineError;
 use crate::ledger::Ledger;
-use crate::partition::{BUCKET_BITS, Partitioned};
+use crate::partition::Partitioned;
+use crate::records::{ConversionRecords, TouchRecords};
 use crate::rejects::{Rejects, Side};
+use crate::runs::Runs;
 use crate::setup::{Interrupt, Setup};
 use crate::spool::Spooled;
-use crate::tables::grouped::{Grouped, Plan, totals};
+use crate::tables::grouped::{Finish, Grounds, Plan, Sums};
 use crate::tables::paths::Paths;
 
-/// A bucket over its part of the budget is divided by this many further bits of the hash.
+/// A bucket over its part of the memory is divided by this many further bits of the hash.
 const DIVIDE_BITS: u32 = 4;
+
+/// A bucket that kept nearly all of its records so many times is one customer's, who cannot be divided.
+const STUBBORN: u32 = 2;
 
 /// What the walk brings home.
 pub struct Walked {
     /// Each table's grouping and sums.
-    pub tables: Vec<(Plan, Grouped)>,
+    pub tables: Vec<(Plan, Sums)>,
     /// Unattributed conversions.
     pub unattributed: Spooled,
     /// Credits, if they are wanted.
     pub credits: Option<Spooled>,
-    /// Paths, if they are wanted.
-    pub paths: Option<Paths>,
+    /// Paths, if they are wanted, of each thread.
+    pub paths: Option<Vec<Paths>>,
     /// Touches that stand in some customer's order.
     pub touches_used: u64,
     /// Customers with more pairs of a touch and a conversion than [`EXTREME_PAIRS`], the most extreme first.
     pub extremes: Vec<Extreme>,
+    /// The touches' profiles.
+    pub profiles: Profiles,
+    /// The conversions' kinds.
+    pub kinds: ConversionKinds,
+    /// The memory, and what went to disk.
+    pub budget: Arc<Budget>,
+}
+
+impl Walked {
+    /// What the sums of a table are finished with.
+    #[must_use]
+    pub fn finish<'a>(&'a self, setup: &'a Setup, table: usize) -> Finish<'a> {
+        let Self { profiles, kinds, budget, .. } = self;
+        Finish { setup, table: &setup.tables[table], plan: &self.tables[table].0, profiles, kinds, budget }
+    }
 }
 
 /// A customer who costs as much as a hundred thousand others: a test account, a shared device, a bot.
@@ -62,16 +83,23 @@ pub const EXTREME_PAIRS: u64 = 10_000_000;
 /// Where temporary space fails, an expression gives no usable weight, someone interrupts, or the ledger does not add up.
 pub fn walk(
     setup: &Setup,
-    conversions: &Conversions,
+    converted: Converted,
     partitioned: Partitioned,
     rejects: &Rejects,
     ledger: &mut Ledger,
     interrupt: &Interrupt,
-) -> Result<(Walked, Profiles), EngineError> {
+) -> Result<Walked, EngineError> {
     let Partitioned { buckets, profiles, .. } = partitioned;
-    let mut plans = Plan::all(setup, &profiles, conversions);
-    let context = Context { setup, profiles: &profiles, conversions, plans: &plans };
-    let buckets: Vec<Mutex<Option<Bucket>>> = buckets.into_iter().map(|bucket| Mutex::new(Some(bucket))).collect();
+    let Converted { buckets: of_conversions, kinds, days, budget, .. } = converted;
+    let grounds =
+        Grounds { profiles: &profiles, kinds: &kinds, days, memory: budget.sums(setup.tables.len()) };
+    let plans = Plan::all(setup, grounds);
+    let context = Context { setup, profiles: &profiles, kinds: &kinds, plans: &plans, budget: &budget };
+    let mut touches: Vec<_> = buckets.into_iter().map(Some).collect();
+    // Conversions without customer have buckets of their own, behind all others.
+    touches.resize_with(of_conversions.len(), || None);
+    let buckets: Vec<_> =
+        touches.into_iter().zip(of_conversions).map(|bucket| Mutex::new(Some(bucket))).collect();
     let next = AtomicUsize::new(0);
     // Errors carry the place of their bucket: buckets are taken in order, so the first place is the same whoever came first.
     let work = |thread: usize| -> Result<Walker<'_>, (usize, EngineError)> {
@@ -82,12 +110,16 @@ pub fn walk(
             let at_bucket = |error| (number, error);
             interrupt.check().map_err(at_bucket)?;
             let taken = bucket.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(bucket) = taken {
-                walker.walk_bucket(number as u32, bucket, number as u64, BUCKET_BITS, interrupt).map_err(at_bucket)?;
+            match taken {
+                Some((Some(touches), conversions)) => {
+                    let depth = Depth { used: BUCKET_BITS, stubborn: 0 };
+                    walker.walk_bucket(number as u32, (touches, conversions), depth, interrupt).map_err(at_bucket)?;
+                }
+                Some((None, conversions)) => {
+                    walker.leave_anonymous(number as u32, conversions, BUCKET_BITS).map_err(at_bucket)?;
+                }
+                None => {}
             }
-        }
-        if thread == 0 {
-            walker.leave_anonymous().map_err(|error| (usize::MAX, error))?;
         }
         Ok(walker)
     };
@@ -103,58 +135,62 @@ pub fn walk(
         return Err(error);
     }
 
-    let mut grouped: Vec<Grouped> = Vec::new();
+    let mut sums: Vec<Vec<_>> = setup.tables.iter().map(|_| Vec::new()).collect();
     let (mut left, mut credits) = (Vec::new(), Vec::new());
-    let mut paths = Paths::new(setup.rules.windows.len());
+    let mut paths = Vec::new();
     let mut touches_used = 0;
     let mut extremes = Vec::new();
     for walker in walkers {
         touches_used += walker.touches_used;
         extremes.extend(walker.extremes);
-        paths.absorb(walker.paths);
-        let (of_thread, of_ledger, of_left, of_credits) = walker.crediting.finish();
-        ledger.absorb(of_ledger);
-        left.push(of_left);
-        credits.extend(of_credits);
-        if grouped.is_empty() {
-            grouped = of_thread;
-        } else {
-            for ((all, plan), of_thread) in grouped.iter_mut().zip(&plans).zip(&of_thread) {
-                all.absorb(plan, of_thread);
-            }
-        }
+        paths.push(walker.paths);
+        let brought: Brought = walker.crediting.finish();
+        ledger.absorb(brought.ledger);
+        left.push(brought.left);
+        credits.extend(brought.credits);
+        sums.iter_mut().zip(brought.sums).for_each(|(of_table, of_thread)| of_table.push(of_thread));
     }
-    let grouped = complete(&mut plans, grouped);
+    let merged = |table: usize, name: &str| Runs::new(setup.temp.join(format!("sums-{table}-{name}")));
+    let sums = sums.into_iter().enumerate().map(|(table, of_threads)| {
+        Sums::of_threads(of_threads, &plans[table], &context.finish(table).order(), (merged(table, "all"), &budget))
+    });
+    let sums = sums.collect::<Result<Vec<_>, _>>()?;
+    let (plans, sums) = complete(&context, sums)?;
     ledger.check(setup)?;
-    check_tables(setup, &plans, &grouped, ledger)?;
+    check_tables(setup, &plans, &sums, ledger)?;
     extremes.sort_unstable_by(|one, other| other.cmp(one));
-    let walked = Walked {
+    Ok(Walked {
         extremes,
-        tables: plans.into_iter().zip(grouped).collect(),
+        tables: plans.into_iter().zip(sums).collect(),
         unattributed: Spooled::new(left),
         credits: setup.credits.then(|| Spooled::new(credits)),
         paths: (setup.paths > 0).then_some(paths),
         touches_used,
-    };
-    Ok((walked, profiles))
+        profiles,
+        kinds,
+        budget,
+    })
 }
 
 /// Adds up the tables that others contain.
-fn complete(plans: &mut [Plan], counted: Vec<Grouped>) -> Vec<Grouped> {
-    let mut done: Vec<Option<Grouped>> = counted.into_iter().map(Some).collect();
-    for table in 0..plans.len() {
-        let Some(base) = plans[table].base() else { continue };
+fn complete(context: &Context<'_>, counted: Vec<Sums>) -> Result<(Vec<Plan>, Vec<Sums>), EngineError> {
+    let Context { setup, plans, budget, .. } = *context;
+    let mut done: Vec<Option<Sums>> = counted.into_iter().map(Some).collect();
+    let mut all_plans = plans.to_vec();
+    for (table, plan) in all_plans.iter_mut().enumerate() {
+        let Some(base) = plan.base() else { continue };
         // Bases come whole out of the walk, and are no longer changed.
-        let Some(own) = done[table].take() else { continue };
-        let (one, other) = plans.split_at_mut(table.max(base));
-        let (plan, base_plan) = if base < table { (&mut other[0], &one[base]) } else { (&mut one[table], &other[0]) };
-        done[table] = done[base].as_ref().map(|sums| own.complete(plan, base_plan, sums));
+        let (Some(own), Some(base_sums)) = (done[table].take(), &done[base]) else { continue };
+        let runs = Runs::new(setup.temp.join(format!("sums-{table}-completed")));
+        let order = context.finish(table).order();
+        let sums = own.complete(plan, (&plans[base], base_sums), &order, (budget.sums(plans.len()), runs, budget))?;
+        done[table] = Some(sums);
     }
-    done.into_iter().flatten().collect()
+    Ok((all_plans, done.into_iter().flatten().collect()))
 }
 
 /// Every table of an additive model must add up to what the ledger says, value by value, and to whole conversions.
-fn check_tables(setup: &Setup, plans: &[Plan], grouped: &[Grouped], ledger: &Ledger) -> Result<(), EngineError> {
+fn check_tables(setup: &Setup, plans: &[Plan], sums: &[Sums], ledger: &Ledger) -> Result<(), EngineError> {
     let mut expected: FxHashMap<(usize, usize), Vec<i128>> = FxHashMap::default();
     for (place, day) in &ledger.credited {
         let sums = expected.entry((place.1.into(), place.2.into())).or_insert_with(|| vec![0; 1 + setup.values.len()]);
@@ -165,8 +201,8 @@ fn check_tables(setup: &Setup, plans: &[Plan], grouped: &[Grouped], ledger: &Led
         }
     }
     let nothing = vec![0; 1 + setup.values.len()];
-    for ((table, plan), grouped) in setup.tables.iter().zip(plans).zip(grouped) {
-        let totals = totals(grouped, plan);
+    for ((table, plan), sums) in setup.tables.iter().zip(plans).zip(sums) {
+        let totals = sums.totals(plan)?;
         for (number, model) in setup.models.iter().enumerate().filter(|(_, model)| model.additive) {
             for window in 0..setup.rules.windows.len() {
                 let of = |sums: &FxHashMap<_, Vec<i128>>| sums.get(&(number, window)).unwrap_or(&nothing).clone();
@@ -183,6 +219,13 @@ fn check_tables(setup: &Setup, plans: &[Plan], grouped: &[Grouped], ledger: &Led
     Ok(())
 }
 
+/// How far a bucket was divided: the bits of the hash that its customers share, and how often nearly all of it stayed together.
+#[derive(Clone, Copy)]
+struct Depth {
+    used: u32,
+    stubborn: u32,
+}
+
 /// One thread of the walk.
 struct Walker<'a> {
     context: Context<'a>,
@@ -192,7 +235,6 @@ struct Walker<'a> {
     paths: Paths,
     touches_used: u64,
     extremes: Vec<Extreme>,
-    customer: Customer,
     chosen: Vec<u32>,
     channels: Vec<u32>,
     /// Windows, the widest first: what was found for it serves the narrower ones.
@@ -206,79 +248,67 @@ impl<'a> Walker<'a> {
             crediting: Crediting::new(context, thread),
             selector: Selector::new(&context.setup.rules, &context.profiles.facts),
             rejects,
-            paths: Paths::new(context.setup.rules.windows.len()),
+            paths: Paths::new(context.setup.rules.windows.len(), Runs::new(context.setup.temp.join(format!("paths-{thread}")))),
             touches_used: 0,
             extremes: Vec::new(),
-            customer: Customer::default(),
             chosen: Vec::new(),
             channels: Vec::new(),
             windows: context.setup.rules.by_width(),
         }
     }
 
-    /// Walks a bucket, whose customers' hashes begin with the `bits` bits of `prefix`; one that is over the budget is
-    /// divided and its parts walked one after another, which changes nothing in the order of anything.
+    /// Walks a bucket; one that is over its part of the memory is divided and its parts walked one after another, which changes
+    /// nothing in the order of anything.
     fn walk_bucket(
         &mut self,
         number: u32,
-        bucket: Bucket,
-        prefix: u64,
-        bits: u32,
+        (touches, conversions): (Bucket<TouchRecords>, Bucket<ConversionRecords>),
+        depth: Depth,
         interrupt: &Interrupt,
     ) -> Result<(), EngineError> {
-        let setup = self.context.setup;
-        if bucket.bytes() > setup.memory / 4 / setup.threads.max(1) as u64 && bits + DIVIDE_BITS <= 48 {
-            for (part, bucket) in bucket.divide(bits, DIVIDE_BITS)?.into_iter().enumerate() {
+        let Context { setup, budget, profiles, .. } = self.context;
+        let bytes = touches.bytes() + conversions.bytes();
+        let Depth { used, stubborn } = depth;
+        if bytes > budget.bucket() && stubborn < STUBBORN && used + DIVIDE_BITS <= u64::BITS {
+            let touches = touches.divide(used, DIVIDE_BITS, budget)?;
+            let conversions = conversions.divide(used, DIVIDE_BITS, budget)?;
+            for part in touches.into_iter().zip(conversions) {
                 interrupt.check()?;
-                self.walk_bucket(number, bucket, prefix << DIVIDE_BITS | part as u64, bits + DIVIDE_BITS, interrupt)?;
+                let most = part.0.bytes() + part.1.bytes() > bytes / 16 * 15;
+                let depth = Depth { used: used + DIVIDE_BITS, stubborn: if most { stubborn + 1 } else { 0 } };
+                self.walk_bucket(number, part, depth, interrupt)?;
             }
             return Ok(());
         }
-        let chunk = bucket.load()?;
-        let conversions = self.context.conversions.of_bucket(prefix, bits);
-        let (groups, touches, ends) = group(&chunk, self.context.conversions, conversions.clone(), setup.follows_everyone());
-        let mut touches = touches;
-        let mut start = 0;
-        for (place, end) in ends.into_iter().enumerate() {
-            self.take_customer(&chunk, &mut touches[start as usize..end as usize]);
-            start = end;
-            match groups.get(place) {
-                Some(conversions) => self.walk_customer(number, &chunk, conversions.clone())?,
-                None => self.walk_null_journey(),
+        let conversions = Conversions::new(&conversions.load(budget)?, setup);
+        let records = touches.load(budget)?;
+        let mut customers = Customers::of(&records, &conversions, setup.follows_everyone());
+        let rejects = self.rejects;
+        let duplicate = |record: u32| reject_duplicate(rejects, &records, &conversions, record as usize);
+        customers.for_each(&records, profiles, duplicate, |customer, of_customer| {
+            self.touches_used += customer.times.len() as u64;
+            match of_customer {
+                Some(of_customer) => self.walk_customer(number, customer, &records, &conversions, of_customer),
+                None => {
+                    self.walk_null_journey(customer);
+                    Ok(())
+                }
             }
-        }
-        self.crediting.flush(number, true)
+        })?;
+        self.paths.spill_if_full(budget)?;
+        self.crediting.flush(number, &conversions, true)
     }
 
-    /// Puts a customer's touches in order and rejects those whose id occurs twice at one instant.
-    fn take_customer(&mut self, chunk: &Chunk, touches: &mut [Touch]) {
-        let mut customer = std::mem::take(&mut self.customer);
-        customer.take(chunk, self.context.profiles, touches, &mut |touch| self.reject_duplicate(chunk, touch));
-        self.touches_used += customer.times.len() as u64;
-        self.customer = customer;
-    }
-
-    fn reject_duplicate(&self, chunk: &Chunk, touch: &Touch) {
-        let record = touch.record as usize;
-        let (file, row) = chunk.origin(record);
-        let place = (Side::Touchpoints, file, row);
-        let id = chunk.ids.raw(record);
-        if chunk.customers.is_empty() {
-            // Only converters are followed: the conversions know the customer's name.
-            let conversions = self.context.conversions;
-            let key = (chunk.key(record).hash(), chunk.key(record));
-            let known = &conversions.keys[..conversions.anonymous_from];
-            let conversion = known.partition_point(|known| (known.hash(), *known) < key);
-            self.rejects.add_raw(place, Rejected::DuplicateId, touch.time, conversions.customers.raw(conversion), id);
-        } else {
-            self.rejects.add_raw(place, Rejected::DuplicateId, touch.time, chunk.customers.raw(record), id);
-        }
-    }
-
-    fn walk_customer(&mut self, bucket: u32, chunk: &Chunk, conversions: std::ops::Range<usize>) -> Result<(), EngineError> {
-        let Context { conversions: all, setup, profiles, .. } = self.context;
-        let customer = std::mem::take(&mut self.customer);
-        let touches = Touches { times: &customer.times, profiles: &customer.profiles };
+    fn walk_customer(
+        &mut self,
+        bucket: u32,
+        customer: Customer<'_>,
+        records: &TouchRecords,
+        all: &Conversions,
+        conversions: Range<usize>,
+    ) -> Result<(), EngineError> {
+        let Context { setup, profiles, .. } = self.context;
+        let touches = Touches { times: customer.times, profiles: customer.profiles };
         let consumed_until = setup.rules.consumed_until(&all.times[conversions.clone()], &all.kinds[conversions.clone()]);
         let mut converted = 0;
         let mut chosen = std::mem::take(&mut self.chosen);
@@ -289,54 +319,53 @@ impl<'a> Walker<'a> {
                 let consumed_until = consumed_until.get(conversion - conversions.start).copied().flatten();
                 match self.selector.select(touches, time, consumed_until, window, &mut chosen) {
                     Err(reason) => {
-                        (0..setup.models.len()).for_each(|model| self.crediting.leave(conversion, model, window, reason));
+                        (0..setup.models.len()).for_each(|model| self.crediting.leave(all, conversion, model, window, reason));
                     }
                     Ok(()) => {
                         if setup.paths > 0 {
                             self.channels.clear();
-                            self.channels.extend(chosen.iter().map(|touch| channel(profiles, &customer, *touch)));
+                            self.channels.extend(chosen.iter().map(|touch| channel(profiles, customer, *touch)));
                             let first = customer.times[chosen[0] as usize];
                             self.paths.add(window, &self.channels, time - first, all.values(conversion));
                         }
                         let id = |touch: u32| match customer.records.get(touch as usize) {
-                            Some(record) if !chunk.ids.is_empty() => chunk.ids.raw(*record as usize),
-                            _ => &[],
+                            Some(record) => records.ids.raw(*record as usize),
+                            None => &[],
                         };
                         self.crediting.credit(&Eligible {
+                            conversions: all,
                             conversion,
                             window,
                             chosen: &chosen,
-                            times: &customer.times,
-                            profiles: &customer.profiles,
+                            times: customer.times,
+                            profiles: customer.profiles,
                             id: &id,
                         })?;
                     }
                 }
             }
             // Not only between customers: one of them may fill the memory. Within a conversion rows are not in their order yet.
-            self.crediting.flush(bucket, false)?;
+            self.crediting.flush(bucket, all, false)?;
         }
         self.chosen = chosen;
-        self.customer = customer;
-        let touches = self.customer.times.len() as u64;
+        let touches = customer.times.len() as u64;
         if touches * converted > EXTREME_PAIRS {
             self.extremes.push(Extreme { pairs: touches * converted, touches, conversions: converted });
         }
         if converted == 0 {
-            self.walk_null_journey();
+            self.walk_null_journey(customer);
         }
         Ok(())
     }
 
-    fn walk_null_journey(&mut self) {
+    fn walk_null_journey(&mut self, customer: Customer<'_>) {
         let Context { setup, profiles, .. } = self.context;
         if setup.paths == 0 {
             return;
         }
-        let customer = &self.customer;
         let in_range = |time: &i64| setup.range.contains(setup.rules.zone.day(*time));
         let Some(last) = customer.times.iter().rposition(in_range) else { return };
-        let touches = Touches { times: &customer.times, profiles: &customer.profiles };
+        let touches = Touches { times: customer.times, profiles: customer.profiles };
         for window in 0..setup.rules.windows.len() {
             if self.selector.select_null_journey(touches, last, window, &mut self.chosen) {
                 self.channels.clear();
@@ -346,21 +375,43 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Conversions without customer: a bucket of their own, behind all others.
-    fn leave_anonymous(&mut self) -> Result<(), EngineError> {
-        let Context { conversions, setup, .. } = self.context;
-        for conversion in (conversions.anonymous_from..conversions.len()).filter(|conversion| conversions.in_range(*conversion)) {
+    /// Conversions without customer.
+    fn leave_anonymous(&mut self, number: u32, conversions: Bucket<ConversionRecords>, used: u32) -> Result<(), EngineError> {
+        let Context { setup, budget, .. } = self.context;
+        if conversions.bytes() > budget.bucket() && used + DIVIDE_BITS <= u64::BITS {
+            let parts = conversions.divide(used, DIVIDE_BITS, budget)?;
+            return parts.into_iter().try_for_each(|part| self.leave_anonymous(number, part, used + DIVIDE_BITS));
+        }
+        let conversions = Conversions::new(&conversions.load(budget)?, setup);
+        for conversion in (0..conversions.len()).filter(|conversion| conversions.in_range(*conversion)) {
             for window in 0..setup.rules.windows.len() {
                 for model in 0..setup.models.len() {
-                    self.crediting.leave(conversion, model, window, Unattributed::IdentityMissing);
+                    self.crediting.leave(&conversions, conversion, model, window, Unattributed::IdentityMissing);
                 }
             }
-            self.crediting.flush(u32::MAX, false)?;
+            self.crediting.flush(number, &conversions, false)?;
         }
-        self.crediting.flush(u32::MAX, true)
+        self.crediting.flush(number, &conversions, true)
     }
 }
 
-fn channel(profiles: &Profiles, customer: &Customer, touch: u32) -> u32 {
+/// Rejects a touch whose id occurs twice at one instant.
+fn reject_duplicate(rejects: &Rejects, records: &TouchRecords, conversions: &Conversions, record: usize) {
+    // Where there are ids there are origins.
+    let (file, row) = records.origin(record).unwrap_or_default();
+    let place = (Side::Touchpoints, file, row);
+    let id = records.ids.raw(record);
+    let customer = if records.customers.is_empty() {
+        // Only converters are followed: the conversions know the customer's name.
+        let key = (records.key(record).hash(), records.key(record));
+        let conversion = conversions.keys.partition_point(|known| (known.hash(), *known) < key);
+        conversions.customers.raw(conversion)
+    } else {
+        records.customers.raw(record)
+    };
+    rejects.add_raw(place, Rejected::DuplicateId, records.time(record), customer, id);
+}
+
+fn channel(profiles: &Profiles, customer: Customer<'_>, touch: u32) -> u32 {
     profiles.codes[CHANNEL][customer.profiles[touch as usize] as usize]
 }

@@ -80,14 +80,14 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     let temp = tempfile::tempdir().expect("a temporary folder");
     let (setup, predicates) = setup(settings, how, temp.path());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(how.threads).build().expect("a pool");
-    let rejects = Rejects::default();
+    let rejects = Rejects::new(&setup);
     let mut ledger = Ledger::default();
 
     let collector = ConversionCollector::new(&setup, &rejects);
     for rows in conversions.chunk_by(|one, other| one.file == other.file).flat_map(|file| file.chunks(how.batch)) {
-        collector.add(&conversion_batch(rows, settings));
+        collector.add(&conversion_batch(rows, settings)).expect("conversions are taken");
     }
-    let conversions = collector.finish(&mut ledger);
+    let converted = collector.finish(&mut ledger).expect("ids are unique");
 
     let from = setup.range.from.map(|from| setup.rules.earliest_touch(from));
     let to = setup.range.to.map(|to| setup.rules.zone.start_of(to));
@@ -96,28 +96,29 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
         Some(time) => from.is_none_or(|from| from <= time) && to.is_none_or(|to| time < to),
     };
     let touches: Vec<&TouchRow> = touches.iter().filter(wanted).collect();
-    let partition = Partition::new(&setup, &conversions, &rejects);
+    let partition = Partition::new(&setup, &converted, &rejects, Some(touches.len() as u64));
     for rows in touches.chunk_by(|one, other| one.file == other.file).flat_map(|file| file.chunks(how.batch)) {
         partition.add(&touch_batch(rows, settings, &predicates)).expect("touches are taken");
     }
     let partitioned = partition.finish(&setup).expect("the partition is closed");
-    let (walked, profiles) = pool
-        .install(|| walk(&setup, &conversions, partitioned, &rejects, &mut ledger, &Interrupt::default()))
+    let mut walked = pool
+        .install(|| walk(&setup, converted, partitioned, &rejects, &mut ledger, &Interrupt::default()))
         .expect("the walk ends well");
 
     let sink = Memory::default();
-    for (table, (plan, sums)) in setup.tables.iter().zip(&walked.tables) {
-        let of = grouped::Finish { setup: &setup, table, plan, profiles: &profiles, conversions: &conversions };
-        let rows = &mut grouped::finish(sums, of, false).map(Ok);
+    for (number, (table, (_, sums))) in setup.tables.iter().zip(&walked.tables).enumerate() {
+        let rows = &mut grouped::finish(sums, walked.finish(&setup, number), false).expect("sorted");
         sink.file(&table.name, tables::ONLY_FILE, &grouped::fields(&setup, table, false), rows).expect("written");
     }
     let credits = walked.credits.as_ref().expect("credits are wanted");
-    tables::credits::write(&setup, credits, &conversions, &profiles, &sink).expect("written");
-    tables::unattributed::write(&setup, &walked.unattributed, &conversions, &sink).expect("written");
-    let rejected = tables::rejects::rows(&setup, &rejects.finish(), &|_, file| file.to_string());
-    tables::write_whole(&sink, "rejects", &tables::rejects::fields(&setup), rejected).expect("written");
-    if let Some(paths) = &walked.paths {
-        let rows = tables::paths::rows(paths, &setup, &profiles);
+    tables::credits::write(&setup, credits, &walked.kinds, &walked.profiles, &sink).expect("written");
+    tables::unattributed::write(&setup, &walked.unattributed, &walked.kinds, &sink).expect("written");
+    let rejected = rejects.finish().expect("kept");
+    let file = |_, file: u32| file.to_string();
+    let rows = &mut tables::rejects::rows(&setup, &rejected, &file).expect("sorted");
+    sink.file("rejects", tables::ONLY_FILE, &tables::rejects::fields(&setup), rows).expect("written");
+    if let Some(paths) = walked.paths.take() {
+        let rows = tables::paths::rows(paths, &setup, &walked.profiles, &walked.budget).expect("merged");
         tables::write_whole(&sink, "paths", &tables::paths::fields(&setup), rows).expect("written");
     }
     let lines = tables::ledger::lines(&tables::ledger::day_lines(&ledger, &setup), &setup);

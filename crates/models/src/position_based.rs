@@ -48,18 +48,16 @@ pub(crate) struct PositionBased {
 }
 
 impl Model for PositionBased {
-    fn weigh(&self, journey: &Journey<'_>, weights: &mut Vec<f64>) -> Credit {
+    fn weigh(&self, journey: &Journey<'_>, _: &mut Vec<f64>) -> Credit {
         let &Self { first, last } = self;
         match journey.len() {
             1 => Credit::One(0),
             2 if first == 0.0 && last == 0.0 => Credit::Nothing,
             2 if first == last => Credit::Equal,
             touches => {
-                let between = touches - 2;
-                weights.push(first);
-                weights.extend(std::iter::repeat_n((1.0 - first - last).max(0.0) / between as f64, between));
-                weights.push(last);
-                Credit::Weights
+                // Of two there is none between.
+                let between = (1.0 - first - last).max(0.0) / (touches - 2).max(1) as f64;
+                Credit::Ends { first, between, last }
             }
         }
     }

@@ -81,16 +81,17 @@ pub fn parts(credit: Credit, weights: &[f64], touches: usize, amount: i64) -> Op
     let part = |touch| match credit {
         Credit::One(chosen) => amount * i64::from(touch == chosen),
         Credit::Equal => equal_part(amount, touches, touch),
-        Credit::Whole | Credit::Nothing | Credit::Weights => amount,
+        _ => amount,
     };
-    match credit {
-        Credit::Nothing => None,
-        Credit::One(_) | Credit::Equal | Credit::Whole => Some((0..touches).map(part).collect()),
-        Credit::Weights => {
-            let (mut apportion, mut parts) = (Apportion::default(), Vec::new());
-            apportion.set_weights(weights).then(|| apportion.split(amount, &mut parts)).map(|()| parts)
-        }
-    }
+    let mut apportion = Apportion::default();
+    let divisible = match credit {
+        Credit::Nothing => return None,
+        Credit::One(_) | Credit::Equal | Credit::Whole => return Some((0..touches).map(part).collect()),
+        Credit::Ends { first, between, last } => apportion.set_ends(touches, first, between, last),
+        Credit::Weights => apportion.set_weights(weights),
+    };
+    let mut parts = Vec::new();
+    divisible.then(|| apportion.split(amount, &mut parts)).map(|()| parts)
 }
 
 /// For the tests of a model: its parts of `amount` on a journey, with some parameters set.

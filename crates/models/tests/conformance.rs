@@ -118,6 +118,13 @@ proptest! {
                     prop_assert!(weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0), "{}: {:?}", name, weights);
                     prop_assert!(weights.iter().any(|weight| *weight > 0.0), "{}: nothing has weight", name);
                 }
+                Credit::Ends { first, between, last } => {
+                    prop_assert!(touches.len() > 1, "{}", name);
+                    let ends = [first, between, last];
+                    prop_assert!(ends.iter().all(|weight| weight.is_finite() && *weight >= 0.0), "{}: {:?}", name, ends);
+                    let any = first > 0.0 || last > 0.0 || between > 0.0 && touches.len() > 2;
+                    prop_assert!(any, "{}: nothing has weight", name);
+                }
                 Credit::One(touch) => prop_assert!(touch < touches.len(), "{}", name),
                 Credit::Whole => prop_assert!(!spec.additive, "{}", name),
                 Credit::Nothing | Credit::Equal => {}

@@ -81,7 +81,7 @@ impl Error {
             },
             Self::Engine(error) => match error {
                 EngineError::Weight { .. } | EngineError::Expression { .. } => Fault::Usage,
-                EngineError::Temp { .. } => Fault::Output,
+                EngineError::Temp { .. } | EngineError::NoRoom { .. } => Fault::Output,
                 EngineError::Interrupted => Fault::Interrupted,
                 EngineError::Bug(_) => Fault::Bug,
             },
@@ -106,8 +106,8 @@ impl Error {
             Self::Engine(EngineError::Weight { model, .. }) => Some(format!(
                 "make the weight of model {model:?} 0 or more for every touch, for example with coalesce(…, 0) or greatest(…, 0)"
             )),
-            Self::Engine(EngineError::Temp { .. }) => {
-                Some("free some space beside the output, or give the run more memory".to_owned())
+            Self::Engine(EngineError::Temp { .. } | EngineError::NoRoom { .. }) => {
+                Some("free some space there, say --temp FOLDER for another place, or give the run more with --memory".to_owned())
             }
             Self::Engine(_) => None,
         }

@@ -1,22 +1,25 @@
 //! `explain`: one conversion's journey as the engine sees it.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use attributary_core::batch::attribute;
 use attributary_core::money::decimal_text;
 use attributary_core::time::{day_text, instant_text};
 use attributary_core::value::{ColumnType, Value};
-use attributary_engine::conversions::ConversionCollector;
+use attributary_engine::cells::Cells;
+use attributary_engine::conversions::{ConversionCollector, Conversions, Converted};
 use attributary_engine::explain::{CustomerCollector, ExplainedCredit as Credit};
 use attributary_engine::ledger::Ledger;
-use attributary_engine::rejects::{RejectedRows, Rejects, Side};
-use attributary_engine::{Interrupt, Range, Setup};
+use attributary_engine::rejects::{RejectedRow, RejectedRows, Rejects, Side};
+use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{SourceFile, Stop, TimeBounds};
 
 use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
+use crate::writer::lock;
 use crate::report::{ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
 
 /// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
@@ -29,29 +32,45 @@ pub fn explain(options: &Options, conversion_id: &str, interrupt: &Interrupt) ->
 
 fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {
     plan.setup.range = Range::default();
+    let temp = tempfile::tempdir().map_err(EngineError::temp(std::env::temp_dir()))?;
+    plan.setup.temp = temp.path().to_owned();
     let setup = &plan.setup;
     let everything = TimeBounds { from: None, to: None };
     let progress = Progress::default();
     progress.total_bytes.store(0, Ordering::Relaxed);
 
-    let rejects = Rejects::default();
+    let rejects = Rejects::new(setup);
     let collector = ConversionCollector::new(setup, &rejects);
     let stop = || interrupt.check().map_err(|_| Stop);
+    let failed = Mutex::new(None);
     let read = plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| {
-        collector.add(&batch);
+        collector.add(&batch).map_err(|error| {
+            lock(&failed).get_or_insert(error);
+            Stop
+        })?;
         stop()
     });
     interrupt.check()?;
+    if let Some(error) = lock(&failed).take() {
+        return Err(error.into());
+    }
     read?;
-    let conversions = collector.finish(&mut Ledger::default());
-    let id_of =
-        |conversion: usize| conversions.ids.value(conversion, &setup.conversion_id_type).display(&setup.conversion_id_type);
-    let Some(conversion) = (0..conversions.len()).find(|conversion| id_of(*conversion) == conversion_id) else {
-        return Err(unknown(conversion_id, &plan, &rejects.finish(), conversions.len()));
+    let Converted { buckets, kinds, accepted, budget, .. } = collector.finish(&mut Ledger::default())?;
+    let mut found = None;
+    for bucket in buckets {
+        let conversions = Conversions::new(&bucket.load(&budget)?, setup);
+        let id = |place: usize| conversions.ids.value(place, &setup.conversion_id_type).display(&setup.conversion_id_type);
+        if let Some(place) = (0..conversions.len()).find(|place| id(*place) == conversion_id) {
+            found = Some((conversions, place));
+            break;
+        }
+    }
+    let Some((conversions, conversion)) = found else {
+        return Err(unknown(conversion_id, &plan, &rejects.finish()?, accepted));
     };
 
     let touches = CustomerCollector::new(setup, conversions.keys[conversion]);
-    let known = conversion < conversions.anonymous_from;
+    let known = !conversions.customers.is_null(conversion);
     if known {
         let read = plan.touchpoints.read(&everything, setup.threads, &progress.touchpoints, &|batch| {
             touches.add(&batch);
@@ -75,8 +94,8 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
         customer: known.then(|| conversions.customers.value(conversion, &setup.customer_type).display(&setup.customer_type)),
         time: instant_text(conversions.times[conversion]),
         day: day_text(conversions.days[conversion]),
-        kind: conversions
-            .kind_values
+        kind: kinds
+            .values
             .get(conversions.kinds[conversion] as usize)
             .and_then(|kind| kind.as_text())
             .map(str::to_owned),
@@ -128,13 +147,12 @@ fn origin(files: &[SourceFile], (file, row): (u32, u64)) -> (String, u64) {
     (path.map_or_else(String::new, |path| path.display().to_string()), row)
 }
 
-fn unknown(id: &str, plan: &Plan, rejected: &RejectedRows, accepted: usize) -> Error {
+fn unknown(id: &str, plan: &Plan, rejected: &RejectedRows, accepted: u64) -> Error {
     let kind = &plan.setup.conversion_id_type;
-    let row = (0..rejected.rows.len())
-        .find(|row| rejected.rows[*row].0 == Side::Conversions && rejected.ids.value(*row, kind).display(kind) == id);
-    if let Some(row) = row {
-        let (_, file, place, reason) = rejected.rows[row];
-        let (file, place) = origin(plan.conversions.files(), (file, place));
+    let is_it = |row: &RejectedRow| row.side == Side::Conversions && Cells::value_of(&row.id, kind).display(kind) == id;
+    if let Some(row) = rejected.rows().ok().and_then(|mut rows| rows.find_map(|row| row.ok().filter(is_it))) {
+        let reason = row.reason;
+        let (file, place) = origin(plan.conversions.files(), (row.file, row.row));
         return Error::Input {
             problem: format!("conversion {id:?} was rejected: {reason} ({file}, row {place})"),
             hint: Some("only accepted conversions have a journey".to_owned()),

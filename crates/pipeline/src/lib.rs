@@ -13,6 +13,7 @@ pub mod options;
 pub mod plan;
 pub mod report;
 mod run;
+mod temp;
 mod secrets;
 mod writer;
 

@@ -16,7 +16,7 @@ use attributary_store::{FileEntry, Output, PublishedRun, TableEntry, read_table}
 
 use crate::error::Error;
 use crate::plan::Plan;
-use crate::run::{Computed, TopChannels, Totals, current, finish_of, rejects_rows, write_ledger};
+use crate::run::{Computed, TopChannels, Totals, current, rejects_rows, write_ledger};
 use crate::writer::{Section, Writer};
 
 /// The run that is merged into; none where nothing is published yet.
@@ -82,7 +82,7 @@ pub(crate) fn whole_range(base: &PublishedRun, range: Range) -> Result<Range, Er
 pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, writer: &Writer) -> Result<Totals, Error> {
     let setup = &plan.setup;
     let mut channels = None;
-    for (table, (grouping, sums)) in setup.tables.iter().zip(&computed.walked.tables) {
+    for (number, (table, (_, sums))) in setup.tables.iter().zip(&computed.walked.tables).enumerate() {
         let fields = tables::grouped::fields(setup, table, true);
         let shows_day = tables::grouped::shows_day(table);
         let entry = if shows_day { base.manifest.table(&table.name) } else { state(base, &table.name) };
@@ -92,8 +92,8 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
                 all.add(cells);
             }
         })?;
-        for rows in tables::grouped::finish(sums, finish_of(plan, computed, table, grouping), true) {
-            all.add_rows(&rows);
+        for rows in tables::grouped::finish(sums, computed.walked.finish(setup, number), true)? {
+            all.add_rows(&rows?);
         }
         let partial = all.rows(None);
         let (final_fields, rows) = if shows_day {
@@ -113,11 +113,11 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
     if let Some(credits) = &computed.walked.credits {
         let kept = carry_days(setup.range, base, "credits", writer)?;
         let sink = DaysOnly { sink: writer.tables(), skip: kept };
-        writer.all(|| tables::credits::write(setup, credits, &computed.conversions, &computed.profiles, &sink))?;
+        writer.all(|| tables::credits::write(setup, credits, &computed.walked.kinds, &computed.walked.profiles, &sink))?;
     }
     let kept = carry_days(setup.range, base, "unattributed", writer)?;
     let sink = DaysOnly { sink: writer.tables(), skip: kept };
-    writer.all(|| tables::unattributed::write(setup, &computed.walked.unattributed, &computed.conversions, &sink))?;
+    writer.all(|| tables::unattributed::write(setup, &computed.walked.unattributed, &computed.walked.kinds, &sink))?;
     let days = merged_ledger(plan, computed, base)?;
     let ledger = writer.all(|| write_ledger(setup, days, writer))?;
     Ok(Totals { ledger, channels: channels.unwrap_or_default() })
@@ -269,8 +269,9 @@ pub(crate) fn rejects(plan: &Plan, computed: &Computed, base: &PublishedRun) -> 
             rows.push(cells.to_vec());
         }
     })?;
-    let new = rejects_rows(plan, &computed.rejected);
-    rows.extend((0..new.len()).map(|row| cells_of(&new, row)));
+    for new in rejects_rows(plan, &computed.rejected)? {
+        rows.extend((0..new.len()).map(|row| cells_of(&new, row)));
+    }
     // Touchpoints first, then by file and row, as a run writes them.
     rows.sort_by(|one, other| other[0].cmp(&one[0]).then_with(|| one[1..].cmp(&other[1..])));
     rows.dedup();

@@ -24,6 +24,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// How much memory the process may take, in bytes; by default 60 % of what the machine grants.
     pub memory: Option<u64>,
+    /// The folder for temporary files; by default the output's.
+    pub temp: Option<PathBuf>,
     /// The run's id; by default the time and a few random digits.
     pub run_id: Option<String>,
 }

@@ -1,21 +1,20 @@
 //! One run: conversions, touches, the walk, the tables, and last the switch of `current`.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attributary_core::journey::Rejected;
 use attributary_core::table::Rows;
 use attributary_core::time::instant_text;
-use attributary_engine::conversions::{ConversionCollector, Conversions};
+use attributary_engine::conversions::ConversionCollector;
 use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
 use attributary_engine::rejects::{RejectedRows, Rejects, Side};
 use attributary_engine::tables::{self, SinkError, TableSink};
 use attributary_engine::walk::{Extreme, Walked, walk};
 use attributary_engine::{EngineError, Interrupt, Range, Setup};
-use attributary_frames::{SourceFile, Stop, TimeBounds};
-use attributary_journeys::Profiles;
+use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
 use attributary_store::{
     BytesRead, ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, TouchpointCounts,
 };
@@ -28,6 +27,7 @@ use crate::merge;
 use crate::options::{Options, Phase, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{LedgerLine, ModelSummary, RunReport, range_text};
+use crate::temp;
 use crate::writer::{Writer, lock};
 
 /// Runs a pipeline and publishes what it computes.
@@ -55,8 +55,7 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     let (from, to) = range_text(options.from, options.to);
     tracing::info!(pipeline = plan.pipeline.name, from, to, "started");
 
-    let temp = tempfile::Builder::new().prefix(".staging-temp-").tempdir_in(&folder);
-    let temp = temp.map_err(|source| EngineError::Temp { path: folder.clone(), source })?;
+    let temp = temp::of_run(options, &folder)?;
     plan.setup.temp = temp.path().to_owned();
 
     let base = if options.merge { merge::base(&output, &plan)? } else { None };
@@ -67,22 +66,23 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     if again.is_some() {
         plan.setup.paths = 0;
     }
-    let computed = compute(&plan, progress, interrupt)?;
+    let mut computed = compute(&plan, progress, interrupt)?;
     plan.setup.paths = wanted_paths;
 
     progress.enter(Phase::Writing);
     let writer = Writer::new(staging);
     let totals = match &base {
-        None => writer.all(|| write_tables(&plan, &computed, &writer))?,
+        None => writer.all(|| write_tables(&plan, &mut computed, &writer))?,
         Some(base) => merge::write(&plan, &computed, base, &writer)?,
     };
     if let Some(base) = &base {
         let rejects = match again {
             Some(range) => write_paths_again(&mut plan, range, &writer, progress, interrupt)?,
-            None => merge::rejects(&plan, &computed, base)?,
+            None => vec![merge::rejects(&plan, &computed, base)?],
         };
         let fields = tables::rejects::fields(&plan.setup);
-        writer.all(|| tables::write_whole(&writer.tables(), "rejects", &fields, rejects))?;
+        let mut rejects = rejects.into_iter().map(Ok);
+        writer.all(|| writer.tables().file("rejects", tables::ONLY_FILE, &fields, &mut rejects))?;
     }
     interrupt.check()?;
 
@@ -92,7 +92,7 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     drop(temp);
     let published = writer.into_staging().publish(manifest)?;
     let pruned = output.prune(plan.pipeline.keep)?;
-    let spilled_bytes = computed.spilled_bytes;
+    let spilled_bytes = computed.walked.budget.spilled();
     Ok(RunReport {
         run_id,
         folder: published.folder.clone(),
@@ -114,14 +114,13 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
 
 /// What one walk computed.
 pub(crate) struct Computed {
-    pub conversions: Conversions,
-    pub profiles: Profiles,
     pub walked: Walked,
+    pub conversions_read: u64,
+    pub conversions_accepted: u64,
     pub ledger: Ledger,
     pub rejected: RejectedRows,
     pub touches_read: u64,
     pub bytes_read: BytesRead,
-    pub spilled_bytes: u64,
 }
 
 /// A model and a window, and the channels with what they got of the first value, most first.
@@ -139,75 +138,84 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     let setup = &plan.setup;
     let bytes = |files: &[SourceFile]| files.iter().map(|file| file.bytes).sum::<u64>();
     progress.total_bytes.store(bytes(plan.touchpoints.files()) + bytes(plan.conversions.files()), Ordering::Relaxed);
-    let rejects = Rejects::default();
+    let rejects = Rejects::new(setup);
     let mut ledger = Ledger::default();
+    // The engine's own error goes before what the reader says of being stopped.
+    let failed = Mutex::new(None);
+    let taken = |result: Result<(), EngineError>| {
+        result.and_then(|()| interrupt.check()).map_err(|error| {
+            lock(&failed).get_or_insert(error);
+            Stop
+        })
+    };
+    let ended = |read: Result<(), FrameError>| match lock(&failed).take() {
+        Some(error) => Err(Error::from(error)),
+        None => read.map_err(Error::from),
+    };
 
     progress.enter(Phase::Conversions);
     let collector = ConversionCollector::new(setup, &rejects);
     let everything = TimeBounds { from: None, to: None };
-    let read = plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| {
-        collector.add(&batch);
-        interrupt.check().map_err(|_| Stop)
-    });
-    interrupt.check()?;
-    read?;
-    let conversions = collector.finish(&mut ledger);
+    let read =
+        plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| taken(collector.add(&batch)));
+    ended(read)?;
+    let converted = collector.finish(&mut ledger)?;
+    let (conversions_read, conversions_accepted) = (converted.read, converted.accepted);
 
     progress.enter(Phase::Touchpoints);
-    let partition = Partition::new(setup, &conversions, &rejects);
-    let failed = Mutex::new(None);
-    let read = plan.touchpoints.read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| {
-        interrupt.check().map_err(|_| Stop)?;
-        partition.add(&batch).map_err(|error| {
-            *lock(&failed) = Some(error);
-            Stop
-        })
-    });
-    interrupt.check()?;
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error.into());
-    }
-    read?;
+    let rows = plan.touchpoints.files().iter().map(|file| file.rows).sum();
+    let partition = Partition::new(setup, &converted, &rejects, rows);
+    let read = plan
+        .touchpoints
+        .read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| taken(partition.add(&batch)));
+    ended(read)?;
 
     progress.enter(Phase::Walking);
     let partitioned = partition.finish(setup)?;
-    let (touches_read, spilled_bytes) = (partitioned.read, partitioned.spilled_bytes());
-    let (walked, profiles) = walk(setup, &conversions, partitioned, &rejects, &mut ledger, interrupt)?;
+    let touches_read = partitioned.read;
+    let walked = walk(setup, converted, partitioned, &rejects, &mut ledger, interrupt)?;
     let read = |progress: &attributary_frames::Progress| progress.read.load(Ordering::Relaxed);
     let bytes_read = BytesRead { touchpoints: read(&progress.touchpoints), conversions: read(&progress.conversions) };
-    Ok(Computed { conversions, profiles, walked, ledger, rejected: rejects.finish(), touches_read, bytes_read, spilled_bytes })
+    Ok(Computed {
+        walked,
+        conversions_read,
+        conversions_accepted,
+        ledger,
+        rejected: rejects.finish()?,
+        touches_read,
+        bytes_read,
+    })
 }
 
 /// Writes all tables, as many at a time as there are threads.
-fn write_tables(plan: &Plan, computed: &Computed, writer: &Writer) -> Result<Totals, SinkError> {
+fn write_tables(plan: &Plan, computed: &mut Computed, writer: &Writer) -> Result<Totals, SinkError> {
     let setup = &plan.setup;
+    let walked = &computed.walked;
     let days = || {
-        if let Some(credits) = &computed.walked.credits {
-            tables::credits::write(setup, credits, &computed.conversions, &computed.profiles, &writer.tables())?;
+        if let Some(credits) = &walked.credits {
+            tables::credits::write(setup, credits, &walked.kinds, &walked.profiles, &writer.tables())?;
         }
-        tables::unattributed::write(setup, &computed.walked.unattributed, &computed.conversions, &writer.tables())
+        tables::unattributed::write(setup, &walked.unattributed, &walked.kinds, &writer.tables())
     };
     let grouped = || {
-        let tables: Vec<_> = setup.tables.iter().zip(&computed.walked.tables).collect();
-        let channels = tables.par_iter().map(|(table, (grouping, sums))| {
-            let finish = finish_of(plan, computed, table, grouping);
+        let tables: Vec<_> = setup.tables.iter().enumerate().collect();
+        let channels = tables.par_iter().map(|(number, table)| {
+            let (sums, finish) = (&walked.tables[*number].1, walked.finish(setup, *number));
             let fields = tables::grouped::fields(setup, table, false);
-            let write = |rows: &mut dyn Iterator<Item = Rows>| {
-                writer.tables().file(&table.name, tables::ONLY_FILE, &fields, &mut rows.map(Ok))
-            };
-            let mut rows = tables::grouped::finish(sums, finish, false);
+            let mut rows = tables::grouped::finish(sums, finish, false)?;
             let mut channels = None;
+            let tables = writer.tables();
             if merge::is_by_channel(table) {
-                let all: Vec<Rows> = rows.collect();
+                let all: Vec<Rows> = rows.collect::<Result<_, _>>()?;
                 channels = merge::top_channels(setup, table, &fields, &all);
-                write(&mut all.into_iter())?;
+                tables.file(&table.name, tables::ONLY_FILE, &fields, &mut all.into_iter().map(Ok))?;
             } else {
-                write(&mut rows)?;
+                tables.file(&table.name, tables::ONLY_FILE, &fields, &mut rows)?;
             }
             if !tables::grouped::shows_day(table) {
                 let fields = tables::grouped::fields(setup, table, true);
-                let rows = &mut tables::grouped::finish(sums, finish, true).map(Ok);
-                writer.state().file(&table.name, tables::ONLY_FILE, &fields, rows)?;
+                let mut rows = tables::grouped::finish(sums, finish, true)?;
+                writer.state().file(&table.name, tables::ONLY_FILE, &fields, &mut rows)?;
             }
             Ok::<_, SinkError>(channels)
         });
@@ -216,37 +224,26 @@ fn write_tables(plan: &Plan, computed: &Computed, writer: &Writer) -> Result<Tot
     let (days, grouped) = rayon::join(days, grouped);
     days?;
     let channels = grouped?.into_iter().flatten().next().unwrap_or_default();
-    let rejects = rejects_rows(plan, &computed.rejected);
-    tables::write_whole(&writer.tables(), "rejects", &tables::rejects::fields(setup), rejects)?;
+    let file = |side: Side, file: u32| file_name(plan, side, file);
+    let mut rejects = tables::rejects::rows(setup, &computed.rejected, &file)?;
+    writer.tables().file("rejects", tables::ONLY_FILE, &tables::rejects::fields(setup), &mut rejects)?;
+    drop(rejects);
     write_paths(setup, computed, writer)?;
     let ledger = write_ledger(setup, tables::ledger::day_lines(&computed.ledger, setup), writer)?;
     Ok(Totals { ledger, channels })
 }
 
-pub(crate) fn finish_of<'a>(
-    plan: &'a Plan,
-    computed: &'a Computed,
-    table: &'a attributary_engine::TableSetup,
-    grouping: &'a tables::grouped::Plan,
-) -> tables::grouped::Finish<'a> {
-    tables::grouped::Finish {
-        setup: &plan.setup,
-        table,
-        plan: grouping,
-        profiles: &computed.profiles,
-        conversions: &computed.conversions,
-    }
+fn file_name(plan: &Plan, side: Side, file: u32) -> String {
+    let files = match side {
+        Side::Touchpoints => plan.touchpoints.files(),
+        Side::Conversions => plan.conversions.files(),
+    };
+    files.get(file as usize).map_or_else(String::new, |file| file.path.display().to_string())
 }
 
-pub(crate) fn rejects_rows(plan: &Plan, rejected: &RejectedRows) -> Rows {
-    let file = |side: Side, file: u32| {
-        let files = match side {
-            Side::Touchpoints => plan.touchpoints.files(),
-            Side::Conversions => plan.conversions.files(),
-        };
-        files.get(file as usize).map_or_else(String::new, |file| file.path.display().to_string())
-    };
-    tables::rejects::rows(&plan.setup, rejected, &file)
+/// All rejected rows, some at a time.
+pub(crate) fn rejects_rows(plan: &Plan, rejected: &RejectedRows) -> Result<Vec<Rows>, EngineError> {
+    tables::rejects::rows(&plan.setup, rejected, &|side, file| file_name(plan, side, file))?.collect()
 }
 
 /// Writes the ledger and, as state, its days.
@@ -273,21 +270,22 @@ fn write_paths_again(
     writer: &Writer,
     progress: &Progress,
     interrupt: &Interrupt,
-) -> Result<Rows, Error> {
+) -> Result<Vec<Rows>, Error> {
     let wanted_range = std::mem::replace(&mut plan.setup.range, range);
     let (models, tables) = (std::mem::take(&mut plan.setup.models), std::mem::take(&mut plan.setup.tables));
     let wanted_credits = std::mem::replace(&mut plan.setup.credits, false);
-    let computed = compute(plan, progress, interrupt)?;
-    writer.all(|| write_paths(&plan.setup, &computed, writer))?;
-    let rejects = rejects_rows(plan, &computed.rejected);
+    let mut computed = compute(plan, progress, interrupt)?;
+    writer.all(|| write_paths(&plan.setup, &mut computed, writer))?;
+    let rejects = rejects_rows(plan, &computed.rejected)?;
     (plan.setup.models, plan.setup.tables) = (models, tables);
     (plan.setup.credits, plan.setup.range) = (wanted_credits, wanted_range);
     Ok(rejects)
 }
 
-fn write_paths(setup: &Setup, computed: &Computed, writer: &Writer) -> Result<(), SinkError> {
-    let Some(paths) = &computed.walked.paths else { return Ok(()) };
-    let rows = tables::paths::rows(paths, setup, &computed.profiles);
+fn write_paths(setup: &Setup, computed: &mut Computed, writer: &Writer) -> Result<(), SinkError> {
+    let walked = &mut computed.walked;
+    let Some(paths) = walked.paths.take() else { return Ok(()) };
+    let rows = tables::paths::rows(paths, setup, &walked.profiles, &walked.budget)?;
     tables::write_whole(&writer.tables(), "paths", &tables::paths::fields(setup), rows)
 }
 
@@ -351,9 +349,9 @@ fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range: Range, sta
                 used: computed.walked.touches_used,
             },
             conversions: ConversionCounts {
-                read: computed.conversions.read,
+                read: computed.conversions_read,
                 rejected: rejected(Side::Conversions),
-                accepted: computed.conversions.accepted,
+                accepted: computed.conversions_accepted,
                 in_range,
             },
         },

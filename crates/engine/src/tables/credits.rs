@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use attributary_core::batch::attribute::DIMENSIONS;
 use attributary_core::table::{Column, Field, NULL_CODE, Rows};
-use attributary_core::time::Day;
 use attributary_core::value::{ColumnType, Value};
 use attributary_journeys::Profiles;
 
 use super::unattributed::{conversion_columns, model_and_window};
 use super::{SinkError, TableSink};
-use crate::conversions::Conversions;
+use crate::budget::Budget;
+use crate::conversions::{ConversionKinds, Conversions};
 use crate::error::EngineError;
 use crate::setup::Setup;
-use crate::spool::{Block, Spool, Spooled};
+use crate::spool::{Block, CONVERSION, Named, Spool, Spooled};
 
 /// Columns of a spooled credit: conversion, model, window, sequence, length, touch time, profile, share, then the values.
-const CONVERSION: usize = 0;
 const MODEL: usize = 1;
 const WINDOW: usize = 2;
 const SEQUENCE: usize = 3;
@@ -25,9 +24,6 @@ const TIME: usize = 5;
 const PROFILE: usize = 6;
 const SHARE: usize = 7;
 const VALUES: usize = 8;
-
-/// A thread's buffer is written from this many rows on.
-const BUFFER_ROWS: usize = 1 << 19;
 
 /// One thread's credits on their way to disk.
 pub struct CreditBuffer {
@@ -46,16 +42,16 @@ impl CreditBuffer {
         Self { block: Block::default(), row: Vec::new(), spool }
     }
 
-    /// Adds the credits of a conversion, model and window to `length` touches. `share` and `value` give the parts of a touch.
+    /// Adds the credits of a conversion, model and window to its touches. `share` and `value` give the parts of a touch.
     pub fn add(
         &mut self,
         (conversion, model, window): (usize, usize, usize),
-        length: usize,
-        touches: &mut dyn Iterator<Item = CreditedTouch<'_>>,
+        touches: &mut dyn ExactSizeIterator<Item = CreditedTouch<'_>>,
         values: usize,
         share: impl Fn(usize) -> i64,
         value: impl Fn(usize, usize) -> i64,
     ) {
+        let length = touches.len();
         for (touch, (time, profile, id)) in touches.enumerate() {
             self.row.clear();
             self.row.extend([conversion, model, window, touch + 1, length].map(|number| number as i64));
@@ -68,19 +64,18 @@ impl CreditBuffer {
 
     /// Whether it is time to write.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.block.len() >= BUFFER_ROWS
+    pub fn is_full(&self, budget: &Budget) -> bool {
+        self.block.memory() >= budget.rows()
     }
 
     /// Writes what has been gathered of `bucket`.
     ///
     /// # Errors
     /// Where temporary space cannot be written.
-    pub fn flush(&mut self, bucket: u32, days: &[Day]) -> Result<(), EngineError> {
+    pub fn flush(&mut self, bucket: u32, conversions: &Conversions, budget: &Budget) -> Result<(), EngineError> {
         let columns = &self.block.columns;
-        let day = |row: usize| days[columns[CONVERSION][row] as usize];
-        self.spool
-            .write(bucket, &self.block, day, |row| [CONVERSION, MODEL, WINDOW, SEQUENCE].map(|column| columns[column][row]))?;
+        let key = |row: usize| [CONVERSION, MODEL, WINDOW, SEQUENCE].map(|column| columns[column][row]);
+        self.spool.write(bucket, &self.block, conversions, key, budget)?;
         self.block.clear();
         Ok(())
     }
@@ -120,20 +115,20 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
 pub fn write(
     setup: &Setup,
     spooled: &Spooled,
-    conversions: &Conversions,
+    kinds: &ConversionKinds,
     profiles: &Profiles,
     sink: &dyn TableSink,
 ) -> Result<(), SinkError> {
     let fields = fields(setup);
-    let to_rows = |block: &Block| rows(setup, block, conversions, profiles);
+    let to_rows = |block: &Block, named: &Named| rows(setup, (block, named), kinds, profiles);
     super::unattributed::write_days(spooled, "credits", &fields, &to_rows, sink)
 }
 
-fn rows(setup: &Setup, block: &Block, conversions: &Conversions, profiles: &Profiles) -> Rows {
+fn rows(setup: &Setup, (block, named): (&Block, &Named), kinds: &ConversionKinds, profiles: &Profiles) -> Rows {
     let ints = |place: usize| Column::Ints(block.columns[place].clone());
     let wide = |place: usize| Column::Wide(block.columns[place].iter().map(|part| i128::from(*part)).collect());
     let mut columns = model_and_window(setup, &block.columns[MODEL], &block.columns[WINDOW]);
-    columns.extend(conversion_columns(setup, &block.columns[CONVERSION], conversions));
+    columns.extend(conversion_columns(setup, &block.columns[CONVERSION], named, kinds));
     columns.extend([ints(SEQUENCE), ints(LENGTH), ints(TIME)]);
     columns.push(match &setup.touch_id_type {
         Some(kind) => Column::Values((0..block.len()).map(|row| block.ids.value(row, kind)).collect()),

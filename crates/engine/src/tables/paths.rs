@@ -1,21 +1,33 @@
 //! The paths table: which sequences of channels led to conversions, and which did not.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::hash::{BuildHasher, BuildHasherDefault};
+
 use attributary_core::batch::attribute::CHANNEL;
 use attributary_core::duration::DAY;
 use attributary_core::table::{Column, Field, Rows};
 use attributary_core::value::{ColumnType, Value};
 use attributary_journeys::Profiles;
-use rustc_hash::FxHashMap;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rustc_hash::{FxHashMap, FxHasher};
 
+use crate::budget::Budget;
+use crate::error::EngineError;
+use crate::runs::Runs;
 use crate::setup::Setup;
 
 /// The path of the row that holds all paths beyond the most frequent ones.
 const OTHER: &str = "(other)";
 
-/// One thread's paths, per window.
-#[derive(Default)]
+/// Paths are divided by their hash into so many parts, which are put together one by one, on all threads.
+const SHARDS: usize = 64;
+
+/// One thread's paths, per window and shard; those that were too many for memory on disk.
 pub struct Paths {
-    windows: Vec<FxHashMap<Box<[u32]>, Path>>,
+    windows: Vec<Vec<FxHashMap<Box<[u32]>, Path>>>,
+    memory: u64,
+    runs: Runs,
 }
 
 #[derive(Default)]
@@ -29,38 +41,96 @@ struct Path {
 impl Paths {
     /// No paths yet, for so many windows.
     #[must_use]
-    pub fn new(windows: usize) -> Self {
-        Self { windows: std::iter::repeat_with(FxHashMap::default).take(windows).collect() }
+    pub fn new(windows: usize, runs: Runs) -> Self {
+        let shards = || std::iter::repeat_with(FxHashMap::default).take(SHARDS).collect();
+        Self { windows: std::iter::repeat_with(shards).take(windows).collect(), memory: 0, runs }
     }
 
     /// Counts a converting journey: its channels, how long it took, what it was worth.
     pub fn add(&mut self, window: usize, channels: &[u32], duration: i64, values: &[i64]) {
-        let path = self.path(window, channels);
-        path.durations.push(duration);
-        path.values.resize(values.len(), 0);
-        path.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += i128::from(*value));
+        self.memory += size_of::<i64>() as u64;
+        self.update(window, channels, |path| {
+            path.durations.push(duration);
+            path.values.resize(values.len(), 0);
+            path.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += i128::from(*value));
+        });
     }
 
     /// Counts a journey that led nowhere.
     pub fn add_null(&mut self, window: usize, channels: &[u32]) {
-        self.path(window, channels).null_journeys += 1;
+        self.update(window, channels, |path| path.null_journeys += 1);
     }
 
-    /// Adds another thread's paths.
-    pub fn absorb(&mut self, other: Self) {
-        for (window, paths) in other.windows.into_iter().enumerate() {
-            for (channels, from) in paths {
-                let path = self.path(window, &channels);
-                path.null_journeys += from.null_journeys;
-                path.durations.extend(from.durations);
-                path.values.resize(path.values.len().max(from.values.len()), 0);
-                path.values.iter_mut().zip(from.values).for_each(|(sum, value)| *sum += value);
+    fn update(&mut self, window: usize, channels: &[u32], update: impl FnOnce(&mut Path)) {
+        // The map itself finds a path's place by the upper bits of the hash and the lowest ones.
+        let hash = BuildHasherDefault::<FxHasher>::default().hash_one(channels);
+        let shard = &mut self.windows[window][(hash >> 32) as usize % SHARDS];
+        // Most journeys go where others went: no key is made for them.
+        if let Some(path) = shard.get_mut(channels) {
+            return update(path);
+        }
+        const PER_PATH: usize = 2 * size_of::<(Box<[u32]>, Path)>() + 32;
+        self.memory += (size_of_val(channels) + PER_PATH) as u64;
+        let mut path = Path::default();
+        update(&mut path);
+        shard.insert(channels.into(), path);
+    }
+
+    /// Puts the paths on disk if they are more than their part of the memory.
+    ///
+    /// # Errors
+    /// Where temporary space cannot be had.
+    pub fn spill_if_full(&mut self, budget: &Budget) -> Result<(), EngineError> {
+        if self.memory <= budget.paths() { Ok(()) } else { self.spill(budget) }
+    }
+
+    fn spill(&mut self, budget: &Budget) -> Result<(), EngineError> {
+        self.memory = 0;
+        let mut all: Vec<(Vec<u8>, Path)> = Vec::new();
+        for (window, shards) in self.windows.iter_mut().enumerate() {
+            for (channels, path) in shards.iter_mut().flat_map(std::mem::take) {
+                let mut key = (window as u32).to_be_bytes().to_vec();
+                channels.iter().for_each(|channel| key.extend_from_slice(&channel.to_be_bytes()));
+                all.push((key, path));
             }
         }
+        all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        self.runs.begin();
+        for (key, path) in all {
+            self.runs.push(&key, &path.encoded(), budget)?;
+        }
+        self.runs.flush()
+    }
+}
+
+impl Path {
+    fn add(&mut self, other: Self) {
+        self.null_journeys += other.null_journeys;
+        self.durations.extend(other.durations);
+        self.values.resize(self.values.len().max(other.values.len()), 0);
+        self.values.iter_mut().zip(other.values).for_each(|(sum, value)| *sum += value);
     }
 
-    fn path(&mut self, window: usize, channels: &[u32]) -> &mut Path {
-        self.windows[window].entry(channels.into()).or_default()
+    fn frequency(&self) -> u64 {
+        self.durations.len() as u64 + self.null_journeys
+    }
+
+    fn encoded(&self) -> Vec<u8> {
+        let mut bytes = self.null_journeys.to_ne_bytes().to_vec();
+        bytes.extend_from_slice(&(self.values.len() as u64).to_ne_bytes());
+        bytes.extend_from_slice(bytemuck::cast_slice(&self.values));
+        bytes.extend_from_slice(bytemuck::cast_slice(&self.durations));
+        bytes
+    }
+
+    fn decoded(bytes: &[u8]) -> Self {
+        let number = |from: usize| bytemuck::pod_read_unaligned::<u64>(&bytes[from..from + 8]);
+        let values = number(8) as usize * size_of::<i128>();
+        Self {
+            null_journeys: number(0),
+            values: bytemuck::pod_collect_to_vec(&bytes[16..16 + values]),
+            durations: bytemuck::pod_collect_to_vec(&bytes[16 + values..]),
+        }
     }
 }
 
@@ -80,44 +150,181 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
 }
 
 /// The rows: per window the most frequent paths, then one row for all others, where there are any.
-#[must_use]
-pub fn rows(paths: &Paths, setup: &Setup, profiles: &Profiles) -> Rows {
-    let mut windows: Vec<(String, usize)> =
-        setup.rules.windows.iter().enumerate().map(|(place, window)| (window.to_string(), place)).collect();
-    windows.sort();
+///
+/// # Errors
+/// Where what is on disk cannot be read.
+pub fn rows(threads: Vec<Paths>, setup: &Setup, profiles: &Profiles, budget: &Budget) -> Result<Rows, EngineError> {
+    let windows = setup.rules.windows.iter().enumerate();
+    let mut names: Vec<(String, usize)> = windows.map(|(place, window)| (window.to_string(), place)).collect();
+    names.sort();
     let mut output = Output { values: vec![Vec::new(); setup.values.len()], ..Output::default() };
-    for (name, window) in windows {
-        let all: Vec<(&[u32], &Path)> = paths.windows[window].iter().map(|(channels, path)| (&**channels, path)).collect();
-        let frequency = |path: &Path| path.durations.len() as u64 + path.null_journeys;
-        // By bytes of the text only among equally frequent ones, of which there are many: the text is made once each.
-        let mut keyed: Vec<(std::cmp::Reverse<u64>, usize)> =
-            all.iter().enumerate().map(|(place, (_, path))| (std::cmp::Reverse(frequency(path)), place)).collect();
-        keyed.sort_unstable_by(|one, other| {
-            let channels = |place: usize| all[place].0.iter().map(|code| channel(profiles, *code));
-            one.0.cmp(&other.0).then_with(|| compare_texts(channels(one.1), channels(other.1)))
-        });
-        for (_, place) in keyed.iter().take(setup.paths) {
-            let (channels, path) = all[*place];
+    let mut tops = most_frequent(threads, setup, profiles, budget)?;
+    for (name, window) in names {
+        let Top { kept, other, left_out, .. } = std::mem::replace(&mut tops[window], Top::new(0, profiles));
+        // The best come first: what is greater comes later in the table.
+        for Candidate { channels, mut path, .. } in kept.into_sorted_vec() {
             let text = channels.iter().map(|code| channel(profiles, *code)).collect::<Vec<_>>().join(" > ");
             let length = Value::Int(channels.len() as i128);
             output.push(&name, &text, length, path.durations.len() as u64, path.null_journeys, &path.values);
-            output.medians.push(median_days(&mut path.durations.clone()));
+            output.medians.push(median_days(&mut path.durations));
         }
-        if keyed.len() <= setup.paths {
-            continue;
+        if left_out {
+            output.push(&name, OTHER, Value::Null, other.conversions, other.null_journeys, &other.values);
+            output.medians.push(None);
         }
-        let (mut conversions, mut null_journeys, mut values) = (0, 0, vec![0; setup.values.len()]);
-        for (_, place) in keyed.iter().skip(setup.paths) {
-            let path = &all[*place].1;
-            conversions += path.durations.len() as u64;
-            null_journeys += path.null_journeys;
-            values.iter_mut().zip(&path.values).for_each(|(sum, value)| *sum += value);
-        }
-        output.push(&name, OTHER, Value::Null, conversions, null_journeys, &values);
-        output.medians.push(None);
     }
-    output.rows()
+    Ok(output.rows())
 }
+
+/// The most frequent paths of each window.
+fn most_frequent<'a>(
+    mut threads: Vec<Paths>,
+    setup: &Setup,
+    profiles: &'a Profiles,
+    budget: &Budget,
+) -> Result<Vec<Top<'a>>, EngineError> {
+    let count = setup.rules.windows.len();
+    let mut tops: Vec<Top<'_>> = (0..count).map(|_| Top::new(setup.paths, profiles)).collect();
+    if threads.iter().all(|paths| paths.runs.is_empty()) {
+        for (window, top) in tops.iter_mut().enumerate() {
+            let mut shards: Vec<Vec<FxHashMap<Box<[u32]>, Path>>> = (0..SHARDS).map(|_| Vec::new()).collect();
+            for paths in &mut threads {
+                shards.iter_mut().zip(std::mem::take(&mut paths.windows[window])).for_each(|(all, shard)| all.push(shard));
+            }
+            let of_shard = |shards: Vec<FxHashMap<Box<[u32]>, Path>>| {
+                let mut shards = shards.into_iter();
+                let mut all = shards.next().unwrap_or_default();
+                shards.flatten().for_each(|(channels, path)| all.entry(channels).or_default().add(path));
+                let mut top = Top::new(setup.paths, profiles);
+                all.into_iter().for_each(|(channels, path)| top.push(channels, path));
+                top
+            };
+            let all = shards.into_par_iter().map(of_shard).reduce_with(Top::absorb);
+            *top = all.unwrap_or_else(|| Top::new(setup.paths, profiles));
+        }
+        return Ok(tops);
+    }
+    threads.iter_mut().try_for_each(|paths| paths.spill(budget))?;
+    let runs: Vec<Runs> = threads.into_iter().map(|paths| paths.runs).collect();
+    let mut merge = Runs::merge(&runs)?;
+    let mut take = |key: &[u8], path: Path| {
+        let numbers = key.chunks_exact(4).map(|bytes| bytes.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)));
+        let numbers: Vec<u32> = numbers.collect();
+        tops[numbers[0] as usize].push(numbers[1..].into(), path);
+    };
+    let mut last: Option<(Vec<u8>, Path)> = None;
+    while let Some((key, path)) = merge.next_row()? {
+        let path = Path::decoded(&path);
+        match &mut last {
+            Some((before, all)) if *before == key => all.add(path),
+            _ => {
+                if let Some((key, path)) = last.replace((key, path)) {
+                    take(&key, path);
+                }
+            }
+        }
+    }
+    if let Some((key, path)) = last {
+        take(&key, path);
+    }
+    Ok(tops)
+}
+
+/// The most frequent paths of a window, and the sums of all others.
+struct Top<'a> {
+    limit: usize,
+    profiles: &'a Profiles,
+    /// The first to go is the greatest.
+    kept: BinaryHeap<Candidate<'a>>,
+    other: Other,
+    left_out: bool,
+}
+
+#[derive(Default)]
+struct Other {
+    conversions: u64,
+    null_journeys: u64,
+    values: Vec<i128>,
+}
+
+/// A path; greater is what comes later in the table.
+struct Candidate<'a> {
+    frequency: u64,
+    channels: Box<[u32]>,
+    path: Path,
+    profiles: &'a Profiles,
+}
+
+impl<'a> Top<'a> {
+    fn new(limit: usize, profiles: &'a Profiles) -> Self {
+        Self { limit, profiles, kept: BinaryHeap::new(), other: Other::default(), left_out: false }
+    }
+
+    fn push(&mut self, channels: Box<[u32]>, path: Path) {
+        self.keep(Candidate { frequency: path.frequency(), channels, path, profiles: self.profiles });
+    }
+
+    fn keep(&mut self, candidate: Candidate<'a>) {
+        let is_last = |last: &Candidate<'_>| *last <= candidate;
+        if self.kept.len() >= self.limit && self.kept.peek().is_none_or(is_last) {
+            return self.leave_out(&candidate.path);
+        }
+        self.kept.push(candidate);
+        if self.kept.len() > self.limit
+            && let Some(last) = self.kept.pop()
+        {
+            self.leave_out(&last.path);
+        }
+    }
+
+    fn leave_out(&mut self, path: &Path) {
+        self.left_out = true;
+        self.other.conversions += path.durations.len() as u64;
+        self.other.null_journeys += path.null_journeys;
+        self.other.add(&path.values);
+    }
+
+    fn absorb(mut self, other: Self) -> Self {
+        self.left_out |= other.left_out;
+        self.other.conversions += other.other.conversions;
+        self.other.null_journeys += other.other.null_journeys;
+        self.other.add(&other.other.values);
+        other.kept.into_iter().for_each(|candidate| self.keep(candidate));
+        self
+    }
+}
+
+impl Other {
+    fn add(&mut self, values: &[i128]) {
+        self.values.resize(self.values.len().max(values.len()), 0);
+        self.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    }
+}
+
+impl Ord for Candidate<'_> {
+    /// The less frequent is greater, and of equally frequent ones that with the greater text.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let texts = |one: &Self, other: &Self| {
+            let name = |code: &u32| channel(one.profiles, *code);
+            compare_texts(one.channels.iter().map(name), other.channels.iter().map(name))
+        };
+        other.frequency.cmp(&self.frequency).then_with(|| texts(self, other))
+    }
+}
+
+impl PartialOrd for Candidate<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Candidate<'_> {}
 
 #[derive(Default)]
 struct Output {
@@ -157,7 +364,7 @@ impl Output {
 }
 
 /// Compares two joined paths by bytes without joining them.
-fn compare_texts<'a>(one: impl Iterator<Item = &'a str>, other: impl Iterator<Item = &'a str>) -> std::cmp::Ordering {
+fn compare_texts<'a>(one: impl Iterator<Item = &'a str>, other: impl Iterator<Item = &'a str>) -> Ordering {
     fn bytes<'a>(channels: impl Iterator<Item = &'a str>) -> impl Iterator<Item = u8> {
         channels.enumerate().flat_map(|(place, channel)| {
             let separator = if place == 0 { "" } else { " > " };
@@ -197,6 +404,6 @@ mod tests {
     fn paths_compare_as_their_texts_do() {
         let (one, other) = (["a", "b"], ["a > a"]);
         assert_eq!(compare_texts(one.into_iter(), other.into_iter()), "a > b".cmp("a > a"));
-        assert_eq!(compare_texts(["a"].into_iter(), ["a", "a"].into_iter()), std::cmp::Ordering::Less);
+        assert_eq!(compare_texts(["a"].into_iter(), ["a", "a"].into_iter()), Ordering::Less);
     }
 }

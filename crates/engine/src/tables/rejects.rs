@@ -8,7 +8,8 @@ use attributary_core::value::{ColumnType, Value};
 use rustc_hash::FxHashMap;
 
 use crate::cells::Cells;
-use crate::rejects::{RejectedRows, Side};
+use crate::error::EngineError;
+use crate::rejects::{RejectedRow, RejectedRows, Side};
 use crate::setup::Setup;
 
 /// The table's columns.
@@ -25,45 +26,61 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
     ]
 }
 
-/// The rows, by source, file and row. `files` gives a file's name.
-#[must_use]
-pub fn rows(setup: &Setup, rejected: &RejectedRows, files: &dyn Fn(Side, u32) -> String) -> Rows {
-    let mut order: Vec<usize> = (0..rejected.rows.len()).collect();
+/// The rows, by source, file and row, some at a time. `files` gives a file's name.
+///
+/// # Errors
+/// Where what is on disk cannot be read.
+pub fn rows<'a>(
+    setup: &'a Setup,
+    rejected: &'a RejectedRows,
+    files: &'a dyn Fn(Side, u32) -> String,
+) -> Result<impl Iterator<Item = Result<Rows, EngineError>> + 'a, EngineError> {
+    const ROWS: usize = 1 << 14;
+    let mut rows = rejected.rows()?;
+    Ok(std::iter::from_fn(move || match rows.by_ref().take(ROWS).collect::<Result<Vec<_>, _>>() {
+        Ok(block) if block.is_empty() => None,
+        block => Some(block.map(|block| to_rows(setup, &block, files))),
+    }))
+}
+
+fn to_rows(setup: &Setup, rejected: &[RejectedRow], files: &dyn Fn(Side, u32) -> String) -> Rows {
     let mut codes: FxHashMap<(Side, u32), u32> = FxHashMap::default();
     let mut names = Vec::new();
-    for &(side, file, ..) in &rejected.rows {
-        codes.entry((side, file)).or_insert_with(|| {
-            names.push(Value::text(&files(side, file)));
+    for row in rejected {
+        codes.entry((row.side, row.file)).or_insert_with(|| {
+            names.push(Value::text(&files(row.side, row.file)));
             names.len() as u32 - 1
         });
     }
-    order.sort_unstable_by_key(|row| rejected.rows[*row]);
-    let text = |of: &dyn Fn(usize) -> Value| Column::Values(order.iter().map(|row| of(*row)).collect());
     let fields = fields(setup);
-    let identity = |cells: &Cells, row: usize, touch: &ColumnType, conversion: &ColumnType, shown: &ColumnType| {
-        let kind = if rejected.rows[row].0 == Side::Touchpoints { touch } else { conversion };
-        match cells.value(row, kind) {
+    let identity = |raw: &[u8], row: &RejectedRow, touch: &ColumnType, conversion: &ColumnType, shown: &ColumnType| {
+        let kind = if row.side == Side::Touchpoints { touch } else { conversion };
+        match Cells::value_of(raw, kind) {
             Value::Null => Value::Null,
             value if *shown == ColumnType::Text && *kind != ColumnType::Text => Value::text(&value.display(kind)),
             value => value,
         }
     };
     let touch_id = setup.touch_id_type.as_ref().unwrap_or(&setup.conversion_id_type);
+    let customer = |row: &RejectedRow| {
+        identity(&row.customer, row, &setup.touch_customer_type, &setup.customer_type, &fields[4].kind)
+    };
+    let id = |row: &RejectedRow| identity(&row.id, row, touch_id, &setup.conversion_id_type, &fields[6].kind);
     Rows {
         columns: vec![
-            text(&|row| Value::text(rejected.rows[row].0.name())),
+            Column::Values(rejected.iter().map(|row| Value::text(row.side.name())).collect()),
             Column::Codes {
-                codes: order.iter().map(|row| codes[&(rejected.rows[*row].0, rejected.rows[*row].1)]).collect(),
+                codes: rejected.iter().map(|row| codes[&(row.side, row.file)]).collect(),
                 dictionary: Arc::new(names),
             },
-            Column::Ints(order.iter().map(|row| rejected.rows[*row].2 as i64).collect()),
+            Column::Ints(rejected.iter().map(|row| row.row as i64).collect()),
             Column::Codes {
-                codes: order.iter().map(|row| rejected.rows[*row].3 as u32).collect(),
+                codes: rejected.iter().map(|row| row.reason as u32).collect(),
                 dictionary: Arc::new(Rejected::ALL.map(|reason| Value::text(&reason.to_string())).to_vec()),
             },
-            text(&|row| identity(&rejected.customers, row, &setup.touch_customer_type, &setup.customer_type, &fields[4].kind)),
-            text(&|row| rejected.time(row).map_or(Value::Null, |time| Value::Int(time.into()))),
-            text(&|row| identity(&rejected.ids, row, touch_id, &setup.conversion_id_type, &fields[6].kind)),
+            Column::Values(rejected.iter().map(customer).collect()),
+            Column::Values(rejected.iter().map(|row| row.time.map_or(Value::Null, |time| Value::Int(time.into()))).collect()),
+            Column::Values(rejected.iter().map(id).collect()),
         ],
     }
 }

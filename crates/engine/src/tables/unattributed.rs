@@ -9,12 +9,12 @@ use attributary_core::value::{ColumnType, Value};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::{SinkError, TableSink, write_whole};
-use crate::conversions::Conversions;
+use crate::cells::Cells;
+use crate::conversions::ConversionKinds;
 use crate::setup::Setup;
-use crate::spool::{Block, Spooled};
+use crate::spool::{Block, CONVERSION, Named, Spooled};
 
-/// Columns of a spooled row.
-const CONVERSION: usize = 0;
+/// Columns of a spooled row behind its conversion.
 const MODEL: usize = 1;
 const WINDOW: usize = 2;
 const REASON: usize = 3;
@@ -29,12 +29,6 @@ pub fn row(conversion: usize, model: usize, window: usize, reason: Unattributed)
 #[must_use]
 pub fn key(block: &Block, row: usize) -> [i64; 3] {
     [CONVERSION, MODEL, WINDOW].map(|column| block.columns[column][row])
-}
-
-/// The conversion of a spooled row.
-#[must_use]
-pub fn conversion(block: &Block, row: usize) -> usize {
-    block.columns[CONVERSION][row] as usize
 }
 
 /// The table's columns.
@@ -57,13 +51,13 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
 ///
 /// # Errors
 /// Where the sink or the temporary space fails.
-pub fn write(setup: &Setup, spooled: &Spooled, conversions: &Conversions, sink: &dyn TableSink) -> Result<(), SinkError> {
+pub fn write(setup: &Setup, spooled: &Spooled, kinds: &ConversionKinds, sink: &dyn TableSink) -> Result<(), SinkError> {
     let reasons = Arc::new(Unattributed::ALL.map(|reason| Value::text(&reason.to_string())).to_vec());
-    let to_rows = |block: &Block| {
+    let to_rows = |block: &Block, named: &Named| {
         let mut columns = model_and_window(setup, &block.columns[MODEL], &block.columns[WINDOW]);
-        columns.extend(conversion_columns(setup, &block.columns[CONVERSION], conversions));
+        columns.extend(conversion_columns(setup, &block.columns[CONVERSION], named, kinds));
         for value in 0..setup.values.len() {
-            let amount = |conversion: &i64| i128::from(conversions.values(*conversion as usize)[value]);
+            let amount = |conversion: &i64| i128::from(named.values[*conversion as usize * setup.values.len() + value]);
             columns.push(Column::Wide(block.columns[CONVERSION].iter().map(amount).collect()));
         }
         columns.push(Column::Codes { codes: to_codes(&block.columns[REASON]), dictionary: Arc::clone(&reasons) });
@@ -77,7 +71,7 @@ pub(super) fn write_days(
     spooled: &Spooled,
     table: &str,
     fields: &[Field],
-    to_rows: &(dyn Fn(&Block) -> Rows + Sync),
+    to_rows: &(dyn Fn(&Block, &Named) -> Rows + Sync),
     sink: &dyn TableSink,
 ) -> Result<(), SinkError> {
     let days = spooled.days();
@@ -85,7 +79,7 @@ pub(super) fn write_days(
         return write_whole(sink, table, fields, no_rows(fields));
     }
     days.par_iter().try_for_each(|day| {
-        let mut rows = spooled.blocks(day).map(|block| Ok(to_rows(&block?)));
+        let mut rows = spooled.blocks(day).map(|block| block.map(|(block, named)| to_rows(&block, &named)));
         sink.file(table, &time::day_text(day.day), fields, &mut rows)
     })
 }
@@ -105,16 +99,20 @@ pub(super) fn model_and_window(setup: &Setup, models: &[i64], windows: &[i64]) -
     ]
 }
 
-/// conversion_id, customer, conversion_time, kind.
-pub(super) fn conversion_columns(setup: &Setup, places: &[i64], conversions: &Conversions) -> [Column; 4] {
-    let places = || places.iter().map(|place| *place as usize);
+/// conversion_id, customer, conversion_time, kind. Each conversion's cells are made once, however many rows name it.
+pub(super) fn conversion_columns(setup: &Setup, places: &[i64], named: &Named, kinds: &ConversionKinds) -> [Column; 4] {
+    let place = |place: &i64| *place as usize;
+    let cells = |cells: &Cells, kind: &ColumnType| Column::Codes {
+        codes: to_codes(places),
+        dictionary: Arc::new((0..cells.len()).map(|conversion| cells.value(conversion, kind)).collect()),
+    };
     [
-        Column::Values(places().map(|place| conversions.ids.value(place, &setup.conversion_id_type)).collect()),
-        Column::Values(places().map(|place| conversions.customers.value(place, &setup.customer_type)).collect()),
-        Column::Ints(places().map(|place| conversions.times[place]).collect()),
+        cells(&named.ids, &setup.conversion_id_type),
+        cells(&named.customers, &setup.customer_type),
+        Column::Ints(places.iter().map(|conversion| named.times[place(conversion)]).collect()),
         Column::Codes {
-            codes: places().map(|place| conversions.kinds[place]).collect(),
-            dictionary: Arc::new(conversions.kind_values.clone()),
+            codes: places.iter().map(|conversion| named.kinds[place(conversion)] as u32).collect(),
+            dictionary: Arc::clone(&kinds.values),
         },
     ]
 }

@@ -5,13 +5,16 @@
 //! model costs only its additions. A table that shows less than another one is not counted in the walk at all, participation
 //! aside: it is added up from the other when the walk is over.
 
+mod disk;
 mod plan;
 mod rows;
 mod sums;
 
-pub use plan::Plan;
-pub use rows::{Finish, by_field, fields, finish, shows_day};
-pub use sums::{Grouped, Parts, totals};
+pub use disk::Sums;
+pub(crate) use disk::spill;
+pub use plan::{Grounds, Plan};
+pub use rows::{Finish, Order, by_field, fields, finish, shows_day};
+pub use sums::{Grouped, Parts};
 
 use attributary_core::time::Day;
 

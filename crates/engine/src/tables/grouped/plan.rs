@@ -5,11 +5,12 @@ use attributary_core::time::Day;
 use attributary_journeys::Profiles;
 use rustc_hash::FxHashMap;
 
-use super::{FIXED_LANES, GroupKey, NO_DAY};
-use crate::conversions::Conversions;
+use super::{FIXED_LANES, GroupKey, NO_DAY, NO_TOUCH};
+use crate::conversions::ConversionKinds;
 use crate::setup::{GroupColumn, Period, Setup, TableSetup};
 
 /// A table's grouping, settled once the profiles are known; shared by all threads.
+#[derive(Clone)]
 pub struct Plan {
     /// Each profile's group of touch attributes.
     pub(super) group_of: Vec<u32>,
@@ -44,11 +45,24 @@ pub(super) struct IndexForm {
 /// An index has no more places than this, 8 MiB for each thread; larger tables find their rows by hash.
 const MAX_INDEX: usize = 1 << 21;
 
+/// What the groupings of a run are made for.
+#[derive(Clone, Copy)]
+pub struct Grounds<'a> {
+    /// The touches' profiles.
+    pub profiles: &'a Profiles,
+    /// The conversions' kinds.
+    pub kinds: &'a ConversionKinds,
+    /// The first and the last day of the conversions.
+    pub days: Option<(Day, Day)>,
+    /// What a thread may hold of the sums of a table.
+    pub memory: u64,
+}
+
 impl Plan {
     /// The groupings of all tables of a run.
     #[must_use]
-    pub fn all(setup: &Setup, profiles: &Profiles, conversions: &Conversions) -> Vec<Self> {
-        let mut plans: Vec<Self> = setup.tables.iter().map(|table| Self::new(setup, table, profiles)).collect();
+    pub fn all(setup: &Setup, grounds: Grounds<'_>) -> Vec<Self> {
+        let mut plans: Vec<Self> = setup.tables.iter().map(|table| Self::new(setup, table, grounds.profiles)).collect();
         let contains = |one: usize, other: usize| contains(&setup.tables[one], &setup.tables[other]);
         for (number, plan) in plans.iter_mut().enumerate() {
             // Of tables that tell the same apart, the first is the base of the others.
@@ -67,7 +81,7 @@ impl Plan {
                 })
                 .collect();
             plan.counted = next;
-            plan.index = plan.index_form(conversions);
+            plan.index = plan.index_form(grounds);
         }
         plans
     }
@@ -104,16 +118,13 @@ impl Plan {
     }
 
     /// An index, if the table's rows have a place each and they are few enough.
-    fn index_form(&self, conversions: &Conversions) -> Option<IndexForm> {
-        let in_range = (0..conversions.len()).filter(|conversion| conversions.in_range(*conversion));
-        let (first, last) = in_range.fold((Day::MAX, Day::MIN), |(first, last), conversion| {
-            let day = conversions.days[conversion];
-            (first.min(day), last.max(day))
-        });
+    fn index_form(&self, grounds: Grounds<'_>) -> Option<IndexForm> {
+        let (first, last) = grounds.days?;
         let days = usize::try_from(i64::from(last) - i64::from(first) + 1).ok()?;
-        let kinds = if self.by_kind { conversions.kind_values.len() + 1 } else { 1 };
+        let kinds = if self.by_kind { grounds.kinds.values.len() + 1 } else { 1 };
         let places = self.groups().checked_mul(days)?.checked_mul(kinds)?;
-        (self.touch_periods.is_empty() && places <= MAX_INDEX).then_some(IndexForm { first_day: first, days, kinds })
+        let most = MAX_INDEX.min(grounds.memory as usize / 2 / size_of::<u32>());
+        (self.touch_periods.is_empty() && places <= most).then_some(IndexForm { first_day: first, days, kinds })
     }
 
     /// How many touch groups there are, that of no touch among them.
@@ -130,10 +141,38 @@ impl Plan {
         self.counted * self.windows * self.stride()
     }
 
+    /// The first lane of a model and window in a row.
+    pub(super) fn lane(&self, model: usize, window: usize) -> usize {
+        (window * self.counted + self.places[model].unwrap_or_default()) * self.stride()
+    }
+
+    /// Makes a place for every model.
+    pub(super) fn count_all(&mut self) {
+        self.places = (0..self.places.len()).map(Some).collect();
+        self.counted = self.places.len();
+    }
+
+    /// The row to which a row of this table's base belongs.
+    pub(super) fn key_of(&self, base: &Self, key: GroupKey) -> GroupKey {
+        let touch_group = match key.touch_group {
+            _ if self.per_conversion => 0,
+            NO_TOUCH => NO_TOUCH,
+            group => self.group_of[base.example[group as usize] as usize],
+        };
+        let touch_day = if key.touch_day == NO_DAY { NO_DAY } else { self.touch_day(key.touch_day) };
+        self.key(touch_group, touch_day, key.day, key.kind)
+    }
+
     /// The table that additive models are added up from once the walk is over, if there is one.
     #[must_use]
     pub fn base(&self) -> Option<usize> {
         self.base
+    }
+
+    /// Whether all models are counted here in the walk.
+    #[must_use]
+    pub fn counts_every(&self) -> bool {
+        self.counted == self.places.len()
     }
 
     /// Whether a model is counted here in the walk.

@@ -11,18 +11,18 @@ use attributary_journeys::Profiles;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
-use super::{GroupKey, Grouped, NO_DAY, NO_TOUCH, Plan};
-use crate::conversions::Conversions;
+use super::{GroupKey, Grouped, NO_DAY, NO_TOUCH, Plan, Sums, disk};
+use crate::budget::Budget;
+use crate::conversions::ConversionKinds;
+use crate::error::EngineError;
 use crate::setup::{GroupColumn, Period, Setup, TableSetup};
 
-/// The columns of a grouped table. The partial form has the conversion day before the `by` columns, unless it is one of them.
+/// The columns of a grouped table. The partial form has the conversion day behind the `by` columns, unless it is one of them.
 #[must_use]
 pub fn fields(setup: &Setup, table: &TableSetup, partial: bool) -> Vec<Field> {
     let mut fields = vec![Field::new("model", ColumnType::Text), Field::new("window", ColumnType::Text)];
-    if partial && !shows_day(table) {
-        fields.push(by_field(setup, GroupColumn::Conversion(Period::Day)));
-    }
-    fields.extend(table.by.iter().map(|column| by_field(setup, *column)));
+    let by = if partial { by_with_day(table) } else { table.by.clone() };
+    fields.extend(by.iter().map(|column| by_field(setup, *column)));
     fields.push(Field::new("conversions", ColumnType::SHARE));
     fields.extend(setup.value_fields());
     fields.push(Field::new("touches", ColumnType::COUNT));
@@ -65,79 +65,149 @@ pub struct Finish<'a> {
     pub plan: &'a Plan,
     /// The touches' profiles.
     pub profiles: &'a Profiles,
-    /// The conversions.
-    pub conversions: &'a Conversions,
+    /// The conversions' kinds.
+    pub kinds: &'a ConversionKinds,
+    /// The memory and the temporary folder.
+    pub budget: &'a Budget,
 }
 
-/// The rows of a table (or of its partial form), sorted by model, window and the columns that come after them: those of one
-/// model and window at a time.
-pub fn finish<'a>(grouped: &'a Grouped, of: Finish<'a>, partial: bool) -> impl Iterator<Item = Rows> + use<'a> {
-    let Finish { setup, table, plan, profiles, conversions } = of;
-    let mut by = table.by.clone();
-    if partial && !shows_day(table) {
-        by.insert(0, GroupColumn::Conversion(Period::Day));
-    }
-    let kind_ranks = conversions.kind_ranks();
-    let unattributed = Value::text(UNATTRIBUTED);
-    let unattributed_rank = |place: usize| profiles.dictionaries[place].iter().filter(|value| **value < unattributed).count();
+/// The order of a table's rows: by the columns that it shows, and where it does not show the conversion's day by that.
+pub struct Order<'a> {
+    by: Vec<GroupColumn>,
+    of: Finish<'a>,
+    kind_ranks: Vec<u32>,
+    /// The place of `(unattributed)` between two channels, or that of a channel called so.
+    unattributed: i64,
+}
 
-    // What a row shows in a column, as a number of that column's order: null first.
-    let rank = |column: GroupColumn, key: &GroupKey| -> i64 {
-        match column {
+impl<'a> Finish<'a> {
+    /// The order of the rows.
+    #[must_use]
+    pub fn order(self) -> Order<'a> {
+        let unattributed = Value::text(UNATTRIBUTED);
+        let channels = &self.profiles.dictionaries[CHANNEL];
+        let before = channels.iter().filter(|value| **value < unattributed).count() as i64;
+        Order {
+            by: by_with_day(self.table),
+            of: self,
+            kind_ranks: self.kinds.ranks(),
+            unattributed: 2 * before + if channels.contains(&unattributed) { 2 } else { 1 },
+        }
+    }
+
+    /// The models and windows in the order of their names.
+    pub(super) fn pairs(self) -> Vec<(usize, usize)> {
+        let sorted_by_name = |names: Vec<String>| {
+            let mut places: Vec<usize> = (0..names.len()).collect();
+            places.sort_by(|one, other| names[*one].cmp(&names[*other]));
+            places
+        };
+        let models = sorted_by_name(self.setup.models.iter().map(|model| model.name.clone()).collect());
+        let windows = sorted_by_name(self.setup.rules.windows.iter().map(ToString::to_string).collect());
+        models.iter().flat_map(|model| windows.iter().map(|window| (*model, *window))).collect()
+    }
+}
+
+impl Order<'_> {
+    /// What a row shows in a column, as a number of that column's order: null first.
+    fn rank(&self, column: usize, key: &GroupKey) -> i64 {
+        let Finish { plan, profiles, .. } = self.of;
+        match self.by[column] {
             GroupColumn::Conversion(period) => i64::from(period.start(key.day)),
             GroupColumn::Touch(_) if key.touch_day == NO_DAY => NO_DAY.into(),
             GroupColumn::Touch(period) => i64::from(period.start(key.touch_day)),
-            GroupColumn::Kind => kind_ranks.get(key.kind as usize).map_or(-1, |rank| i64::from(*rank)),
-            // Doubled, so that `(unattributed)` finds a place between two channels, or the place of a channel called so.
-            GroupColumn::Attribute(CHANNEL) if key.touch_group == NO_TOUCH => {
-                let place = profiles.dictionaries[CHANNEL].contains(&unattributed);
-                2 * unattributed_rank(CHANNEL) as i64 + if place { 2 } else { 1 }
-            }
+            GroupColumn::Kind => self.kind_ranks.get(key.kind as usize).map_or(-1, |rank| i64::from(*rank)),
+            GroupColumn::Attribute(CHANNEL) if key.touch_group == NO_TOUCH => self.unattributed,
             GroupColumn::Attribute(_) if key.touch_group == NO_TOUCH => 0,
+            // Doubled, so that `(unattributed)` finds a place between two channels.
             GroupColumn::Attribute(place) => {
                 let profile = plan.example[key.touch_group as usize] as usize;
                 2 * i64::from(profiles.rank(place, profiles.codes[place][profile]))
             }
         }
-    };
-    let order = ordered(grouped.keys.len(), by.len(), |row, column| rank(by[column], &grouped.keys[row]));
+    }
 
-    let sorted_by_name = |names: Vec<String>| {
-        let mut places: Vec<usize> = (0..names.len()).collect();
-        places.sort_by(|one, other| names[*one].cmp(&names[*other]));
-        places
-    };
-    let models = sorted_by_name(setup.models.iter().map(|model| model.name.clone()).collect());
-    let windows = sorted_by_name(setup.rules.windows.iter().map(ToString::to_string).collect());
+    /// The rank as an unsigned number. Ranks are smaller than 2³¹ either way.
+    fn unsigned(&self, column: usize, key: &GroupKey) -> u32 {
+        (self.rank(column, key) - i64::from(Day::MIN)) as u32
+    }
 
-    let pairs: Vec<(usize, usize)> = models.iter().flat_map(|model| windows.iter().map(|window| (*model, *window))).collect();
+    /// Appends bytes that are in the order of the rows, the day included.
+    pub(super) fn append(&self, key: &GroupKey, bytes: &mut Vec<u8>) {
+        (0..self.by.len()).for_each(|column| bytes.extend_from_slice(&self.unsigned(column, key).to_be_bytes()));
+    }
+
+    /// How many bytes that are.
+    pub(super) fn bytes(&self) -> usize {
+        self.by.len() * size_of::<u32>()
+    }
+
+    /// How many of the bytes tell apart what the table, or its partial form, shows.
+    pub(super) fn shown_bytes(&self, partial: bool) -> usize {
+        self.shown(partial) * size_of::<u32>()
+    }
+
+    fn shown(&self, partial: bool) -> usize {
+        if partial { self.by.len() } else { self.of.table.by.len() }
+    }
+}
+
+/// The columns that rows are kept apart by: those of the table, and the conversion's day.
+fn by_with_day(table: &TableSetup) -> Vec<GroupColumn> {
+    let mut by = table.by.clone();
+    if !shows_day(table) {
+        by.push(GroupColumn::Conversion(Period::Day));
+    }
+    by
+}
+
+/// The rows of a table (or of its partial form), sorted by model, window and the columns that come after them: those of one
+/// model and window, or some of them, at a time.
+///
+/// # Errors
+/// Where sums are on disk and it fails.
+pub fn finish<'a>(
+    sums: &'a Sums,
+    of: Finish<'a>,
+    partial: bool,
+) -> Result<Box<dyn Iterator<Item = Result<Rows, EngineError>> + 'a>, EngineError> {
+    let grouped = match sums {
+        Sums::Memory(grouped) => grouped,
+        Sums::Disk(run) => return disk::finish(run, of, partial),
+    };
+    let by = of.order();
+    let order = ordered(grouped.keys.len(), by.shown(partial), |row, column| by.unsigned(column, &grouped.keys[row]));
     // Rows of days (or of channels called alike) that the table does not tell apart come one behind the other.
     let mut ends: Vec<u32> = Vec::new();
     for alike in order.chunk_by(|one, other| one.0 == other.0) {
         ends.push(ends.last().copied().unwrap_or(0) + alike.len() as u32);
     }
     let order: Vec<u32> = order.into_iter().map(|(_, row)| row).collect();
-    let names = |names: Vec<String>| Arc::new(names.iter().map(|name| Value::text(name)).collect::<Vec<_>>());
-    let model_names = names(setup.models.iter().map(|model| model.name.clone()).collect());
-    let window_names = names(setup.rules.windows.iter().map(ToString::to_string).collect());
-    let dictionaries: Vec<Arc<Vec<Value>>> = by.iter().map(|column| dictionary(*column, of)).collect();
+    Ok(Box::new(of.pairs().into_iter().map(move |pair| {
+        let Output { rows, sums } = sums_of_pair(grouped, of.plan, (&order, &ends), pair);
+        let keys: Vec<GroupKey> = rows.iter().map(|row| grouped.keys[*row as usize]).collect();
+        Ok(output_rows(of, partial, pair, &keys, sums))
+    })))
+}
 
-    pairs.into_iter().map(move |(model, window)| {
-        let output = sums_of_pair(grouped, plan, (&order, &ends), (model, window));
-        let codes = |code: usize| vec![code as u32; output.rows.len()];
-        let mut columns = vec![
-            Column::Codes { codes: codes(model), dictionary: Arc::clone(&model_names) },
-            Column::Codes { codes: codes(window), dictionary: Arc::clone(&window_names) },
-        ];
-        let keys: Vec<&GroupKey> = output.rows.iter().map(|row| &grouped.keys[*row as usize]).collect();
-        columns.extend(by.iter().zip(&dictionaries).map(|(column, dictionary)| by_column(*column, &keys, dictionary, of)));
-        let mut sums = output.sums.into_iter();
-        columns.extend(sums.next().map(Column::Wide));
-        let touches = sums.next().unwrap_or_default();
-        columns.extend(sums.map(Column::Wide));
-        columns.push(Column::Ints(touches.into_iter().map(|count| count as i64).collect()));
-        Rows { columns }
-    })
+/// Rows of one model and window by their keys and, lane by lane, their sums.
+pub(super) fn output_rows(
+    of: Finish<'_>,
+    partial: bool,
+    (model, window): (usize, usize),
+    keys: &[GroupKey],
+    sums: Vec<Vec<i128>>,
+) -> Rows {
+    let name = |name: &str| Column::constant(Value::text(name), keys.len());
+    let mut columns = vec![name(&of.setup.models[model].name), name(&of.setup.rules.windows[window].to_string())];
+    let by = if partial { by_with_day(of.table) } else { of.table.by.clone() };
+    columns.extend(by.iter().map(|column| by_column(*column, keys, of)));
+    let mut sums = sums.into_iter();
+    columns.extend(sums.next().map(Column::Wide));
+    let touches = sums.next().unwrap_or_default();
+    columns.extend(sums.map(Column::Wide));
+    columns.push(Column::Ints(touches.into_iter().map(|count| count as i64).collect()));
+    Rows { columns }
 }
 
 /// The rows of one model and window that got anything, and their sums. Rows that are shown as one end at `ends` of `order`.
@@ -165,16 +235,16 @@ fn sums_of_pair(grouped: &Grouped, plan: &Plan, (order, ends): (&[u32], &[u32]),
     output
 }
 
-/// The ranks of a row's columns, four to a number. Ranks are smaller than 2³¹ either way.
+/// The ranks of a row's columns, four to a number.
 /// Most tables have no more than four columns, and compare one number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Ranks(u128, Box<[u128]>);
 
 /// The rows in the order of their columns' ranks, each behind its ranks.
-fn ordered(rows: usize, columns: usize, rank: impl Fn(usize, usize) -> i64 + Sync) -> Vec<(Ranks, u32)> {
+fn ordered(rows: usize, columns: usize, rank: impl Fn(usize, usize) -> u32 + Sync) -> Vec<(Ranks, u32)> {
     let packed = |row: usize, columns: std::ops::Range<usize>| {
-        let unsigned = |column| u128::from((rank(row, column) - i64::from(Day::MIN)) as u32);
-        columns.clone().fold(0_u128, |all, column| all << 32 | unsigned(column)) << (32 * (4 - columns.len()) % 128)
+        let all = columns.clone().fold(0_u128, |all, column| all << 32 | u128::from(rank(row, column)));
+        all << (32 * (4 - columns.len()) % 128)
     };
     let ranks = |row: usize| {
         let further = (4..columns).step_by(4).map(|from| packed(row, from..columns.min(from + 4)));
@@ -207,40 +277,32 @@ impl Output {
     }
 }
 
-/// What the codes of a column stand for; empty where it has none.
-fn dictionary(column: GroupColumn, of: Finish<'_>) -> Arc<Vec<Value>> {
-    match column {
-        GroupColumn::Kind => Arc::new(of.conversions.kind_values.clone()),
-        GroupColumn::Attribute(CHANNEL) => {
-            let mut channels = Vec::clone(&of.profiles.dictionaries[CHANNEL]);
-            channels.push(Value::text(UNATTRIBUTED));
-            Arc::new(channels)
-        }
-        GroupColumn::Attribute(place) => Arc::clone(&of.profiles.dictionaries[place]),
-        GroupColumn::Conversion(_) | GroupColumn::Touch(_) => Arc::default(),
-    }
-}
-
-fn by_column(column: GroupColumn, keys: &[&GroupKey], dictionary: &Arc<Vec<Value>>, of: Finish<'_>) -> Column {
+fn by_column(column: GroupColumn, keys: &[GroupKey], of: Finish<'_>) -> Column {
     let Finish { plan, profiles, .. } = of;
-    let coded = |codes: Vec<u32>| Column::Codes { codes, dictionary: Arc::clone(dictionary) };
+    let codes = |code: &dyn Fn(&GroupKey) -> u32| keys.iter().map(code).collect();
+    let attribute = |place: usize, unattributed: u32| {
+        codes(&|key| match key.touch_group {
+            NO_TOUCH => unattributed,
+            group => profiles.codes[place][plan.example[group as usize] as usize],
+        })
+    };
     match column {
         GroupColumn::Conversion(period) => Column::Ints(keys.iter().map(|key| period.start(key.day).into()).collect()),
         GroupColumn::Touch(period) => {
-            let cell = |key: &&GroupKey| match key.touch_day {
+            let cell = |key: &GroupKey| match key.touch_day {
                 NO_DAY => Value::Null,
                 day => Value::Int(period.start(day).into()),
             };
             Column::Values(keys.iter().map(cell).collect())
         }
-        GroupColumn::Kind => coded(keys.iter().map(|key| key.kind).collect()),
+        GroupColumn::Kind => Column::Codes { codes: codes(&|key| key.kind), dictionary: Arc::clone(&of.kinds.values) },
+        GroupColumn::Attribute(CHANNEL) => {
+            let mut channels = Vec::clone(&profiles.dictionaries[CHANNEL]);
+            channels.push(Value::text(UNATTRIBUTED));
+            Column::Codes { codes: attribute(CHANNEL, channels.len() as u32 - 1), dictionary: Arc::new(channels) }
+        }
         GroupColumn::Attribute(place) => {
-            let unattributed = if place == CHANNEL { dictionary.len() as u32 - 1 } else { NULL_CODE };
-            let code = |key: &&GroupKey| match key.touch_group {
-                NO_TOUCH => unattributed,
-                group => profiles.codes[place][plan.example[group as usize] as usize],
-            };
-            coded(keys.iter().map(code).collect())
+            Column::Codes { codes: attribute(place, NULL_CODE), dictionary: Arc::clone(&profiles.dictionaries[place]) }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The sums of a table while the walk adds to them.
 
+use std::ops::Range;
+
 use attributary_core::WHOLE_SHARE;
 use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
@@ -24,12 +26,68 @@ pub struct Grouped {
 
 const NO_ROW: u32 = u32::MAX;
 
-/// The parts of one conversion's share and values, one per touch.
-pub struct Parts<'a> {
-    /// Billionths.
-    pub shares: &'a [i64],
-    /// Minor units, per value.
-    pub values: &'a [Vec<i64>],
+/// What the touches of one conversion got under one window: for each touch the lanes of all models, as they lie in a row of
+/// a table that counts every model.
+#[derive(Debug, Default)]
+pub struct Parts {
+    width: usize,
+    stride: usize,
+    cells: Vec<i64>,
+    /// For each lane the sum over all touches.
+    totals: Vec<i64>,
+}
+
+impl Parts {
+    /// Nothing yet for `touches` touches under `models` models with `values` values.
+    pub fn begin(&mut self, touches: usize, models: usize, values: usize) {
+        self.stride = FIXED_LANES + values;
+        self.width = models * self.stride;
+        self.cells.clear();
+        self.cells.resize(touches * self.width, 0);
+    }
+
+    /// Gives some touches, each of them, so much of a model's share (`of` 0) or of a value (from 1).
+    #[inline]
+    pub fn give(&mut self, touches: Range<usize>, model: usize, of: usize, part: i64) {
+        let lane = self.lane(model, of);
+        let stretch = &mut self.cells[touches.start * self.width..touches.end * self.width];
+        stretch.chunks_exact_mut(self.width).for_each(|cells| cells[lane] += part);
+    }
+
+    /// As [`Parts::give`], to one touch.
+    #[inline]
+    pub fn give_one(&mut self, touch: usize, model: usize, of: usize, part: i64) {
+        let lane = self.lane(model, of);
+        self.cells[touch * self.width + lane] += part;
+    }
+
+    #[inline]
+    fn lane(&self, model: usize, of: usize) -> usize {
+        // Between the share and the values the touches are counted.
+        model * self.stride + if of == 0 { 0 } else { FIXED_LANES - 1 + of }
+    }
+
+    /// Counts the touches that got a share, and adds all up, once all models have given.
+    pub fn end(&mut self) {
+        self.totals.clear();
+        self.totals.resize(self.width, 0);
+        for cells in self.cells.chunks_exact_mut(self.width) {
+            cells.chunks_exact_mut(self.stride).for_each(|lanes| lanes[1] = i64::from(lanes[0] > 0));
+            self.totals.iter_mut().zip(cells).for_each(|(total, cell)| *total += *cell);
+        }
+    }
+
+    /// Whether a model gave anything of the conversion.
+    #[must_use]
+    pub fn gave(&self, model: usize) -> bool {
+        self.totals[model * self.stride] != 0
+    }
+
+    /// What all touches got of each value under a model.
+    #[must_use]
+    pub fn given(&self, model: usize) -> &[i64] {
+        &self.totals[model * self.stride + FIXED_LANES..][..self.stride - FIXED_LANES]
+    }
 }
 
 impl Grouped {
@@ -86,37 +144,51 @@ impl Grouped {
         std::hint::black_box(any);
     }
 
-    /// Adds the parts that touches in `rows` got of a conversion of these `values`.
-    pub fn add_parts(&mut self, plan: &Plan, place: (usize, usize), rows: &[u32], parts: &Parts<'_>, values: &[i64]) {
+    /// Adds what the touches in `rows` got under all models, in a table that counts all of them.
+    pub fn add_parts(&mut self, plan: &Plan, window: usize, rows: &[u32], parts: &Parts) {
+        let first = window * parts.width;
+        let width = plan.width();
         if plan.per_conversion {
-            // All parts fall into one row, where they are the conversion again.
-            let touches = parts.shares.iter().filter(|share| **share > 0).count();
-            return self.add_whole(plan, place, rows[0], touches as i64, values);
+            // All touches fall into one row.
+            return self.add_cells(rows[0] as usize * width + first, &parts.totals);
         }
-        let (width, stride) = (plan.width(), plan.stride());
-        let first = self.slot(plan, 0, place.0, place.1);
-        for (touch, (row, share)) in rows.iter().zip(parts.shares).enumerate() {
-            let slot = *row as usize * width + first;
-            let lanes = &mut self.lanes[slot..slot + stride];
-            let mut overflow = add(&mut lanes[0], *share);
-            overflow |= add(&mut lanes[1], i64::from(*share > 0));
-            for (lane, of_touches) in lanes[FIXED_LANES..].iter_mut().zip(parts.values) {
-                overflow |= add(lane, of_touches[touch]);
-            }
-            if overflow {
-                self.carry_over_parts(slot, touch, parts);
+        for (row, cells) in rows.iter().zip(parts.cells.chunks_exact(parts.width)) {
+            self.add_cells(*row as usize * width + first, cells);
+        }
+    }
+
+    /// Adds what the touches in `rows` got under one model, by their shares and, value by value, their parts.
+    pub fn add_model(&mut self, plan: &Plan, place: (usize, usize), rows: &[u32], shares: &[i64], values: &[Vec<i64>]) {
+        for (touch, row) in rows.iter().enumerate() {
+            let slot = self.slot(plan, *row, place.0, place.1);
+            self.add(slot, shares[touch]);
+            self.add(slot + 1, i64::from(shares[touch] > 0));
+            for (value, parts) in values.iter().enumerate() {
+                self.add(slot + FIXED_LANES + value, parts[touch]);
             }
         }
     }
 
-    /// Carries over what the parts of a touch made overflow.
+    /// Adds to neighbouring lanes, all at once; whether one of them wrapped around is asked for all of them together.
+    #[inline]
+    fn add_cells(&mut self, first: usize, cells: &[i64]) {
+        let mut wrapped = 0;
+        for (lane, cell) in self.lanes[first..first + cells.len()].iter_mut().zip(cells) {
+            let sum = lane.wrapping_add(*cell);
+            // The sign is that of neither: it wrapped around.
+            wrapped |= (*lane ^ sum) & (*cell ^ sum);
+            *lane = sum;
+        }
+        if wrapped < 0 {
+            self.carry_over_cells(first, cells);
+        }
+    }
+
     #[cold]
-    fn carry_over_parts(&mut self, slot: usize, touch: usize, parts: &Parts<'_>) {
-        let added = [parts.shares[touch], i64::from(parts.shares[touch] > 0)].into_iter();
-        for (lane, added) in added.chain(parts.values.iter().map(|of_touches| of_touches[touch])).enumerate() {
-            let before = self.lanes[slot + lane].wrapping_sub(added);
-            if before.checked_add(added).is_none() {
-                self.carry_over(slot + lane, added);
+    fn carry_over_cells(&mut self, first: usize, cells: &[i64]) {
+        for (lane, cell) in (first..).zip(cells) {
+            if self.lanes[lane].wrapping_sub(*cell).checked_add(*cell).is_none() {
+                self.carry_over(lane, *cell);
             }
         }
     }
@@ -132,16 +204,24 @@ impl Grouped {
     }
 
     /// Adds the whole conversion once to each distinct one of `rows`. `stamp` is another number for every call.
-    pub fn add_participation(&mut self, plan: &Plan, place: (usize, usize), rows: &[u32], stamp: u64, values: &[i64]) {
+    pub fn add_participation(
+        &mut self,
+        plan: &Plan,
+        place: (usize, usize),
+        mut rows: impl ExactSizeIterator<Item = u32>,
+        stamp: u64,
+        values: &[i64],
+    ) {
         if plan.per_conversion {
-            return self.add_whole(plan, place, rows[0], rows.len() as i64, values);
+            let touches = rows.len() as i64;
+            return rows.next().map_or((), |row| self.add_whole(plan, place, row, touches, values));
         }
         for row in rows {
-            if std::mem::replace(&mut self.stamps[*row as usize], stamp) == stamp {
-                let slot = self.slot(plan, *row, place.0, place.1);
+            if std::mem::replace(&mut self.stamps[row as usize], stamp) == stamp {
+                let slot = self.slot(plan, row, place.0, place.1);
                 self.add(slot + 1, 1);
             } else {
-                self.add_whole(plan, place, *row, 1, values);
+                self.add_whole(plan, place, row, 1, values);
             }
         }
     }
@@ -161,46 +241,41 @@ impl Grouped {
         }
     }
 
-    /// The sums of all models: those that were counted here, and the others from the base of this table.
+    /// Adds to the row of `key` the sums of some models, given for each model and window by lane.
+    pub(super) fn add_row(&mut self, plan: &Plan, key: GroupKey, models: &[usize], sums: impl Fn(usize, usize, usize) -> i128) {
+        let row = self.row(plan, key);
+        for window in 0..plan.windows {
+            for &model in models {
+                let slot = self.slot(plan, row, model, window);
+                (0..plan.stride()).for_each(|lane| self.add_wide(slot + lane, sums(model, window, lane)));
+            }
+        }
+    }
+
+    fn add_wide(&mut self, lane: usize, amount: i128) {
+        let low = amount as i64;
+        self.add(lane, low);
+        if amount != i128::from(low) {
+            *self.carry.entry(lane).or_default() += amount - i128::from(low);
+        }
+    }
+
+    /// The memory that the rows take.
     #[must_use]
-    pub fn complete(self, plan: &mut Plan, base_plan: &Plan, base: &Self) -> Self {
-        let own_places = std::mem::replace(&mut plan.places, (0..base_plan.places.len()).map(Some).collect());
-        let own_width = plan.width();
-        plan.counted = plan.places.len();
-        let (stride, windows) = (plan.stride(), plan.windows);
-        let mut all = Self::new(plan);
-        let models = |counted: &[Option<usize>]| -> Vec<(usize, usize)> {
-            let counted = counted.iter().enumerate();
-            counted.filter_map(|(model, place)| place.map(|place| (model, place))).collect()
-        };
-        let own_models = models(&own_places);
-        let own_counted = own_models.len();
-        for (number, key) in self.keys.iter().enumerate() {
-            let row = all.row(plan, *key);
-            for window in 0..windows {
-                for &(model, place) in &own_models {
-                    let from = number * own_width + (window * own_counted + place) * stride;
-                    all.add_lanes(all.slot(plan, row, model, window), &self, from, stride);
-                }
-            }
-        }
-        let additive = |model: &usize| own_places[*model].is_none();
-        for (number, key) in base.keys.iter().enumerate() {
-            let touch_group = match key.touch_group {
-                _ if plan.per_conversion => 0,
-                NO_TOUCH => NO_TOUCH,
-                group => plan.group_of[base_plan.example[group as usize] as usize],
-            };
-            let touch_day = if key.touch_day == NO_DAY { NO_DAY } else { plan.touch_day(key.touch_day) };
-            let row = all.row(plan, plan.key(touch_group, touch_day, key.day, key.kind));
-            for window in 0..windows {
-                for model in (0..plan.places.len()).filter(additive) {
-                    let from = base.slot(base_plan, number as u32, model, window);
-                    all.add_lanes(all.slot(plan, row, model, window), base, from, stride);
-                }
-            }
-        }
-        all
+    pub fn memory(&self) -> u64 {
+        const PER_ROW: usize = size_of::<GroupKey>() + size_of::<u64>();
+        let hashed = self.rows.len() * 2 * size_of::<(u128, u32)>();
+        (self.keys.len() * PER_ROW + self.lanes.len() * size_of::<i64>() + hashed + self.carry.len() * 64) as u64
+    }
+
+    /// Forgets all rows.
+    pub(super) fn clear(&mut self) {
+        self.rows = FxHashMap::default();
+        self.index.fill(NO_ROW);
+        self.keys.clear();
+        self.lanes.clear();
+        self.carry = FxHashMap::default();
+        self.stamps.clear();
     }
 
     /// Adds `count` lanes of another from `from` on to those from `to` on.
@@ -249,10 +324,9 @@ impl Grouped {
         self.keys.len() as u32 - 1
     }
 
-    /// The first lane of a model that is counted.
+    /// The first lane of a model and window in a row.
     pub(super) fn slot(&self, plan: &Plan, row: u32, model: usize, window: usize) -> usize {
-        let place = plan.places[model].unwrap_or_default();
-        ((row as usize * plan.windows + window) * plan.counted + place) * plan.stride()
+        row as usize * plan.width() + plan.lane(model, window)
     }
 
     #[inline]
@@ -268,6 +342,7 @@ impl Grouped {
         *self.carry.entry(lane).or_default() += if amount > 0 { 1 << 64 } else { -(1 << 64) };
     }
 
+    /// The sum in a lane.
     pub(super) fn sum(&self, lane: usize) -> i128 {
         let carried = if self.carry.is_empty() { 0 } else { self.carry.get(&lane).copied().unwrap_or(0) };
         i128::from(self.lanes[lane]) + carried
@@ -280,23 +355,4 @@ fn add(lane: &mut i64, amount: i64) -> bool {
     let (sum, overflow) = lane.overflowing_add(amount);
     *lane = sum;
     overflow
-}
-
-/// The sums of a table over all its rows, for each model and window: share, then values. For additive models, the whole source.
-#[must_use]
-pub fn totals(grouped: &Grouped, plan: &Plan) -> FxHashMap<(usize, usize), Vec<i128>> {
-    // Row by row, as they lie: the sums of one model alone are far apart.
-    let mut sums = vec![0_i128; plan.width()];
-    for row in 0..grouped.keys.len() {
-        let first = row * plan.width();
-        sums.iter_mut().zip(first..).for_each(|(sum, lane)| *sum += grouped.sum(lane));
-    }
-    let mut totals = FxHashMap::default();
-    for model in (0..plan.places.len()).filter(|model| plan.counts(*model)) {
-        for window in 0..plan.windows {
-            let slot = &sums[grouped.slot(plan, 0, model, window)..][..plan.stride()];
-            totals.insert((model, window), slot[..1].iter().chain(&slot[FIXED_LANES..]).copied().collect());
-        }
-    }
-    totals
 }

@@ -1,0 +1,122 @@
+//! The memory that a run may hold: who has how much of it, and what went to disk instead.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::EngineError;
+
+/// Shared by everyone who holds rows. Parts of the whole are fixed, so that nobody waits for memory that someone else has:
+/// a half for records that wait, a quarter for the buckets that are walked, the rest for sums, paths and rejected rows.
+#[derive(Debug)]
+pub struct Budget {
+    memory: u64,
+    threads: u64,
+    temp: PathBuf,
+    waiting: AtomicU64,
+    spilled: AtomicU64,
+}
+
+impl Budget {
+    /// For `memory` bytes that `threads` threads share; what does not fit goes to files in `temp`.
+    #[must_use]
+    pub fn new(memory: u64, threads: usize, temp: &Path) -> Self {
+        Self {
+            memory,
+            threads: threads.max(1) as u64,
+            temp: temp.to_owned(),
+            waiting: AtomicU64::new(0),
+            spilled: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes memory for records that wait; false where there is none left, and they must go to disk.
+    pub fn take(&self, bytes: u64) -> bool {
+        let left = self.waiting.load(Ordering::Relaxed) + bytes <= self.memory / 2;
+        if left {
+            self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        }
+        left
+    }
+
+    /// Whether records begin to fill their part of the memory.
+    #[must_use]
+    pub fn is_half_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > self.memory / 4
+    }
+
+    /// Gives memory back.
+    pub fn give_back(&self, bytes: u64) {
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that were written to a file in the temporary folder.
+    pub fn count_spilled(&self, bytes: u64) {
+        self.spilled.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// All bytes that were written to files.
+    #[must_use]
+    pub fn spilled(&self) -> u64 {
+        self.spilled.load(Ordering::Relaxed)
+    }
+
+    /// The largest bucket that a thread loads. What is made of its records while it is walked takes twice as much again.
+    #[must_use]
+    pub fn bucket(&self) -> u64 {
+        self.memory / 12 / self.threads
+    }
+
+    /// What a thread may hold of the sums of one of `tables` tables.
+    #[must_use]
+    pub fn sums(&self, tables: usize) -> u64 {
+        self.memory / 12 / self.threads / tables.max(1) as u64
+    }
+
+    /// What a thread may hold of the rows of a table of one file a day, and again while they are sorted.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.memory / 48 / self.threads
+    }
+
+    /// What a thread may hold of paths.
+    #[must_use]
+    pub fn paths(&self) -> u64 {
+        self.memory / 24 / self.threads
+    }
+
+    /// What all threads may hold of rejected rows.
+    #[must_use]
+    pub fn rejects(&self) -> u64 {
+        self.memory / 24
+    }
+
+    /// Records of a chunk, `most` at most, of which every thread gathers one of `bytes` each for each bucket: together no more
+    /// than a sixteenth of the whole.
+    #[must_use]
+    pub fn chunk_records(&self, bytes: u64, most: u64) -> usize {
+        let records = (self.memory / 16 / bytes / self.threads) >> crate::bucket::BUCKET_BITS;
+        records.clamp(64.min(most), most) as usize
+    }
+
+    /// The folder of temporary files.
+    #[must_use]
+    pub fn temp(&self) -> &Path {
+        &self.temp
+    }
+
+    /// Refuses to begin what will need `needed` bytes of temporary files if the disk does not have them.
+    ///
+    /// # Errors
+    /// Says how much is needed and how much is there.
+    pub fn expect_room(&self, needed: u64) -> Result<(), EngineError> {
+        match rustix::fs::statvfs(&self.temp) {
+            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < needed => Err(EngineError::NoRoom {
+                path: self.temp.clone(),
+                needed,
+                free: disk.f_bavail.saturating_mul(disk.f_frsize),
+            }),
+            // Where the system does not say, the first write that fails does.
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What is kept of a touch and of a conversion until its customer is walked.
+
+use attributary_core::batch::TouchBatch;
+use attributary_core::key::Key;
+
+use crate::bucket::{Column, Records};
+use crate::cells::Cells;
+
+/// Rows of a file take the low 40 bits of an origin.
+const ROW_BITS: u32 = 40;
+
+/// A file and a row in it as one number.
+#[must_use]
+pub fn pack_origin(file: u32, row: u64) -> u64 {
+    u64::from(file) << ROW_BITS | row
+}
+
+/// The file and the row of [`pack_origin`].
+#[must_use]
+pub fn unpack_origin(origin: u64) -> (u32, u64) {
+    ((origin >> ROW_BITS) as u32, origin & ((1 << ROW_BITS) - 1))
+}
+
+/// What a touch's record holds besides customer, time and profile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape {
+    /// Whether customers need all 128 bits of their key; integers that fit 64 bits do not.
+    pub wide: bool,
+    /// The touch's id.
+    pub ids: bool,
+    /// The file and row it came from.
+    pub origins: bool,
+    /// The customer as the source has it.
+    pub customers: bool,
+}
+
+/// Some touches. What every one of them has lies together: 256 buckets are filled at a time, and each further column of
+/// theirs would be 256 further places to write to.
+#[derive(Clone, Debug, Default)]
+pub struct TouchRecords {
+    shape: Shape,
+    /// Per record: the lower half of the customer's key, the upper one if the shape is wide (else it is the sign of the
+    /// lower one), the time in microseconds UTC, the profile.
+    words: Vec<u64>,
+    /// File and row (see [`TouchRecords::origin`]), if the shape has them.
+    origins: Vec<u64>,
+    /// Ids, if the shape has them.
+    pub ids: Cells,
+    /// Customers as the source has them, if the shape has them.
+    pub customers: Cells,
+}
+
+impl TouchRecords {
+    /// No touches of a shape.
+    #[must_use]
+    pub fn new(shape: Shape) -> Self {
+        Self { shape, ..Self::default() }
+    }
+
+    /// Appends a record without what only some shapes have.
+    #[inline]
+    pub fn push(&mut self, key: Key, time: i64, profile: u32) {
+        let (low, time, profile) = (key.0 as u64, time as u64, u64::from(profile));
+        if self.shape.wide {
+            self.words.extend_from_slice(&[low, (key.0 >> 64) as u64, time, profile]);
+        } else {
+            self.words.extend_from_slice(&[low, time, profile]);
+        }
+    }
+
+    /// Appends what only some shapes have of the record that was pushed last: it stems from a row of a batch.
+    pub fn push_rest(&mut self, batch: &TouchBatch, row: usize) {
+        if self.shape.origins {
+            self.origins.push(pack_origin(batch.file, batch.rows.at(row)));
+        }
+        if let (true, Some(ids)) = (self.shape.ids, &batch.ids) {
+            self.ids.push_identity(&**ids, row);
+        }
+        if self.shape.customers {
+            self.customers.push_identity(&*batch.customers, row);
+        }
+    }
+
+    /// The customer of a record.
+    #[inline]
+    #[must_use]
+    pub fn key(&self, record: usize) -> Key {
+        let words = self.words_of(record);
+        // The shift of a signed number fills up with its sign.
+        let high = if self.shape.wide { words[1] } else { (words[0] as i64 >> 63) as u64 };
+        Key(u128::from(high) << 64 | u128::from(words[0]))
+    }
+
+    /// The time of a record.
+    #[inline]
+    #[must_use]
+    pub fn time(&self, record: usize) -> i64 {
+        self.words_of(record)[self.shape.words() - 2] as i64
+    }
+
+    /// The profile of a record.
+    #[inline]
+    #[must_use]
+    pub fn profile(&self, record: usize) -> u32 {
+        self.words_of(record)[self.shape.words() - 1] as u32
+    }
+
+    /// The file and the row in it that a record came from, if the shape has them.
+    #[must_use]
+    pub fn origin(&self, record: usize) -> Option<(u32, u64)> {
+        self.origins.get(record).copied().map(unpack_origin)
+    }
+
+    #[inline]
+    fn words_of(&self, record: usize) -> &[u64] {
+        let words = self.shape.words();
+        &self.words[record * words..][..words]
+    }
+}
+
+impl Shape {
+    /// The words of what every record has.
+    #[inline]
+    fn words(self) -> usize {
+        if self.wide { 4 } else { 3 }
+    }
+}
+
+impl Records for TouchRecords {
+    fn columns(&mut self) -> Vec<Column<'_>> {
+        vec![
+            Column::Long(&mut self.words),
+            Column::Long(&mut self.origins),
+            Column::Cells(&mut self.ids),
+            Column::Cells(&mut self.customers),
+        ]
+    }
+
+    fn like(&self, records: usize) -> Self {
+        Self { shape: self.shape, words: Vec::with_capacity(records * self.shape.words()), ..Self::default() }
+    }
+
+    fn len(&self) -> usize {
+        self.words.len() / self.shape.words()
+    }
+
+    fn memory(&self) -> u64 {
+        let words = self.words.len() + self.origins.len();
+        (words * size_of::<u64>() + self.ids.memory() + self.customers.memory()) as u64
+    }
+
+    fn hash(&self, record: usize) -> u64 {
+        self.key(record).hash()
+    }
+
+    fn first_time(&self) -> Option<i64> {
+        (!self.is_empty()).then(|| self.time(0))
+    }
+}
+
+/// Some conversions. As with touches, what every one of them has lies together.
+#[derive(Clone, Debug, Default)]
+pub struct ConversionRecords {
+    values: usize,
+    /// Whether it is kept what rounding did to the values.
+    rounding: bool,
+    /// Per record: a hash, the halves of the customer's key, time, kind, origin; then its values in minor units; then, if
+    /// kept, what rounding did to each, in 10⁻¹² of the major unit (half a minor unit at most, so it fits).
+    words: Vec<u64>,
+    /// Per record its id and its customer, as the source has them.
+    names: Cells,
+}
+
+/// A conversion on its way into [`ConversionRecords`], its values and names aside.
+#[derive(Clone, Copy, Debug)]
+pub struct ConversionRecord {
+    /// By which it is put into a bucket: the hash of the id, and once ids are known to be unique that of the customer.
+    pub hash: u64,
+    /// The customer.
+    pub key: Key,
+    /// Microseconds UTC.
+    pub time: i64,
+    /// The code of the kind.
+    pub kind: u32,
+    /// File and row.
+    pub origin: u64,
+}
+
+/// The words of a [`ConversionRecord`].
+const FIXED_WORDS: usize = 6;
+
+impl ConversionRecords {
+    /// No conversions with so many values; with `rounding` it is kept what rounding did to them.
+    #[must_use]
+    pub fn new(values: usize, rounding: bool) -> Self {
+        Self { values, rounding, ..Self::default() }
+    }
+
+    /// Appends a record: its values and what rounding did to them, and its id and customer as [`Cells::raw`] gives them.
+    pub fn push(
+        &mut self,
+        record: ConversionRecord,
+        values: impl Iterator<Item = i64>,
+        differences: impl Iterator<Item = i64>,
+    ) {
+        let ConversionRecord { hash, key, time, kind, origin } = record;
+        self.words.extend_from_slice(&[hash, key.0 as u64, (key.0 >> 64) as u64, time as u64, kind.into(), origin]);
+        self.words.extend(values.map(|value| value as u64));
+        if self.rounding {
+            self.words.extend(differences.map(|difference| difference as u64));
+        }
+    }
+
+    /// Where the id and the customer of the record that was pushed last are put, in this order.
+    pub fn names_mut(&mut self) -> &mut Cells {
+        &mut self.names
+    }
+
+    /// A record, its values and names aside.
+    #[must_use]
+    pub fn record(&self, record: usize) -> ConversionRecord {
+        let words = self.words_of(record);
+        ConversionRecord {
+            hash: words[0],
+            key: Key(u128::from(words[2]) << 64 | u128::from(words[1])),
+            time: words[3] as i64,
+            kind: words[4] as u32,
+            origin: words[5],
+        }
+    }
+
+    /// The values of a record, in minor units.
+    #[must_use]
+    pub fn values(&self, record: usize) -> &[i64] {
+        bytemuck::cast_slice(&self.words_of(record)[FIXED_WORDS..][..self.values])
+    }
+
+    /// What rounding did to the values of a record, if it is kept.
+    #[must_use]
+    pub fn differences(&self, record: usize) -> &[i64] {
+        bytemuck::cast_slice(&self.words_of(record)[FIXED_WORDS + self.values..])
+    }
+
+    /// The id of a record (see [`Cells::raw`]).
+    #[must_use]
+    pub fn id(&self, record: usize) -> &[u8] {
+        self.names.raw(2 * record)
+    }
+
+    /// The customer of a record (see [`Cells::raw`]); nothing where it has none.
+    #[must_use]
+    pub fn customer(&self, record: usize) -> &[u8] {
+        self.names.raw(2 * record + 1)
+    }
+
+    fn words_of(&self, record: usize) -> &[u64] {
+        let words = self.words_of_each();
+        &self.words[record * words..][..words]
+    }
+
+    fn words_of_each(&self) -> usize {
+        FIXED_WORDS + self.values * if self.rounding { 2 } else { 1 }
+    }
+}
+
+impl Records for ConversionRecords {
+    fn columns(&mut self) -> Vec<Column<'_>> {
+        vec![Column::Long(&mut self.words), Column::Cells(&mut self.names)]
+    }
+
+    fn like(&self, records: usize) -> Self {
+        Self {
+            words: Vec::with_capacity(records * self.words_of_each()),
+            names: Cells::with_capacity(2 * records),
+            ..Self { values: self.values, rounding: self.rounding, ..Self::default() }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.words.len() / self.words_of_each()
+    }
+
+    fn memory(&self) -> u64 {
+        (self.words.len() * size_of::<u64>() + self.names.memory()) as u64
+    }
+
+    fn hash(&self, record: usize) -> u64 {
+        self.words_of(record)[0]
+    }
+}
