@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::EngineError;
 
-/// Shared by everyone who holds rows. Parts of the whole are fixed, so that nobody waits for memory that someone else has:
-/// a half for records that wait, a quarter for the buckets that are walked, the rest for sums, paths and rejected rows.
+/// Shared by everyone who holds rows. Parts of the whole are fixed, so that nobody waits for memory that someone else has.
+/// Of sixteen parts, six go to records that wait, three to the buckets that are walked (one for the records, two for what is
+/// made of them), four to sums, one each to rows on their way to a file a day, to paths, and to rejected rows.
 #[derive(Debug)]
 pub struct Budget {
     memory: u64,
@@ -31,7 +32,7 @@ impl Budget {
 
     /// Takes memory for records that wait; false where there is none left, and they must go to disk.
     pub fn take(&self, bytes: u64) -> bool {
-        let left = self.waiting.load(Ordering::Relaxed) + bytes <= self.memory / 2;
+        let left = self.waiting.load(Ordering::Relaxed) + bytes <= self.memory / 16 * 6;
         if left {
             self.waiting.fetch_add(bytes, Ordering::Relaxed);
         }
@@ -41,7 +42,7 @@ impl Budget {
     /// Whether records begin to fill their part of the memory.
     #[must_use]
     pub fn is_half_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > self.memory / 4
+        self.waiting.load(Ordering::Relaxed) > self.memory / 16 * 3
     }
 
     /// Gives memory back.
@@ -63,31 +64,41 @@ impl Budget {
     /// The largest bucket that a thread loads. What is made of its records while it is walked takes twice as much again.
     #[must_use]
     pub fn bucket(&self) -> u64 {
-        self.memory / 12 / self.threads
+        self.memory / 16 / self.threads
+    }
+
+    /// Refuses a customer of so many touches, who cannot be divided, if they do not fit into all of the memory. While they are
+    /// walked, a touch takes its record, its place, its rows, its weight as a float and as an integer, a remainder and parts.
+    ///
+    /// # Errors
+    /// Says how much they need.
+    pub fn expect_customer(&self, touches: u64, bytes: u64, tables: usize) -> Result<(), EngineError> {
+        let needed = bytes + touches * (72 + 4 * tables as u64);
+        if needed <= self.memory { Ok(()) } else { Err(EngineError::Customer { touches, needed, memory: self.memory }) }
     }
 
     /// What a thread may hold of the sums of one of `tables` tables.
     #[must_use]
     pub fn sums(&self, tables: usize) -> u64 {
-        self.memory / 12 / self.threads / tables.max(1) as u64
+        self.memory / 4 / self.threads / tables.max(1) as u64
     }
 
-    /// What a thread may hold of the rows of a table of one file a day, and again while they are sorted.
+    /// What a thread may hold of the rows of a table of one file a day; there are two such tables.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.memory / 48 / self.threads
+        self.memory / 32 / self.threads
     }
 
     /// What a thread may hold of paths.
     #[must_use]
     pub fn paths(&self) -> u64 {
-        self.memory / 24 / self.threads
+        self.memory / 16 / self.threads
     }
 
     /// What all threads may hold of rejected rows.
     #[must_use]
     pub fn rejects(&self) -> u64 {
-        self.memory / 24
+        self.memory / 16
     }
 
     /// Records of a chunk, `most` at most, of which every thread gathers one of `bytes` each for each bucket: together no more

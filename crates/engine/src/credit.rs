@@ -72,18 +72,18 @@ pub struct Eligible<'a> {
 
 /// One thread's accumulators.
 pub struct Crediting<'a> {
-    context: Context<'a>,
+    pub(crate) context: Context<'a>,
     /// Per table.
-    grouped: Vec<Grouped>,
+    pub(crate) grouped: Vec<Grouped>,
     /// Per table the sums that were too many for memory.
     grouped_runs: Vec<Runs>,
     /// The models' side of the ledger.
-    credited: Credited,
+    pub(crate) credited: Credited,
     credits: Option<CreditBuffer>,
     left: Block,
     left_spool: Spool,
     deferred: Vec<Deferred>,
-    split: Split,
+    pub(crate) split: Split,
     /// What the models gave of the conversion at hand.
     parts: Parts,
     rows: Vec<Vec<u32>>,
@@ -108,17 +108,17 @@ pub struct Brought {
 
 /// Room for the parts of one conversion.
 #[derive(Default)]
-struct Split {
+pub(crate) struct Split {
     apportion: Apportion,
-    weights: Vec<f64>,
-    shares: Vec<i64>,
-    values: Vec<Vec<i64>>,
+    pub weights: Vec<f64>,
+    pub shares: Vec<i64>,
+    pub values: Vec<Vec<i64>>,
     given: Vec<i64>,
 }
 
 impl Split {
     /// Takes what a model said of `length` touches. False where none of them gets anything.
-    fn begin(&mut self, credit: Credit, length: usize) -> bool {
+    pub fn begin(&mut self, credit: Credit, length: usize) -> bool {
         match credit {
             Credit::Nothing => false,
             Credit::Weights => self.apportion.set_weights(&self.weights),
@@ -129,7 +129,7 @@ impl Split {
 
     /// Divides an amount: `give` is told of stretches of touches and what each touch of them gets, some of them twice.
     #[inline]
-    fn each(&mut self, credit: Credit, length: usize, amount: i64, mut give: impl FnMut(Range<usize>, i64)) {
+    pub fn each(&mut self, credit: Credit, length: usize, amount: i64, mut give: impl FnMut(Range<usize>, i64)) {
         match credit {
             Credit::Nothing => {}
             Credit::One(touch) => give(touch..touch + 1, amount),
@@ -140,7 +140,7 @@ impl Split {
     }
 
     /// Divides the share and the values into parts that are kept.
-    fn keep(&mut self, credit: Credit, length: usize, values: &[i64]) {
+    pub fn keep(&mut self, credit: Credit, length: usize, values: &[i64]) {
         for (of, amount) in std::iter::once(&WHOLE_SHARE).chain(values).enumerate() {
             let mut parts = std::mem::take(if of == 0 { &mut self.shares } else { &mut self.values[of - 1] });
             parts.clear();
@@ -229,9 +229,7 @@ impl<'a> Crediting<'a> {
                 Weighing::Expression(expression) => {
                     let counted = |table: usize| plans[table].counts(number);
                     self.deferred[number].push(eligible, touches, &self.rows, &counted, &place_of);
-                    if self.deferred[number].times.len() >= EXPRESSION_TOUCHES {
-                        self.evaluate(number, &**expression, conversions)?;
-                    }
+                    self.evaluate_if_many(number, &**expression, conversions)?;
                     continue;
                 }
             };
@@ -392,6 +390,33 @@ impl<'a> Crediting<'a> {
             left: self.left_spool,
             credits: self.credits.map(CreditBuffer::finish),
         }
+    }
+
+    /// Lets a journey wait for a model's expression. In `rows` its touches stand from `first` on.
+    pub(crate) fn defer(
+        &mut self,
+        number: usize,
+        eligible: &Eligible<'_>,
+        rows: &[Vec<u32>],
+        first: usize,
+    ) -> Result<(), EngineError> {
+        let Context { setup, plans, .. } = self.context;
+        let counted = |table: usize| plans[table].counts(number);
+        self.deferred[number].push(eligible, eligible.chosen, rows, &counted, &|touch| first + touch);
+        match &setup.models[number].weighing {
+            Weighing::Expression(expression) => self.evaluate_if_many(number, &**expression, eligible.conversions),
+            Weighing::Journey(_) => Ok(()),
+        }
+    }
+
+    fn evaluate_if_many(
+        &mut self,
+        number: usize,
+        expression: &dyn WeightExpression,
+        conversions: &Conversions,
+    ) -> Result<(), EngineError> {
+        let many = self.deferred[number].times.len() >= EXPRESSION_TOUCHES;
+        if many { self.evaluate(number, expression, conversions) } else { Ok(()) }
     }
 
     /// Weighs the journeys that wait for a model's expression, and divides their conversions.

@@ -90,6 +90,11 @@ impl Customers {
         all
     }
 
+    /// Whether the records are needed any further.
+    pub fn ask_for_records(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     /// All records are touches of one customer.
     pub fn of_one(records: &TouchRecords) -> Self {
         Self {

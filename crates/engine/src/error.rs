@@ -38,6 +38,19 @@ pub enum EngineError {
         /// What the system says.
         source: io::Error,
     },
+    /// One customer does not fit into the memory.
+    #[error(
+        "a customer has some {touches} touches, which take some {} MB while they are walked; the run may take {} MB for them",
+        needed.div_ceil(1_000_000), memory / 1_000_000
+    )]
+    Customer {
+        /// The touches.
+        touches: u64,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        memory: u64,
+    },
     /// Temporary files would not fit.
     #[error(
         "some {} MB of temporary space are needed at {}, and {} MB are free",

@@ -13,6 +13,7 @@ pub mod credit;
 mod customers;
 pub mod error;
 pub mod explain;
+mod extreme;
 pub mod ledger;
 pub mod partition;
 pub mod records;

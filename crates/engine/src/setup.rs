@@ -41,10 +41,13 @@ pub struct Setup {
     pub touch_id_type: Option<ColumnType>,
     /// Places of the touch attributes that are mapped (see `core::batch::attribute`).
     pub mapped_attributes: Vec<usize>,
-    /// How many bytes of touches may be held before they go to disk.
+    /// How many bytes the engine may hold; what is more goes to disk.
     pub memory: u64,
     /// Where they go then; exists and belongs to this run.
     pub temp: PathBuf,
+    /// From how many pairs of a touch and a conversion on a customer's conversions are divided a day at a time, mostly
+    /// [`crate::walk::STRETCH_PAIRS`]. It changes no result.
+    pub stretch_pairs: u64,
     /// How many threads share the memory: those of the rayon pool that the walk is called in.
     pub threads: usize,
 }

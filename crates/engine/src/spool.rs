@@ -2,7 +2,7 @@
 //! day by day. So a table of any size needs the memory of a piece of one bucket.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ pub struct Named {
 /// What one thread writes.
 pub struct Spool {
     path: PathBuf,
-    file: Option<File>,
+    file: Option<BufWriter<File>>,
     written: u64,
     pieces: Vec<Piece>,
 }
@@ -170,7 +170,7 @@ impl Spool {
             Some(file) => file,
             None => {
                 let opened = File::options().read(true).write(true).create_new(true).open(&self.path);
-                self.file.insert(opened.map_err(EngineError::temp(&self.path))?)
+                self.file.insert(BufWriter::with_capacity(1 << 17, opened.map_err(EngineError::temp(&self.path))?))
             }
         };
         let mut bytes = Vec::new();
@@ -201,7 +201,7 @@ impl Spool {
         let Some(file) = &self.file else { return Ok(()) };
         // Several threads read one file at a time, each at its own place.
         let mut words = vec![0_i64; piece.bytes.div_ceil(8) as usize];
-        file.read_exact_at(bytemuck::cast_slice_mut(&mut words), piece.offset).map_err(EngineError::temp(&self.path))?;
+        file.get_ref().read_exact_at(bytemuck::cast_slice_mut(&mut words), piece.offset).map_err(EngineError::temp(&self.path))?;
         let mut rest = &words[..];
         let numbers = |rest: &mut &[i64]| {
             let (length, others) = rest.split_first().unwrap_or((&0, &[]));
@@ -244,12 +244,17 @@ pub struct Spooled {
 
 impl Spooled {
     /// Puts the threads' spools together. A bucket must have been written by one thread.
-    #[must_use]
-    pub fn new(spools: Vec<Spool>) -> Self {
+    ///
+    /// # Errors
+    /// Where a file cannot be written to its end.
+    pub fn new(mut spools: Vec<Spool>) -> Result<Self, EngineError> {
+        for Spool { path, file, .. } in &mut spools {
+            file.as_mut().map_or(Ok(()), BufWriter::flush).map_err(EngineError::temp(&*path))?;
+        }
         let of = |(number, spool): (usize, &Spool)| spool.pieces.iter().map(move |piece| (*piece, number)).collect::<Vec<_>>();
         let mut pieces: Vec<_> = spools.iter().enumerate().flat_map(of).collect();
         pieces.sort_unstable_by_key(|(piece, _)| (piece.day, piece.bucket, piece.sequence));
-        Self { spools, pieces }
+        Ok(Self { spools, pieces })
     }
 
     /// The days that have rows, ascending.

@@ -16,6 +16,7 @@ use crate::budget::Budget;
 use crate::credit::{Brought, Context, Crediting, Eligible};
 use crate::customers::{Customer, Customers};
 use crate::error::EngineError;
+use crate::extreme::Stretch;
 use crate::ledger::Ledger;
 use crate::partition::Partitioned;
 use crate::records::{ConversionRecords, TouchRecords};
@@ -76,6 +77,9 @@ pub struct Extreme {
 
 /// From here on a customer is [`Extreme`].
 pub const EXTREME_PAIRS: u64 = 10_000_000;
+
+/// From here on a customer's conversions are divided a day at a time, see `crate::extreme`.
+pub const STRETCH_PAIRS: u64 = 100_000;
 
 /// Walks the whole log on all threads of the current rayon pool. The models' side of the ledger is added to `ledger`, and checked.
 ///
@@ -162,8 +166,8 @@ pub fn walk(
     Ok(Walked {
         extremes,
         tables: plans.into_iter().zip(sums).collect(),
-        unattributed: Spooled::new(left),
-        credits: setup.credits.then(|| Spooled::new(credits)),
+        unattributed: Spooled::new(left)?,
+        credits: if setup.credits { Some(Spooled::new(credits)?) } else { None },
         paths: (setup.paths > 0).then_some(paths),
         touches_used,
         profiles,
@@ -280,9 +284,15 @@ impl<'a> Walker<'a> {
             }
             return Ok(());
         }
+        if stubborn >= STUBBORN {
+            budget.expect_customer(touches.records(), touches.bytes(), setup.tables.len())?;
+        }
         let conversions = Conversions::new(&conversions.load(budget)?, setup);
-        let records = touches.load(budget)?;
+        let mut records = touches.load(budget)?;
         let mut customers = Customers::of(&records, &conversions, setup.follows_everyone());
+        if !customers.ask_for_records() {
+            records = TouchRecords::default();
+        }
         let rejects = self.rejects;
         let duplicate = |record: u32| reject_duplicate(rejects, &records, &conversions, record as usize);
         customers.for_each(&records, profiles, duplicate, |customer, of_customer| {
@@ -310,6 +320,14 @@ impl<'a> Walker<'a> {
         let Context { setup, profiles, .. } = self.context;
         let touches = Touches { times: customer.times, profiles: customer.profiles };
         let consumed_until = setup.rules.consumed_until(&all.times[conversions.clone()], &all.kinds[conversions.clone()]);
+        let in_range = conversions.clone().filter(|conversion| all.in_range(*conversion)).count() as u64;
+        let pairs = customer.times.len() as u64 * in_range;
+        if pairs > EXTREME_PAIRS {
+            self.extremes.push(Extreme { pairs, touches: customer.times.len() as u64, conversions: in_range });
+        }
+        if pairs > setup.stretch_pairs && setup.rules.are_plain() && !setup.credits && setup.paths == 0 {
+            return self.walk_stretches(bucket, customer, all, conversions, &consumed_until);
+        }
         let mut converted = 0;
         let mut chosen = std::mem::take(&mut self.chosen);
         for conversion in conversions.clone().filter(|conversion| all.in_range(*conversion)) {
@@ -348,12 +366,48 @@ impl<'a> Walker<'a> {
             self.crediting.flush(bucket, all, false)?;
         }
         self.chosen = chosen;
-        let touches = customer.times.len() as u64;
-        if touches * converted > EXTREME_PAIRS {
-            self.extremes.push(Extreme { pairs: touches * converted, touches, conversions: converted });
-        }
         if converted == 0 {
             self.walk_null_journey(customer);
+        }
+        Ok(())
+    }
+
+    /// As [`Walker::walk_customer`], for one of very many touches and conversions: day by day.
+    fn walk_stretches(
+        &mut self,
+        bucket: u32,
+        customer: Customer<'_>,
+        all: &Conversions,
+        conversions: Range<usize>,
+        consumed_until: &[Option<i64>],
+    ) -> Result<(), EngineError> {
+        let setup = self.context.setup;
+        let touches = Touches { times: customer.times, profiles: customer.profiles };
+        let places: Vec<u32> = (0..customer.times.len() as u32).collect();
+        let of_customer: Vec<usize> = conversions.clone().filter(|conversion| all.in_range(*conversion)).collect();
+        for of_day in of_customer.chunk_by(|one, other| all.days[*one] == all.days[*other]) {
+            let mut by_kind = of_day.to_vec();
+            by_kind.sort_by_key(|conversion| all.kinds[*conversion]);
+            for of_kind in by_kind.chunk_by(|one, other| all.kinds[*one] == all.kinds[*other]) {
+                for &window in &self.windows {
+                    let mut eligible = Vec::new();
+                    for &conversion in of_kind {
+                        let consumed_until = consumed_until.get(conversion - conversions.start).copied().flatten();
+                        match self.selector.range(touches, all.times[conversion], consumed_until, window) {
+                            Ok(range) => eligible.push((conversion, range)),
+                            Err(reason) => {
+                                (0..setup.models.len())
+                                    .for_each(|model| self.crediting.leave(all, conversion, model, window, reason));
+                            }
+                        }
+                    }
+                    let Touches { times, profiles } = touches;
+                    let places = &places;
+                    self.crediting.credit_stretch(&Stretch { conversions: all, eligible, window, times, profiles, places })?;
+                }
+            }
+            // Only now, so that what is left unattributed is written in the order of the conversions.
+            self.crediting.flush(bucket, all, false)?;
         }
         Ok(())
     }

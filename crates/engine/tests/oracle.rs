@@ -28,6 +28,9 @@ use attributary_testkit::strategies::scenario;
 use attributary_testkit::table::Table;
 use proptest::prelude::*;
 
+/// So little memory that a few rows fill it, but the touches of one customer fit.
+const LITTLE: u64 = 6_000;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -39,13 +42,30 @@ proptest! {
         // Little memory: everything goes through files, and buckets are divided.
         spills in prop::bool::weighted(0.05),
     ) {
-        let memory = if spills { 64 } else { 1 << 30 };
-        let how = How { batch, threads, memory };
+        let memory = if spills { LITTLE } else { 1 << 30 };
+        let how = How { batch, threads, memory, stretch_pairs: u64::MAX };
         let mut expected = oracle::run(&scenario.touches, &scenario.conversions, &scenario.settings);
         if scenario.settings.paths == 0 {
             forget_duplicates_of_others(&mut expected);
         }
         let found = run(&scenario.touches, &scenario.conversions, &scenario.settings, &how);
+        if let Some(disagreement) = oracle::disagreement(&expected, &found) {
+            return Err(TestCaseError::fail(disagreement));
+        }
+    }
+
+    /// As those of very many touches and conversions are, where rules and tables allow it.
+    #[test]
+    fn customers_walked_day_by_day_are_the_oracle(scenario in scenario(), threads in 1_usize..3, spills in prop::bool::weighted(0.05)) {
+        let mut settings = scenario.settings;
+        (settings.paths, settings.calendar_days, settings.ignore, settings.repeats) = (0, false, None, settings::Repeats::Keep);
+        settings.priority.clear();
+        settings.interaction_windows.clear();
+        let how = How { batch: 7, threads, memory: if spills { LITTLE } else { 1 << 30 }, stretch_pairs: 0 };
+        let mut expected = oracle::run(&scenario.touches, &scenario.conversions, &settings);
+        forget_duplicates_of_others(&mut expected);
+        expected.remove("credits");
+        let found = run(&scenario.touches, &scenario.conversions, &settings, &how);
         if let Some(disagreement) = oracle::disagreement(&expected, &found) {
             return Err(TestCaseError::fail(disagreement));
         }
@@ -74,6 +94,7 @@ struct How {
     batch: usize,
     threads: usize,
     memory: u64,
+    stretch_pairs: u64,
 }
 
 fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSettings, how: &How) -> BTreeMap<String, Table> {
@@ -110,8 +131,9 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
         let rows = &mut grouped::finish(sums, walked.finish(&setup, number), false).expect("sorted");
         sink.file(&table.name, tables::ONLY_FILE, &grouped::fields(&setup, table, false), rows).expect("written");
     }
-    let credits = walked.credits.as_ref().expect("credits are wanted");
-    tables::credits::write(&setup, credits, &walked.kinds, &walked.profiles, &sink).expect("written");
+    if let Some(credits) = &walked.credits {
+        tables::credits::write(&setup, credits, &walked.kinds, &walked.profiles, &sink).expect("written");
+    }
     tables::unattributed::write(&setup, &walked.unattributed, &walked.kinds, &sink).expect("written");
     let rejected = rejects.finish().expect("kept");
     let file = |_, file: u32| file.to_string();
@@ -215,7 +237,8 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         currency: (settings.currency.clone(), settings.exponent()),
         models,
         tables: settings.grouped_tables().iter().map(|(name, by)| table(name, by, settings)).collect(),
-        credits: true,
+        // Who are walked day by day have none.
+        credits: how.stretch_pairs > 0,
         paths: settings.paths,
         dimensions: settings.dimensions.iter().map(|name| Field::new(name, ColumnType::Text)).collect(),
         customer_type: ColumnType::Text,
@@ -224,6 +247,7 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         touch_id_type: settings.mapped.touch_id.then_some(ColumnType::Text),
         mapped_attributes: mapped.chain((0..settings.dimensions.len()).map(|place| attribute::DIMENSIONS + place)).collect(),
         memory: how.memory,
+        stretch_pairs: how.stretch_pairs,
         temp: temp.to_owned(),
         threads: how.threads,
     };

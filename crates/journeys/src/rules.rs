@@ -1,5 +1,7 @@
 //! The rules of a journey: which touches a conversion looks back on. Window, reuse, priority, ignore, repeats, in that order.
 
+use std::ops::Range;
+
 use attributary_core::duration::{DAY, Window};
 use attributary_core::journey::{TouchFacts, Unattributed, Verdict};
 use attributary_core::time::{self, Day, Zone};
@@ -107,6 +109,27 @@ impl<'a> Selector<'a> {
         chosen: &mut Vec<u32>,
     ) -> Result<(), Unattributed> {
         self.choose(touches, time, consumed_until, window, chosen, &mut |_, _| ())
+    }
+
+    /// As [`Selector::select`], where [`Rules::are_plain`]: the eligible touches lie side by side.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn range(
+        &self,
+        touches: Touches<'_>,
+        time: i64,
+        consumed_until: Option<i64>,
+        window: usize,
+    ) -> Result<Range<usize>, Unattributed> {
+        let reach = Reach::of(self.rules, &self.rules.windows[window], time);
+        let until = touches.times.partition_point(|touch| *touch <= time);
+        let from = touches.times[..until].partition_point(|touch| *touch < reach.earliest);
+        if from == until {
+            return Err(Unattributed::NoTouch);
+        }
+        let consumed = consumed_until.map_or(0, |consumed| touches.times.partition_point(|touch| *touch <= consumed));
+        if from.max(consumed) < until { Ok(from.max(consumed)..until) } else { Err(Unattributed::Consumed) }
     }
 
     /// The verdict on each touch, as [`Selector::select`] comes to it.
@@ -254,6 +277,16 @@ impl Reach {
 }
 
 impl Rules {
+    /// Whether all touches between two instants are eligible, whatever they are.
+    #[must_use]
+    pub fn are_plain(&self) -> bool {
+        !self.calendar_days
+            && self.interaction_windows.is_empty()
+            && self.priority.is_empty()
+            && self.ignore.is_none()
+            && self.repeats == Repeats::Keep
+    }
+
     /// The start of day `from` less the longest window: no earlier touch can matter to a conversion on that day or later.
     /// (A window of calendar days reaches less far back than so many times 24 hours.)
     #[must_use]

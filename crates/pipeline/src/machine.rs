@@ -17,12 +17,12 @@ pub fn default_memory() -> u64 {
     granted / 10 * 6
 }
 
-/// How much of the whole may go to touches that wait for the walk: what reading, tables and the program itself need is
-/// set aside first.
+/// How much of the whole may go to what the engine holds: what the program itself and its readers and writers need is set
+/// aside first, and a part of the rest for what an allocator cannot give back at once.
 #[must_use]
-pub fn touch_budget(memory: u64) -> u64 {
-    const SET_ASIDE: u64 = 192 << 20;
-    (memory.saturating_sub(SET_ASIDE) / 2).max(32 << 20)
+pub fn engine_budget(memory: u64) -> u64 {
+    const SET_ASIDE: u64 = 128 << 20;
+    (memory.saturating_sub(SET_ASIDE) / 8 * 7).max(64 << 20)
 }
 
 /// The most memory that the process has held so far, in bytes; 0 where the system does not say.

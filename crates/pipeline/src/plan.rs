@@ -115,8 +115,9 @@ fn setup(
         conversion_id_type: conversions.id_type().clone(),
         touch_id_type: touchpoints.id_type().cloned(),
         mapped_attributes,
-        memory: machine::touch_budget(memory),
+        memory: machine::engine_budget(memory),
         temp: PathBuf::new(),
+        stretch_pairs: attributary_engine::walk::STRETCH_PAIRS,
         threads: options.threads.unwrap_or_else(machine::threads),
     };
     setup.models = models(pipeline, &setup)?;

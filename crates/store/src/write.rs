@@ -31,7 +31,7 @@ use crate::schema::{Form, schema};
 const BATCH_ROWS: usize = 64 * 1024;
 
 /// Row groups are cut here even if they have few rows, so that long texts do not fill the memory.
-const ROW_GROUP_BYTES: usize = 256 << 20;
+const ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// Who wrote the file. In the form that other readers parse; the number is that of this file layout, not of the program,
 /// so that a release does not change the bytes of a table.

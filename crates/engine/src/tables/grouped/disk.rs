@@ -47,7 +47,7 @@ impl Sums {
             Self::Disk(run) => {
                 let mut rows = Runs::merge(std::slice::from_ref(run))?;
                 while let Some((key, sums)) = rows.next_row()? {
-                    each(group_key(&key), &sums_of(&sums))?;
+                    each(group_key(&key), &sums_of(&sums, width))?;
                 }
             }
         }
@@ -128,7 +128,7 @@ impl Sums {
             spill(&mut grouped, &mut of_thread, plan, order, budget)?;
             runs.push(of_thread);
         }
-        merge(runs, merged, budget).map(Self::Disk)
+        merge(runs, merged, plan.width(), budget).map(Self::Disk)
     }
 }
 
@@ -150,7 +150,7 @@ impl Spilling<'_> {
         }
         spill(&mut grouped, &mut self.runs, plan, order, self.budget)?;
         let merged = self.runs.beside("merged");
-        merge(vec![self.runs], merged, self.budget).map(Sums::Disk)
+        merge(vec![self.runs], merged, plan.width(), self.budget).map(Sums::Disk)
     }
 }
 
@@ -178,40 +178,49 @@ pub(crate) fn spill(
     keys.sort_unstable();
     runs.begin();
     let mut sums: Vec<i128> = Vec::with_capacity(width);
+    let mut narrow = Vec::with_capacity(width);
     for (key, row) in keys {
         sums.clear();
         sums.extend((row * width..(row + 1) * width).map(|lane| grouped.sum(lane)));
-        runs.push(&key, bytemuck::cast_slice(&sums), budget)?;
+        bytes_of(&sums, &mut narrow, |bytes| runs.push(&key, bytes, budget))?;
     }
     grouped.clear();
     Ok(())
 }
 
 /// Makes one run of some, in which rows that share a key are added up.
-fn merge(mut runs: Vec<Runs>, mut merged: Runs, budget: &Budget) -> Result<Runs, EngineError> {
+fn merge(mut runs: Vec<Runs>, mut merged: Runs, width: usize, budget: &Budget) -> Result<Runs, EngineError> {
     runs.iter_mut().try_for_each(Runs::flush)?;
-    let mut rows = Runs::merge(&runs)?;
     merged.begin();
+    let mut narrow = Vec::new();
+    added_up(&runs, width, usize::MAX, |key, sums| bytes_of(sums, &mut narrow, |bytes| merged.push(key, bytes, budget)))?;
+    merged.flush()?;
+    runs.into_iter().try_for_each(Runs::remove)?;
+    Ok(merged)
+}
+
+/// Gives the rows of some runs to `each`, those added up whose keys agree in their first `shown` bytes.
+fn added_up(
+    runs: &[Runs],
+    width: usize,
+    shown: usize,
+    mut each: impl FnMut(&[u8], &[i128]) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let mut rows = Runs::merge(runs)?;
     let mut last: Option<(Vec<u8>, Vec<i128>)> = None;
     while let Some((key, sums)) = rows.next_row()? {
+        let sums = sums_of(&sums, width);
+        let same = |before: &[u8]| before[..shown.min(before.len())] == key[..shown.min(key.len())];
         match &mut last {
-            Some((before, all)) if *before == key => {
-                all.iter_mut().zip(sums_of(&sums)).for_each(|(all, sum)| *all += sum);
-            }
+            Some((before, all)) if same(before) => all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum),
             _ => {
-                if let Some((key, sums)) = last.replace((key, sums_of(&sums))) {
-                    merged.push(&key, bytemuck::cast_slice(&sums), budget)?;
+                if let Some((key, sums)) = last.replace((key, sums)) {
+                    each(&key, &sums)?;
                 }
             }
         }
     }
-    if let Some((key, sums)) = last {
-        merged.push(&key, bytemuck::cast_slice(&sums), budget)?;
-    }
-    merged.flush()?;
-    drop(rows);
-    runs.into_iter().try_for_each(Runs::remove)?;
-    Ok(merged)
+    last.map_or(Ok(()), |(key, sums)| each(&key, &sums))
 }
 
 /// The rows of a table on disk (or of its partial form), some at a time, as [`super::finish`] gives them. Rows lie model by
@@ -229,34 +238,17 @@ pub(super) fn finish<'a>(
     let name = if partial { "partial" } else { "final" };
     let mut of_pairs: Vec<Runs> = (0..pairs.len()).map(|pair| run.beside(&format!("{name}-{pair}"))).collect();
     of_pairs.iter_mut().for_each(Runs::begin);
-    // What comes behind a row's place in the table: its day, where that is not shown, and its key.
-    let shown = of.order().shown_bytes(partial);
-    let mut write = |key: &[u8], sums: &[i128]| {
+    let mut narrow = Vec::new();
+    added_up(std::slice::from_ref(run), plan.width(), of.order().shown_bytes(partial), |key, sums| {
         for (runs, (model, window)) in of_pairs.iter_mut().zip(&pairs) {
             let sums = &sums[plan.lane(*model, *window)..][..plan.stride()];
             if sums.iter().any(|sum| *sum != 0) {
-                runs.push(&key[key.len() - KEY_BYTES..], bytemuck::cast_slice(sums), of.budget)?;
+                let key = &key[key.len() - KEY_BYTES..];
+                bytes_of(sums, &mut narrow, |bytes| runs.push(key, bytes, of.budget))?;
             }
         }
-        Ok::<_, EngineError>(())
-    };
-    let mut rows = Runs::merge(std::slice::from_ref(run))?;
-    let mut last: Option<(Vec<u8>, Vec<i128>)> = None;
-    while let Some((key, sums)) = rows.next_row()? {
-        match &mut last {
-            Some((before, all)) if before[..shown] == key[..shown] => {
-                all.iter_mut().zip(sums_of(&sums)).for_each(|(all, sum)| *all += sum);
-            }
-            _ => {
-                if let Some((key, sums)) = last.replace((key, sums_of(&sums))) {
-                    write(&key, &sums)?;
-                }
-            }
-        }
-    }
-    if let Some((key, sums)) = last {
-        write(&key, &sums)?;
-    }
+        Ok(())
+    })?;
     of_pairs.iter_mut().try_for_each(Runs::flush)?;
     let mut left = of_pairs.into_iter().zip(pairs);
     let mut open = None;
@@ -291,7 +283,7 @@ fn block(rows: &mut crate::runs::Merge, stride: usize) -> Result<(Vec<GroupKey>,
         && let Some((key, sums)) = rows.next_row()?
     {
         keys.push(group_key(&key));
-        lanes.iter_mut().zip(sums_of(&sums)).for_each(|(lane, sum)| lane.push(sum));
+        lanes.iter_mut().zip(sums_of(&sums, stride)).for_each(|(lane, sum)| lane.push(sum));
     }
     Ok((keys, lanes))
 }
@@ -302,6 +294,18 @@ fn group_key(bytes: &[u8]) -> GroupKey {
     GroupKey { touch_group: part(0), touch_day: part(1) as Day, day: part(2) as Day, kind: part(3) }
 }
 
-fn sums_of(bytes: &[u8]) -> Vec<i128> {
+/// Sums as bytes: in 64 bits each, unless one of them needs more.
+fn bytes_of(sums: &[i128], narrow: &mut Vec<i64>, mut write: impl FnMut(&[u8]) -> Result<(), EngineError>) -> Result<(), EngineError> {
+    narrow.clear();
+    narrow.extend(sums.iter().map(|sum| *sum as i64));
+    let fits = sums.iter().zip(narrow.iter()).all(|(sum, narrow)| *sum == i128::from(*narrow));
+    write(if fits { bytemuck::cast_slice(narrow) } else { bytemuck::cast_slice(sums) })
+}
+
+/// The `count` sums that [`bytes_of`] wrote.
+fn sums_of(bytes: &[u8], count: usize) -> Vec<i128> {
+    if bytes.len() == count * size_of::<i64>() {
+        return bytemuck::pod_collect_to_vec::<u8, i64>(bytes).into_iter().map(i128::from).collect();
+    }
     bytemuck::pod_collect_to_vec(bytes)
 }

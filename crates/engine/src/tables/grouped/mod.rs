@@ -25,7 +25,7 @@ const NO_DAY: Day = Day::MIN;
 const NO_TOUCH: u32 = u32::MAX;
 
 /// The lanes of a slot before its values: share and touches.
-const FIXED_LANES: usize = 2;
+pub(crate) const FIXED_LANES: usize = 2;
 
 /// Where a row's sums belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -169,6 +169,12 @@ impl Grouped {
         }
     }
 
+    /// Adds to a row under one model: share, touches, values.
+    pub fn add_sums(&mut self, plan: &Plan, place: (usize, usize), row: u32, sums: &[i128]) {
+        let slot = self.slot(plan, row, place.0, place.1);
+        sums.iter().enumerate().for_each(|(lane, sum)| self.add_wide(slot + lane, *sum));
+    }
+
     /// Adds to neighbouring lanes, all at once; whether one of them wrapped around is asked for all of them together.
     #[inline]
     fn add_cells(&mut self, first: usize, cells: &[i64]) {
