@@ -77,6 +77,19 @@ impl Budget {
         if needed <= self.memory { Ok(()) } else { Err(EngineError::Customer { touches, needed, memory: self.memory }) }
     }
 
+    /// Refuses more combinations of channel, campaign, interaction and dimensions than fit into half of the memory: they are
+    /// the one thing that every touch and every row of a table points to.
+    ///
+    /// # Errors
+    /// Says how many there are.
+    pub fn expect_profiles(&self, combinations: u64, needed: u64) -> Result<(), EngineError> {
+        if needed <= self.memory / 2 {
+            Ok(())
+        } else {
+            Err(EngineError::Profiles { combinations, needed, memory: self.memory / 2 })
+        }
+    }
+
     /// What a thread may hold of the sums of one of `tables` tables.
     #[must_use]
     pub fn sums(&self, tables: usize) -> u64 {
@@ -121,13 +134,33 @@ impl Budget {
     /// Says how much is needed and how much is there.
     pub fn expect_room(&self, needed: u64) -> Result<(), EngineError> {
         match rustix::fs::statvfs(&self.temp) {
-            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < needed => Err(EngineError::NoRoom {
-                path: self.temp.clone(),
-                needed,
-                free: disk.f_bavail.saturating_mul(disk.f_frsize),
-            }),
+            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < needed => {
+                Err(EngineError::NoRoom { path: self.temp.clone(), needed, free: disk.f_bavail.saturating_mul(disk.f_frsize) })
+            }
             // Where the system does not say, the first write that fails does.
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_its_size() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let budget = Budget::new(100 << 20, 2, folder.path());
+        assert!(budget.expect_room(1).is_ok());
+        let error = budget.expect_room(u64::MAX).expect_err("no disk is so large").to_string();
+        assert!(error.starts_with("some 18446744073710 MB of temporary space are needed at"), "{error}");
+        assert!(budget.expect_customer(1_000_000, 24_000_000, 1).is_ok());
+        let error = budget.expect_customer(2_000_000, 48_000_000, 1).expect_err("too large").to_string();
+        assert_eq!(
+            error,
+            "a customer has some 2000000 touches, which take some 200 MB while they are walked; the run may take 104 MB for them"
+        );
+        assert!(budget.expect_profiles(10, 50 << 20).is_ok());
+        assert!(budget.expect_profiles(10, 51 << 20).is_err());
     }
 }

@@ -89,7 +89,13 @@ impl<'a> ConversionCollector<'a> {
     pub fn new(setup: &'a Setup, rejects: &'a Rejects) -> Self {
         let budget = Arc::new(Budget::new(setup.memory, setup.threads, &setup.temp));
         let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
-        let buckets = Buckets::new("conversions-by-id", 1 << BUCKET_BITS, ConversionRecords::new(setup.values.len(), true), records, &budget);
+        let buckets = Buckets::new(
+            "conversions-by-id",
+            1 << BUCKET_BITS,
+            ConversionRecords::new(setup.values.len(), true),
+            records,
+            &budget,
+        );
         Self {
             setup,
             rejects,
@@ -185,8 +191,13 @@ impl<'a> ConversionCollector<'a> {
         }
         let by_id = buckets.finish(of_threads, &budget)?;
         let chunk_records = budget.chunk_records(2 * RECORD_BYTES, 1 << 8);
-        let by_customer =
-            Buckets::new("conversions", 2 << BUCKET_BITS, ConversionRecords::new(setup.values.len(), false), chunk_records, &budget);
+        let by_customer = Buckets::new(
+            "conversions",
+            2 << BUCKET_BITS,
+            ConversionRecords::new(setup.values.len(), false),
+            chunk_records,
+            &budget,
+        );
         let work = Unique {
             setup,
             rejects,

@@ -275,9 +275,8 @@ impl<'a> Crediting<'a> {
                 any_parts = true;
             }
             if let Some(credits) = &mut self.credits {
-                let touch = |touch: &u32| {
-                    (eligible.times[*touch as usize], eligible.profiles[*touch as usize], (eligible.id)(*touch))
-                };
+                let touch =
+                    |touch: &u32| (eligible.times[*touch as usize], eligible.profiles[*touch as usize], (eligible.id)(*touch));
                 let split = &self.split;
                 let (share, value) = (|touch: usize| split.shares[touch], |of: usize, touch: usize| split.values[of][touch]);
                 let touches = &mut touches.iter().map(touch);
@@ -328,14 +327,7 @@ impl<'a> Crediting<'a> {
     }
 
     /// Leaves a conversion unattributed under one model.
-    pub fn leave(
-        &mut self,
-        conversions: &Conversions,
-        conversion: usize,
-        model: usize,
-        window: usize,
-        reason: Unattributed,
-    ) {
+    pub fn leave(&mut self, conversions: &Conversions, conversion: usize, model: usize, window: usize, reason: Unattributed) {
         let (day, values) = (conversions.days[conversion], conversions.values(conversion));
         for (grouped, plan) in self.grouped.iter_mut().zip(self.context.plans).filter(|(_, plan)| plan.counts(model)) {
             grouped.add_unattributed(plan, (model, window), (day, conversions.kinds[conversion]), values);

@@ -154,8 +154,8 @@ impl Ordered<'_> {
     ) -> usize {
         let touch = |place: usize| (times[place], profiles[place], records.get(place).copied().unwrap_or_default());
         // Logs are nearly in order of time: most customers need no sorting at all.
-        let is_sorted = (1..times.len())
-            .all(|place| times[place - 1] < times[place] || self.compare(touch(place - 1), touch(place)).is_le());
+        let is_sorted =
+            (1..times.len()).all(|place| times[place - 1] < times[place] || self.compare(touch(place - 1), touch(place)).is_le());
         if !is_sorted {
             let mut touches = std::mem::take(&mut self.touches);
             touches.clear();

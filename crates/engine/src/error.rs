@@ -51,6 +51,20 @@ pub enum EngineError {
         /// Bytes.
         memory: u64,
     },
+    /// Combinations of what touches are grouped by do not fit into the memory.
+    #[error(
+        "touches have more than {combinations} distinct combinations of channel, campaign, interaction and dimensions, which take \
+         {} MB; the run may take {} MB for them",
+        needed.div_ceil(1_000_000), memory / 1_000_000
+    )]
+    Profiles {
+        /// How many so far.
+        combinations: u64,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        memory: u64,
+    },
     /// Temporary files would not fit.
     #[error(
         "some {} MB of temporary space are needed at {}, and {} MB are free",

@@ -103,10 +103,15 @@ impl CustomerCollector {
         let (records, _) = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let profiles = self.interner.finish(&setup.rules);
         let mut explained = (Vec::new(), Vec::new());
-        Customers::of_one(&records).for_each(&records, &profiles, |_| (), |customer, _| {
-            explained = explain_customer(setup, (conversions, conversion), &profiles, (&records, customer))?;
-            Ok::<_, EngineError>(())
-        })?;
+        Customers::of_one(&records).for_each(
+            &records,
+            &profiles,
+            |_| (),
+            |customer, _| {
+                explained = explain_customer(setup, (conversions, conversion), &profiles, (&records, customer))?;
+                Ok::<_, EngineError>(())
+            },
+        )?;
         Ok(explained)
     }
 }

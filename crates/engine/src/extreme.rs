@@ -86,7 +86,9 @@ impl Crediting<'_> {
         let seen = begin.start..end.end;
         let of_conversion = (conversions.days[*first], conversions.kinds[*first]);
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); plans.len()];
-        for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&mut rows).filter(|((_, plan), _)| plan.counts(number)) {
+        for ((grouped, plan), rows) in
+            self.grouped.iter_mut().zip(plans).zip(&mut rows).filter(|((_, plan), _)| plan.counts(number))
+        {
             let touches = view.touches[seen.clone()].iter().map(|touch| *touch as usize);
             let touches = touches.map(|touch| (stretch.profiles[touch], stretch.times[touch]));
             grouped.find_rows(plan, of_conversion, touches, |time| setup.rules.zone.day(time), rows);
@@ -151,7 +153,8 @@ impl Crediting<'_> {
             self.credited.count(conversions.days[conversion], (number, window), Outcome::Attributed, values);
         }
         self.settle(number, window, &rows, &noted);
-        for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&rows).filter(|((_, plan), _)| plan.counts(number)) {
+        for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&rows).filter(|((_, plan), _)| plan.counts(number))
+        {
             participate(conversions, &participations, rows, |row, sums| grouped.add_sums(plan, (number, window), row, sums));
         }
         Ok(())
@@ -238,12 +241,7 @@ impl Noted {
 
 /// Gives each row the whole of every conversion that has a touch of it, and counts these touches. Conversions are passed in
 /// order, touches come and go, and a row's sums are made when its number of touches changes.
-fn participate(
-    conversions: &Conversions,
-    of: &[(usize, Range<usize>)],
-    rows: &[u32],
-    mut give: impl FnMut(u32, &[i128]),
-) {
+fn participate(conversions: &Conversions, of: &[(usize, Range<usize>)], rows: &[u32], mut give: impl FnMut(u32, &[i128])) {
     let Some((first, _)) = of.first() else { return };
     let width = conversions.values(*first).len();
     // What all conversions so far were worth: their number, then their values.

@@ -25,6 +25,7 @@ use crate::setup::Setup;
 pub struct Partition<'a> {
     rejects: &'a Rejects,
     budget: Arc<Budget>,
+    threads: usize,
     has_rest: bool,
     converters: Option<&'a Converters>,
     interner: ProfileInterner,
@@ -81,6 +82,7 @@ impl<'a> Partition<'a> {
         let records = budget.chunk_records(RECORD_BYTES, 1 << 12);
         Self {
             rejects,
+            threads: setup.threads,
             has_rest: shape.ids || shape.customers,
             converters: (!everyone).then_some(&converted.converters),
             interner: ProfileInterner::new(3 + setup.dimensions.len(), &setup.mapped_attributes),
@@ -103,6 +105,8 @@ impl<'a> Partition<'a> {
         self.select(batch, &mut local);
         let Local { chunks, cache, rows, hashes, profiles, keys, bytes, .. } = &mut local;
         self.interner.profiles(batch, rows, cache, profiles);
+        let (combinations, memory) = self.interner.memory(self.threads);
+        self.budget.expect_profiles(combinations, memory)?;
         batch.customers.keys_of(rows, keys);
         for ((&row, &profile), &key) in rows.iter().zip(profiles.iter()).zip(keys.iter()) {
             let row = row as usize;

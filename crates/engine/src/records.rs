@@ -197,12 +197,7 @@ impl ConversionRecords {
     }
 
     /// Appends a record: its values and what rounding did to them, and its id and customer as [`Cells::raw`] gives them.
-    pub fn push(
-        &mut self,
-        record: ConversionRecord,
-        values: impl Iterator<Item = i64>,
-        differences: impl Iterator<Item = i64>,
-    ) {
+    pub fn push(&mut self, record: ConversionRecord, values: impl Iterator<Item = i64>, differences: impl Iterator<Item = i64>) {
         let ConversionRecord { hash, key, time, kind, origin } = record;
         self.words.extend_from_slice(&[hash, key.0 as u64, (key.0 >> 64) as u64, time as u64, kind.into(), origin]);
         self.words.extend(values.map(|value| value as u64));

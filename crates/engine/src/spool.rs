@@ -158,14 +158,7 @@ impl Spool {
         Ok(())
     }
 
-    fn write_piece(
-        &mut self,
-        bucket: u32,
-        day: Day,
-        block: &Block,
-        named: &Named,
-        budget: &Budget,
-    ) -> Result<(), EngineError> {
+    fn write_piece(&mut self, bucket: u32, day: Day, block: &Block, named: &Named, budget: &Budget) -> Result<(), EngineError> {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
@@ -201,7 +194,9 @@ impl Spool {
         let Some(file) = &self.file else { return Ok(()) };
         // Several threads read one file at a time, each at its own place.
         let mut words = vec![0_i64; piece.bytes.div_ceil(8) as usize];
-        file.get_ref().read_exact_at(bytemuck::cast_slice_mut(&mut words), piece.offset).map_err(EngineError::temp(&self.path))?;
+        file.get_ref()
+            .read_exact_at(bytemuck::cast_slice_mut(&mut words), piece.offset)
+            .map_err(EngineError::temp(&self.path))?;
         let mut rest = &words[..];
         let numbers = |rest: &mut &[i64]| {
             let (length, others) = rest.split_first().unwrap_or((&0, &[]));
@@ -267,10 +262,7 @@ impl Spooled {
     }
 
     /// The rows of a day in the order of the buckets, many small pieces at a time.
-    pub fn blocks<'a>(
-        &'a self,
-        day: &SpooledDay<'a>,
-    ) -> impl Iterator<Item = Result<(Block, Named), EngineError>> + use<'a> {
+    pub fn blocks<'a>(&'a self, day: &SpooledDay<'a>) -> impl Iterator<Item = Result<(Block, Named), EngineError>> + use<'a> {
         const ROWS: usize = 1 << 14;
         let mut pieces = day.pieces.iter().peekable();
         std::iter::from_fn(move || {

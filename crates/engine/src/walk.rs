@@ -11,8 +11,8 @@ use attributary_journeys::{Profiles, Selector, Touches};
 use rustc_hash::FxHashMap;
 
 use crate::bucket::{BUCKET_BITS, Bucket};
-use crate::conversions::{ConversionKinds, Conversions, Converted};
 use crate::budget::Budget;
+use crate::conversions::{ConversionKinds, Conversions, Converted};
 use crate::credit::{Brought, Context, Crediting, Eligible};
 use crate::customers::{Customer, Customers};
 use crate::error::EngineError;
@@ -95,15 +95,13 @@ pub fn walk(
 ) -> Result<Walked, EngineError> {
     let Partitioned { buckets, profiles, .. } = partitioned;
     let Converted { buckets: of_conversions, kinds, days, budget, .. } = converted;
-    let grounds =
-        Grounds { profiles: &profiles, kinds: &kinds, days, memory: budget.sums(setup.tables.len()) };
+    let grounds = Grounds { profiles: &profiles, kinds: &kinds, days, memory: budget.sums(setup.tables.len()) };
     let plans = Plan::all(setup, grounds);
     let context = Context { setup, profiles: &profiles, kinds: &kinds, plans: &plans, budget: &budget };
     let mut touches: Vec<_> = buckets.into_iter().map(Some).collect();
     // Conversions without customer have buckets of their own, behind all others.
     touches.resize_with(of_conversions.len(), || None);
-    let buckets: Vec<_> =
-        touches.into_iter().zip(of_conversions).map(|bucket| Mutex::new(Some(bucket))).collect();
+    let buckets: Vec<_> = touches.into_iter().zip(of_conversions).map(|bucket| Mutex::new(Some(bucket))).collect();
     let next = AtomicUsize::new(0);
     // Errors carry the place of their bucket: buckets are taken in order, so the first place is the same whoever came first.
     let work = |thread: usize| -> Result<Walker<'_>, (usize, EngineError)> {

@@ -34,6 +34,8 @@ struct Shared {
 struct Dictionary {
     codes: FxHashMap<Value, u32>,
     values: Vec<Value>,
+    /// The bytes of its texts.
+    text: usize,
 }
 
 #[derive(Default)]
@@ -152,6 +154,22 @@ impl ProfileInterner {
         *cache.table(flags) = table;
     }
 
+    /// Distinct combinations so far, and what they, their texts and what is made of them take of the memory of a run on so many
+    /// threads, more or less.
+    #[must_use]
+    pub fn memory(&self, threads: usize) -> (u64, u64) {
+        // A value stands in a list and in a map; a link in a list, in a map, and in one for each thread.
+        const VALUE: usize = 2 * size_of::<Value>() + 32;
+        const LINK: usize = 8 + 24;
+        const FINISHED: usize = size_of::<TouchFacts>() + 32;
+        let shared = self.lock();
+        let values = shared.dictionaries.iter().map(|dictionary| dictionary.values.len() * VALUE + 2 * dictionary.text);
+        let links = shared.levels.iter().map(|level| level.links.len() * (LINK + 24 * threads));
+        let count = shared.levels.last().map_or(0, |level| level.links.len());
+        let finished = count * (FINISHED + 4 * shared.dictionaries.len());
+        (count as u64, (values.sum::<usize>() + links.sum::<usize>() + finished) as u64)
+    }
+
     /// Makes `cache` ready for the rows of `batch`.
     fn enter(&self, batch: &TouchBatch, cache: &mut ProfileCache) {
         cache.levels.resize_with(self.mapped.len() + 1, FxHashMap::default);
@@ -236,6 +254,7 @@ impl Dictionary {
             return *code;
         }
         let code = self.values.len() as u32;
+        self.text += value.as_text().map_or(0, str::len);
         self.values.push(value.clone());
         self.codes.insert(value.clone(), code);
         code

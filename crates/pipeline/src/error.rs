@@ -80,7 +80,10 @@ impl Error {
                 attributary_frames::Fault::Stopped => Fault::Interrupted,
             },
             Self::Engine(error) => match error {
-                EngineError::Weight { .. } | EngineError::Expression { .. } | EngineError::Customer { .. } => Fault::Usage,
+                EngineError::Weight { .. }
+                | EngineError::Expression { .. }
+                | EngineError::Customer { .. }
+                | EngineError::Profiles { .. } => Fault::Usage,
                 EngineError::Temp { .. } | EngineError::NoRoom { .. } => Fault::Output,
                 EngineError::Interrupted => Fault::Interrupted,
                 EngineError::Bug(_) => Fault::Bug,
@@ -106,8 +109,13 @@ impl Error {
             Self::Engine(EngineError::Weight { model, .. }) => Some(format!(
                 "make the weight of model {model:?} 0 or more for every touch, for example with coalesce(…, 0) or greatest(…, 0)"
             )),
+            Self::Engine(EngineError::Profiles { .. }) => Some(
+                "map no column that differs from touch to touch as campaign or dimension, or give the run more with --memory"
+                    .to_owned(),
+            ),
             Self::Engine(EngineError::Customer { .. }) => Some(
-                "a bot or a test account is best left out by `where` in [touchpoints]; else give the run more with --memory".to_owned(),
+                "a bot or a test account is best left out by `where` in [touchpoints]; else give the run more with --memory"
+                    .to_owned(),
             ),
             Self::Engine(EngineError::Temp { .. } | EngineError::NoRoom { .. }) => {
                 Some("free some space there, say --temp FOLDER for another place, or give the run more with --memory".to_owned())

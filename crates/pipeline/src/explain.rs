@@ -19,8 +19,8 @@ use attributary_frames::{SourceFile, Stop, TimeBounds};
 use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
-use crate::writer::lock;
 use crate::report::{ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
+use crate::writer::lock;
 
 /// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
 ///
@@ -94,11 +94,7 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
         customer: known.then(|| conversions.customers.value(conversion, &setup.customer_type).display(&setup.customer_type)),
         time: instant_text(conversions.times[conversion]),
         day: day_text(conversions.days[conversion]),
-        kind: kinds
-            .values
-            .get(conversions.kinds[conversion] as usize)
-            .and_then(|kind| kind.as_text())
-            .map(str::to_owned),
+        kind: kinds.values.get(conversions.kinds[conversion] as usize).and_then(|kind| kind.as_text()).map(str::to_owned),
         values: names.into_iter().zip(conversions.values(conversion).iter().map(|minor| amount(*minor))).collect(),
         currency: setup.currency.0.clone(),
         origin: origin(plan.conversions.files(), conversions.origin(conversion)),

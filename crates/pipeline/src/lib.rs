@@ -13,8 +13,8 @@ pub mod options;
 pub mod plan;
 pub mod report;
 mod run;
-mod temp;
 mod secrets;
+mod temp;
 mod writer;
 
 pub use attributary_engine::Interrupt;

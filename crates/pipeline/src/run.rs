@@ -1,7 +1,7 @@
 //! One run: conversions, touches, the walk, the tables, and last the switch of `current`.
 
-use std::sync::atomic::Ordering;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attributary_core::journey::Rejected;
@@ -156,8 +156,7 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     progress.enter(Phase::Conversions);
     let collector = ConversionCollector::new(setup, &rejects);
     let everything = TimeBounds { from: None, to: None };
-    let read =
-        plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| taken(collector.add(&batch)));
+    let read = plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| taken(collector.add(&batch)));
     ended(read)?;
     let converted = collector.finish(&mut ledger)?;
     let (conversions_read, conversions_accepted) = (converted.read, converted.accepted);
@@ -165,9 +164,8 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     progress.enter(Phase::Touchpoints);
     let rows = plan.touchpoints.files().iter().map(|file| file.rows).sum();
     let partition = Partition::new(setup, &converted, &rejects, rows);
-    let read = plan
-        .touchpoints
-        .read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| taken(partition.add(&batch)));
+    let read =
+        plan.touchpoints.read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| taken(partition.add(&batch)));
     ended(read)?;
 
     progress.enter(Phase::Walking);
@@ -176,15 +174,7 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     let walked = walk(setup, converted, partitioned, &rejects, &mut ledger, interrupt)?;
     let read = |progress: &attributary_frames::Progress| progress.read.load(Ordering::Relaxed);
     let bytes_read = BytesRead { touchpoints: read(&progress.touchpoints), conversions: read(&progress.conversions) };
-    Ok(Computed {
-        walked,
-        conversions_read,
-        conversions_accepted,
-        ledger,
-        rejected: rejects.finish()?,
-        touches_read,
-        bytes_read,
-    })
+    Ok(Computed { walked, conversions_read, conversions_accepted, ledger, rejected: rejects.finish()?, touches_read, bytes_read })
 }
 
 /// Writes all tables, as many at a time as there are threads.

@@ -62,9 +62,8 @@ fn to_rows(setup: &Setup, rejected: &[RejectedRow], files: &dyn Fn(Side, u32) ->
         }
     };
     let touch_id = setup.touch_id_type.as_ref().unwrap_or(&setup.conversion_id_type);
-    let customer = |row: &RejectedRow| {
-        identity(&row.customer, row, &setup.touch_customer_type, &setup.customer_type, &fields[4].kind)
-    };
+    let customer =
+        |row: &RejectedRow| identity(&row.customer, row, &setup.touch_customer_type, &setup.customer_type, &fields[4].kind);
     let id = |row: &RejectedRow| identity(&row.id, row, touch_id, &setup.conversion_id_type, &fields[6].kind);
     Rows {
         columns: vec![

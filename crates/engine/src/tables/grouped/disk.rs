@@ -295,7 +295,11 @@ fn group_key(bytes: &[u8]) -> GroupKey {
 }
 
 /// Sums as bytes: in 64 bits each, unless one of them needs more.
-fn bytes_of(sums: &[i128], narrow: &mut Vec<i64>, mut write: impl FnMut(&[u8]) -> Result<(), EngineError>) -> Result<(), EngineError> {
+fn bytes_of(
+    sums: &[i128],
+    narrow: &mut Vec<i64>,
+    mut write: impl FnMut(&[u8]) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
     narrow.clear();
     narrow.extend(sums.iter().map(|sum| *sum as i64));
     let fits = sums.iter().zip(narrow.iter()).all(|(sum, narrow)| *sum == i128::from(*narrow));
