@@ -87,7 +87,7 @@ impl<'a> ConversionCollector<'a> {
     /// A collector for a run.
     #[must_use]
     pub fn new(setup: &'a Setup, rejects: &'a Rejects) -> Self {
-        let budget = Arc::new(Budget::new(setup.memory, setup.threads, &setup.temp));
+        let budget = Arc::clone(rejects.budget());
         let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
         let buckets = Buckets::new(
             "conversions-by-id",

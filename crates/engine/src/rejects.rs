@@ -1,6 +1,6 @@
 //! Rejected rows: counted, kept and explained. What is too much for memory goes to disk, in order.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use attributary_core::batch::{Identities, NO_TIME};
 use attributary_core::journey::Rejected;
@@ -36,13 +36,15 @@ impl Side {
 type Place = (Side, u32, u64, Rejected);
 
 /// The rejected rows of a run, gathered from many threads.
-pub struct Rejects(Mutex<Gathered>);
+pub struct Rejects {
+    gathered: Mutex<Gathered>,
+    budget: Arc<Budget>,
+}
 
 struct Gathered {
     rows: Columns,
     counts: FxHashMap<(Side, Rejected), u64>,
     runs: Runs,
-    budget: Budget,
     /// The first error, told once all is gathered.
     failed: Option<EngineError>,
 }
@@ -88,13 +90,20 @@ impl Rejects {
     /// For a run.
     #[must_use]
     pub fn new(setup: &Setup) -> Self {
-        Self(Mutex::new(Gathered {
+        let gathered = Gathered {
             rows: Columns::default(),
             counts: FxHashMap::default(),
             runs: Runs::new(setup.temp.join("rejects")),
-            budget: Budget::new(setup.memory, setup.threads, &setup.temp),
             failed: None,
-        }))
+        };
+        let budget = Arc::new(Budget::new(setup.memory, setup.threads, &setup.temp));
+        Self { gathered: Mutex::new(gathered), budget }
+    }
+
+    /// The memory of the run.
+    #[must_use]
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Adds one row of a source.
@@ -127,12 +136,12 @@ impl Rejects {
     }
 
     fn gather(&self, place: (Side, u32, u64), reason: Rejected, push: impl FnOnce(&mut Columns)) {
-        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         gathered.rows.places.push((place.0, place.1, place.2, reason));
         push(&mut gathered.rows);
         *gathered.counts.entry((place.0, reason)).or_default() += 1;
-        if gathered.rows.memory() > gathered.budget.rejects() && gathered.failed.is_none() {
-            gathered.failed = gathered.spill().err();
+        if gathered.rows.memory() > self.budget.rejects() && gathered.failed.is_none() {
+            gathered.failed = gathered.spill(&self.budget).err();
         }
     }
 
@@ -141,12 +150,12 @@ impl Rejects {
     /// # Errors
     /// Where temporary space was needed and could not be had.
     pub fn finish(self) -> Result<RejectedRows, EngineError> {
-        let mut gathered = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut gathered = self.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = gathered.failed {
             return Err(error);
         }
         if !gathered.runs.is_empty() {
-            gathered.spill()?;
+            gathered.spill(&self.budget)?;
             gathered.runs.flush()?;
         }
         let Gathered { rows, counts, runs, .. } = gathered;
@@ -155,7 +164,7 @@ impl Rejects {
 }
 
 impl Gathered {
-    fn spill(&mut self) -> Result<(), EngineError> {
+    fn spill(&mut self, budget: &Budget) -> Result<(), EngineError> {
         let rows = std::mem::take(&mut self.rows);
         self.runs.begin();
         for row in rows.order() {
@@ -170,7 +179,7 @@ impl Gathered {
             rest.extend_from_slice(&(customer.len() as u32).to_ne_bytes());
             rest.extend_from_slice(customer);
             rest.extend_from_slice(rows.ids.raw(row));
-            self.runs.push(&key, &rest, &self.budget)?;
+            self.runs.push(&key, &rest, budget)?;
         }
         Ok(())
     }
