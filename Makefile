@@ -1,6 +1,6 @@
 # The same words on a desk and in CI. `make run` and `make test` need a Rust toolchain and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench sample-data
+.PHONY: help run test check bench instructions sample-data
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -21,6 +21,9 @@ check: ## formatting, lints, documentation
 bench: ## measure beside DuckDB and polars, and write bench/RESULTS.md; BENCH="--only A --rounds 5" and the like
 	cargo build --release --workspace --examples
 	python3 bench/run.py $(BENCH)
+
+instructions: ## count the instructions of a fixed run, and fail where they grew; needs valgrind; COUNT=--record records them
+	python3 bench/instructions.py $(COUNT)
 
 sample-data: ## write sample-data anew; a test keeps it as it is
 	sh sample-data/make.sh

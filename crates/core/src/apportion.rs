@@ -197,8 +197,9 @@ fn split_over<R, K: Ord>(
 }
 
 /// A number from 0 to 2⁵² rounded half to even: adding 2⁵² leaves no bits behind the point, and the hardware rounds so.
+#[inline]
 fn round_ties_even(number: f64) -> u64 {
-    ((number + SCALE) - SCALE) as u64
+    ((number + SCALE) - SCALE) as i64 as u64
 }
 
 /// Splits `amount` over `count` equal weights, as [`Apportion::split_runs`] would: all remainders are equal, so the units left
@@ -223,14 +224,18 @@ pub fn equal_part(amount: i64, count: usize, touch: usize) -> i64 {
 /// 1 / sum.
 ///
 /// Magnitude and quota are exact as floats. Rounding the sum, its reciprocal and the two products puts the estimate off by less
-/// than 4 · 2⁻⁵³ of itself, and it is below 2⁵⁰: by less than one half. Cut to an integer it is the quotient or one beside it,
-/// so the remainder lies between −sum and 2 · sum, less than 2⁶³ either way, and is right although its products wrap around.
+/// than 4 · 2⁻⁵³ of itself, and it is below 2⁵⁰: by less than one half. Rounded to the nearest integer (adding 2⁵² leaves its
+/// bits as an integer's) it is off by less than one: the quotient, or the number above it. So the remainder lies between −sum
+/// and sum, less than 2⁶³ either way, and is right although its products wrap around.
 #[inline]
 fn divide_native(magnitude: u64, quota: u64, sum: u64, reciprocal: f64) -> (u64, u64) {
-    let quotient = (magnitude as f64 * (quota as f64 * reciprocal)) as i64 as u64;
+    // Numbers below 2⁶³ become floats by one instruction if they have a sign.
+    let estimate = magnitude as i64 as f64 * (quota as i64 as f64 * reciprocal);
+    let quotient = (estimate + SCALE).to_bits() - SCALE.to_bits();
     let remainder = magnitude.wrapping_mul(quota).wrapping_sub(quotient.wrapping_mul(sum)) as i64;
-    let correction = i64::from(remainder >= sum as i64) - i64::from(remainder < 0);
-    (quotient.wrapping_add_signed(correction), (remainder - correction * sum as i64) as u64)
+    // All bits where it is below zero, none elsewhere.
+    let above = remainder >> 63;
+    (quotient.wrapping_add_signed(above), (remainder + (sum as i64 & above)) as u64)
 }
 
 /// ⌊magnitude · quota / sum⌋ and its remainder, for quota ≤ sum < 2⁶⁴.

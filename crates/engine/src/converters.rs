@@ -3,17 +3,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A Bloom filter whose three bits of a customer lie in one word: some 2 % of the others pass it and are dropped in the
-/// walk. With more bits fewer would, but it would no longer sit in a core's cache.
+/// walk. With more bits fewer would, but more of it would lie outside of a core's cache, and that is what a look-up costs.
 pub struct Converters {
     words: Vec<AtomicU64>,
 }
 
 impl Converters {
-    /// For so many customers.
+    /// For the customers of so many conversions, some of whom have several.
     #[must_use]
-    pub fn new(customers: u64) -> Self {
-        const BITS_PER_CUSTOMER: u64 = 10;
-        let words = (customers * BITS_PER_CUSTOMER).div_ceil(64).max(1);
+    pub fn new(conversions: u64) -> Self {
+        const BITS_PER_CONVERSION: u64 = 8;
+        let words = (conversions * BITS_PER_CONVERSION).div_ceil(64).max(1);
         Self { words: (0..words).map(|_| AtomicU64::new(0)).collect() }
     }
 

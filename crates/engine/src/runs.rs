@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use crate::budget::Budget;
 use crate::error::EngineError;
 
+/// A key and what goes with it.
+pub type Row = (Vec<u8>, Vec<u8>);
+
 /// Runs in one file. Written by one thread.
 pub struct Runs {
     path: PathBuf,
@@ -22,8 +25,12 @@ pub struct Runs {
 /// The rows of some runs in the order of their keys; of equal keys in the order of the runs.
 pub struct Merge {
     readers: Vec<RunReader>,
-    heads: BinaryHeap<Reverse<(Vec<u8>, usize, Vec<u8>)>>,
+    /// The next row of each run that has one.
+    heads: BinaryHeap<Reverse<Head>>,
 }
+
+/// A row's key, the run that it is of, what goes with it.
+type Head = (Vec<u8>, usize, Vec<u8>);
 
 struct RunReader {
     path: PathBuf,
@@ -125,7 +132,7 @@ impl Merge {
     ///
     /// # Errors
     /// Where a file cannot be read.
-    pub fn next_row(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, EngineError> {
+    pub fn next_row(&mut self) -> Result<Option<Row>, EngineError> {
         let Some(Reverse((key, reader, rest))) = self.heads.pop() else { return Ok(None) };
         self.fill(reader)?;
         Ok(Some((key, rest)))
@@ -146,7 +153,7 @@ impl RunReader {
         Ok(Self { path: path.to_owned(), file: BufReader::with_capacity(buffer, file), left: bytes })
     }
 
-    fn next_row(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, EngineError> {
+    fn next_row(&mut self) -> Result<Option<Row>, EngineError> {
         if self.left == 0 {
             return Ok(None);
         }

@@ -37,10 +37,10 @@ impl Sums {
         let width = plan.width();
         match self {
             Self::Memory(grouped) => {
-                let mut sums = Vec::with_capacity(width);
+                let mut sums = vec![0; width];
                 for (row, key) in grouped.keys.iter().enumerate() {
-                    sums.clear();
-                    sums.extend((row * width..(row + 1) * width).map(|lane| grouped.sum(lane)));
+                    sums.fill(0);
+                    grouped.sum_up(row * width, &mut sums);
                     each(*key, &sums)?;
                 }
             }
@@ -177,11 +177,11 @@ pub(crate) fn spill(
     }
     keys.sort_unstable();
     runs.begin();
-    let mut sums: Vec<i128> = Vec::with_capacity(width);
+    let mut sums = vec![0; width];
     let mut narrow = Vec::with_capacity(width);
     for (key, row) in keys {
-        sums.clear();
-        sums.extend((row * width..(row + 1) * width).map(|lane| grouped.sum(lane)));
+        sums.fill(0);
+        grouped.sum_up(row * width, &mut sums);
         bytes_of(&sums, &mut narrow, |bytes| runs.push(&key, bytes, budget))?;
     }
     grouped.clear();

@@ -213,6 +213,7 @@ pub(super) fn output_rows(
 /// The rows of one model and window that got anything, and their sums. Rows that are shown as one end at `ends` of `order`.
 fn sums_of_pair(grouped: &Grouped, plan: &Plan, (order, ends): (&[u32], &[u32]), (model, window): (usize, usize)) -> Output {
     const CHUNK: usize = 1 << 13;
+    let (width, first) = (plan.width(), plan.lane(model, window));
     let of_some = |(chunk, some): (usize, &[u32])| {
         let mut output = Output::new(plan);
         let mut sums = vec![0; plan.stride()];
@@ -220,8 +221,9 @@ fn sums_of_pair(grouped: &Grouped, plan: &Plan, (order, ends): (&[u32], &[u32]),
         for end in some {
             let same = &order[start..*end as usize];
             start = *end as usize;
-            for (lane, sum) in sums.iter_mut().enumerate() {
-                *sum = same.iter().map(|row| grouped.sum(grouped.slot(plan, *row, model, window) + lane)).sum::<i128>();
+            sums.fill(0);
+            for row in same {
+                grouped.sum_up(*row as usize * width + first, &mut sums);
             }
             if sums.iter().any(|sum| *sum != 0) {
                 output.push(same[0], &sums);

@@ -49,9 +49,11 @@ impl Parts {
     /// Gives some touches, each of them, so much of a model's share (`of` 0) or of a value (from 1).
     #[inline]
     pub fn give(&mut self, touches: Range<usize>, model: usize, of: usize, part: i64) {
-        let lane = self.lane(model, of);
-        let stretch = &mut self.cells[touches.start * self.width..touches.end * self.width];
-        stretch.chunks_exact_mut(self.width).for_each(|cells| cells[lane] += part);
+        let mut cell = touches.start * self.width + self.lane(model, of);
+        for _ in touches {
+            self.cells[cell] += part;
+            cell += self.width;
+        }
     }
 
     /// As [`Parts::give`], to one touch.
@@ -299,7 +301,8 @@ impl Grouped {
         let Some(form) = plan.index else { return self.row_by_hash(plan, key) };
         let group = if key.touch_group == NO_TOUCH { plan.groups() - 1 } else { key.touch_group as usize };
         let kind = if key.kind == NULL_CODE { form.kinds - 1 } else { key.kind as usize };
-        let place = (group * form.days + (key.day - form.first_day) as usize) * form.kinds + kind;
+        // All touches of a conversion look into one stretch of the index.
+        let place = ((key.day - form.first_day) as usize * form.kinds + kind) * plan.groups() + group;
         match self.index[place] {
             NO_ROW => {
                 let row = self.push_row(plan, key);
@@ -348,10 +351,15 @@ impl Grouped {
         *self.carry.entry(lane).or_default() += if amount > 0 { 1 << 64 } else { -(1 << 64) };
     }
 
-    /// The sum in a lane.
-    pub(super) fn sum(&self, lane: usize) -> i128 {
-        let carried = if self.carry.is_empty() { 0 } else { self.carry.get(&lane).copied().unwrap_or(0) };
-        i128::from(self.lanes[lane]) + carried
+    /// Adds the sums in neighbouring lanes to `sums`.
+    #[inline]
+    pub(super) fn sum_up(&self, first: usize, sums: &mut [i128]) {
+        let lanes = &self.lanes[first..first + sums.len()];
+        sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += i128::from(*lane));
+        if !self.carry.is_empty() {
+            let carried = |lane: usize| self.carry.get(&lane).copied().unwrap_or(0);
+            sums.iter_mut().zip(first..).for_each(|(sum, lane)| *sum += carried(lane));
+        }
     }
 }
 
