@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::EngineError;
 
 /// Shared by everyone who holds rows. Parts of the whole are fixed, so that nobody waits for memory that someone else has.
-/// Of sixteen parts, six go to records that wait, three to the buckets that are walked (one for the records, two for what is
-/// made of them), four to sums, one each to rows on their way to a file a day, to paths, and to rejected rows.
+/// Of sixteen parts, eight go to records that wait, three to the buckets that are walked (one for the records, two for what is
+/// made of them), four to sums, which grow while records become fewer, one each to rows on their way to a file a day, to paths,
+/// and to rejected rows.
 #[derive(Debug)]
 pub struct Budget {
     memory: u64,
@@ -32,7 +33,7 @@ impl Budget {
 
     /// Takes memory for records that wait; false where there is none left, and they must go to disk.
     pub fn take(&self, bytes: u64) -> bool {
-        let left = self.waiting.load(Ordering::Relaxed) + bytes <= self.memory / 16 * 6;
+        let left = self.waiting.load(Ordering::Relaxed) + bytes <= self.memory / 16 * 8;
         if left {
             self.waiting.fetch_add(bytes, Ordering::Relaxed);
         }
@@ -42,7 +43,7 @@ impl Budget {
     /// Whether records begin to fill their part of the memory.
     #[must_use]
     pub fn is_half_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > self.memory / 16 * 3
+        self.waiting.load(Ordering::Relaxed) > self.memory / 16 * 4
     }
 
     /// Gives memory back.

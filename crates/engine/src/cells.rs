@@ -30,6 +30,13 @@ impl Cells {
         self.end();
     }
 
+    /// Appends a whole number.
+    pub fn push_int(&mut self, number: i128) {
+        self.bytes.push(Self::PRESENT);
+        Value::append_ordered_int(number, &mut self.bytes);
+        self.end();
+    }
+
     /// Appends what [`Cells::raw`] gave.
     pub fn push_raw(&mut self, raw: &[u8]) {
         self.bytes.extend_from_slice(raw);

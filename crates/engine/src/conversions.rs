@@ -24,7 +24,7 @@ use crate::cells::Cells;
 use crate::converters::Converters;
 use crate::error::EngineError;
 use crate::ledger::Ledger;
-use crate::records::{ConversionRecord, ConversionRecords, pack_origin, unpack_origin};
+use crate::records::{ConversionRecord, ConversionRecords, ConversionShape, fits_64_bits, pack_origin, unpack_origin};
 use crate::rejects::{Rejects, Side};
 use crate::setup::Setup;
 
@@ -89,13 +89,7 @@ impl<'a> ConversionCollector<'a> {
     pub fn new(setup: &'a Setup, rejects: &'a Rejects) -> Self {
         let budget = Arc::clone(rejects.budget());
         let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
-        let buckets = Buckets::new(
-            "conversions-by-id",
-            1 << BUCKET_BITS,
-            ConversionRecords::new(setup.values.len(), true),
-            records,
-            &budget,
-        );
+        let buckets = Buckets::new("conversions-by-id", 1 << BUCKET_BITS, kind(setup, true), records, &budget);
         Self {
             setup,
             rejects,
@@ -142,17 +136,22 @@ impl<'a> ConversionCollector<'a> {
             let hash = batch.ids.key(row).hash();
             let number = (hash >> (64 - BUCKET_BITS)) as usize;
             let chunk = &mut local.chunks[number];
+            let anonymous = batch.customers.is_null(row);
             let record = ConversionRecord {
-                hash,
-                key: if batch.customers.is_null(row) { Key(0) } else { batch.customers.key(row) },
+                // Who has no customer stands by the id.
+                key: if anonymous { Key::from_int((hash as i64).into()) } else { batch.customers.key(row) },
+                anonymous,
                 time,
                 kind: kinds.get(batch.kinds.codes[row] as usize).copied().unwrap_or(NULL_CODE),
                 origin: pack_origin(batch.file, batch.rows[row]),
             };
             let values = values.flatten();
-            chunk.push(record, values.clone().map(|value| value.minor), values.map(|value| value.difference as i64));
+            chunk.push(record, values.clone().map(|value| value.minor));
+            chunk.push_by_id(values.map(|value| value.difference as i64), hash);
             chunk.names_mut().push_identity(&*batch.ids, row);
-            chunk.names_mut().push_identity(&*batch.customers, row);
+            if chunk.names_customers() {
+                chunk.names_mut().push_identity(&*batch.customers, row);
+            }
             self.buckets.hand_on_full(number, chunk, &self.budget)?;
         }
         lock(&self.idle).push(local);
@@ -191,13 +190,7 @@ impl<'a> ConversionCollector<'a> {
         }
         let by_id = buckets.finish(of_threads, &budget)?;
         let chunk_records = budget.chunk_records(2 * RECORD_BYTES, 1 << 8);
-        let by_customer = Buckets::new(
-            "conversions",
-            2 << BUCKET_BITS,
-            ConversionRecords::new(setup.values.len(), false),
-            chunk_records,
-            &budget,
-        );
+        let by_customer = Buckets::new("conversions", 2 << BUCKET_BITS, kind(setup, false), chunk_records, &budget);
         let work = Unique {
             setup,
             rejects,
@@ -220,6 +213,12 @@ impl<'a> ConversionCollector<'a> {
         let buckets = by_customer.finish(of_threads, &budget)?;
         Ok(Converted { buckets, converters, kinds, days, read: read.into_inner(), accepted, budget })
     }
+}
+
+/// No records of a run's conversions.
+fn kind(setup: &Setup, by_id: bool) -> ConversionRecords {
+    let narrow = fits_64_bits(&setup.customer_type);
+    ConversionRecords::new(ConversionShape { values: setup.values.len(), narrow, by_id })
 }
 
 /// Makes ids unique, bucket by bucket, on all threads.
@@ -271,7 +270,7 @@ impl Unique<'_> {
                 let ConversionRecord { time, origin, .. } = records.record(record);
                 let (file, row) = unpack_origin(origin);
                 let place = (Side::Conversions, file, row);
-                self.rejects.add_raw(place, Rejected::DuplicateId, time, records.customer(record), records.id(record));
+                self.rejects.add_raw(place, Rejected::DuplicateId, time, &records.customer(record), records.id(record));
                 local.ledger.reject(Some(day), records.values(record).iter().copied());
             }
         }
@@ -288,18 +287,18 @@ impl Unique<'_> {
             if !in_range && !others_matter {
                 continue;
             }
-            let known = !records.customer(record).is_empty();
             let fixed = records.record(record);
-            let hash = if known { fixed.key.hash() } else { fixed.hash };
-            let number = (hash >> (64 - BUCKET_BITS)) as usize + if known { 0 } else { 1 << BUCKET_BITS };
-            if known && in_range {
+            let hash = fixed.key.hash();
+            let number = (hash >> (64 - BUCKET_BITS)) as usize + if fixed.anonymous { 1 << BUCKET_BITS } else { 0 };
+            if !fixed.anonymous && in_range {
                 self.converters.add(hash);
             }
             let chunk = &mut local.chunks[number];
-            let values = records.values(record).iter().copied();
-            chunk.push(ConversionRecord { hash, ..fixed }, values, std::iter::empty());
+            chunk.push(fixed, records.values(record).iter().copied());
             chunk.names_mut().push_raw(records.id(record));
-            chunk.names_mut().push_raw(records.customer(record));
+            if chunk.names_customers() {
+                records.append_customer(record, chunk.names_mut());
+            }
             self.by_customer.hand_on_full(number, chunk, self.budget)?;
         }
         for (day, _) in &counted {
@@ -322,7 +321,7 @@ impl Unique<'_> {
             let (first, second) = (records.record(one), records.record(other));
             (records.id(one), first.time)
                 .cmp(&(records.id(other), second.time))
-                .then_with(|| records.customer(one).cmp(records.customer(other)))
+                .then_with(|| records.customer(one).cmp(&records.customer(other)))
                 .then_with(|| kind_rank(first.kind).cmp(&kind_rank(second.kind)))
                 .then_with(|| records.values(one).cmp(records.values(other)))
                 .then_with(|| first.origin.cmp(&second.origin))
@@ -389,7 +388,7 @@ impl Conversions {
             all.origins.push(origin);
             all.values.extend_from_slice(records.values(record));
             all.ids.push_raw(records.id(record));
-            all.customers.push_raw(records.customer(record));
+            records.append_customer(record, &mut all.customers);
         }
         all
     }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use attributary_core::batch::{NO_TIME, TouchBatch};
 use attributary_core::journey::Rejected;
 use attributary_core::key::Key;
-use attributary_core::value::ColumnType;
 use attributary_journeys::profiles::ProfileCache;
 use attributary_journeys::{ProfileInterner, Profiles};
 
@@ -17,7 +16,7 @@ use crate::budget::Budget;
 use crate::conversions::Converted;
 use crate::converters::Converters;
 use crate::error::EngineError;
-use crate::records::{Shape, TouchRecords};
+use crate::records::{Shape, TouchRecords, fits_64_bits};
 use crate::rejects::{Rejects, Side};
 use crate::setup::Setup;
 
@@ -199,8 +198,3 @@ impl<'a> Partition<'a> {
 
 /// The bytes of a touch's record, its id and the like aside.
 const RECORD_BYTES: u64 = 32;
-
-/// Whether all keys of a type are integers of 64 bits with a sign.
-fn fits_64_bits(kind: &ColumnType) -> bool {
-    matches!(kind, ColumnType::Int { signed: true, .. } | ColumnType::Int { bits: 0..64, .. })
-}

@@ -2,6 +2,7 @@
 
 use attributary_core::batch::TouchBatch;
 use attributary_core::key::Key;
+use attributary_core::value::ColumnType;
 
 use crate::bucket::{Column, Records};
 use crate::cells::Cells;
@@ -158,26 +159,37 @@ impl Records for TouchRecords {
     }
 }
 
+/// What a conversion's record holds besides customer, time, kind, origin, values and id.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConversionShape {
+    /// How many values there are.
+    pub values: usize,
+    /// Whether customers are integers that fit 64 bits: then a key is all there is to know of them.
+    pub narrow: bool,
+    /// Whether it is kept what rounding did to the values, and records are put into buckets by the hash of their id. Once ids
+    /// are known to be unique they are by that of the customer.
+    pub by_id: bool,
+}
+
 /// Some conversions. As with touches, what every one of them has lies together.
 #[derive(Clone, Debug, Default)]
 pub struct ConversionRecords {
-    values: usize,
-    /// Whether it is kept what rounding did to the values.
-    rounding: bool,
-    /// Per record: a hash, the halves of the customer's key, time, kind, origin; then its values in minor units; then, if
-    /// kept, what rounding did to each, in 10⁻¹² of the major unit (half a minor unit at most, so it fits).
+    shape: ConversionShape,
+    /// Per record: the lower half of the customer's key, time, kind (see [`ANONYMOUS`]), origin; the upper half unless the
+    /// shape is narrow; the values in minor units; by id, what rounding did to each value in 10⁻¹² of the major unit (half a
+    /// minor unit at most, so it fits) and the hash of the id.
     words: Vec<u64>,
-    /// Per record its id and its customer, as the source has them.
+    /// Per record its id and, unless the shape is narrow, its customer, as the source has them.
     names: Cells,
 }
 
-/// A conversion on its way into [`ConversionRecords`], its values and names aside.
+/// A conversion on its way into [`ConversionRecords`] or out of it, its values and names aside.
 #[derive(Clone, Copy, Debug)]
 pub struct ConversionRecord {
-    /// By which it is put into a bucket: the hash of the id, and once ids are known to be unique that of the customer.
-    pub hash: u64,
-    /// The customer.
+    /// The customer; of a conversion without one something that its id tells.
     pub key: Key,
+    /// Whether it has no customer.
+    pub anonymous: bool,
     /// Microseconds UTC.
     pub time: i64,
     /// The code of the kind.
@@ -186,75 +198,126 @@ pub struct ConversionRecord {
     pub origin: u64,
 }
 
-/// The words of a [`ConversionRecord`].
-const FIXED_WORDS: usize = 6;
+/// The mark, beside the kind, of a conversion without customer.
+const ANONYMOUS: u64 = 1 << 32;
+
+/// The words that every conversion has.
+const FIXED_WORDS: usize = 4;
+
+impl ConversionShape {
+    fn upper_words(self) -> usize {
+        usize::from(!self.narrow)
+    }
+
+    fn words(self) -> usize {
+        FIXED_WORDS + self.upper_words() + self.values + if self.by_id { self.values + 1 } else { 0 }
+    }
+
+    fn names(self) -> usize {
+        1 + self.upper_words()
+    }
+}
 
 impl ConversionRecords {
-    /// No conversions with so many values; with `rounding` it is kept what rounding did to them.
+    /// No conversions of a shape.
     #[must_use]
-    pub fn new(values: usize, rounding: bool) -> Self {
-        Self { values, rounding, ..Self::default() }
+    pub fn new(shape: ConversionShape) -> Self {
+        Self { shape, ..Self::default() }
     }
 
-    /// Appends a record: its values and what rounding did to them, and its id and customer as [`Cells::raw`] gives them.
-    pub fn push(&mut self, record: ConversionRecord, values: impl Iterator<Item = i64>, differences: impl Iterator<Item = i64>) {
-        let ConversionRecord { hash, key, time, kind, origin } = record;
-        self.words.extend_from_slice(&[hash, key.0 as u64, (key.0 >> 64) as u64, time as u64, kind.into(), origin]);
-        self.words.extend(values.map(|value| value as u64));
-        if self.rounding {
-            self.words.extend(differences.map(|difference| difference as u64));
+    /// Appends a record and its values; what is then put into [`ConversionRecords::names_mut`] is its id, and its customer
+    /// where [`ConversionRecords::names_customers`].
+    pub fn push(&mut self, record: ConversionRecord, values: impl Iterator<Item = i64>) {
+        let ConversionRecord { key, anonymous, time, kind, origin } = record;
+        let kind = u64::from(kind) | if anonymous { ANONYMOUS } else { 0 };
+        self.words.extend_from_slice(&[key.0 as u64, time as u64, kind, origin]);
+        if !self.shape.narrow {
+            self.words.push((key.0 >> 64) as u64);
         }
+        self.words.extend(values.map(|value| value as u64));
     }
 
-    /// Where the id and the customer of the record that was pushed last are put, in this order.
+    /// Appends what the record that was pushed last has besides if the shape is by id.
+    pub fn push_by_id(&mut self, differences: impl Iterator<Item = i64>, hash: u64) {
+        self.words.extend(differences.map(|difference| difference as u64));
+        self.words.push(hash);
+    }
+
+    /// Where the names of the record that was pushed last are put.
     pub fn names_mut(&mut self) -> &mut Cells {
         &mut self.names
     }
 
+    /// Whether customers are kept as the source has them.
+    #[must_use]
+    pub fn names_customers(&self) -> bool {
+        !self.shape.narrow
+    }
+
     /// A record, its values and names aside.
     #[must_use]
+    #[inline]
     pub fn record(&self, record: usize) -> ConversionRecord {
         let words = self.words_of(record);
         ConversionRecord {
-            hash: words[0],
-            key: Key(u128::from(words[2]) << 64 | u128::from(words[1])),
-            time: words[3] as i64,
-            kind: words[4] as u32,
-            origin: words[5],
+            key: self.key(record),
+            anonymous: words[2] & ANONYMOUS != 0,
+            time: words[1] as i64,
+            kind: words[2] as u32,
+            origin: words[3],
         }
     }
 
     /// The values of a record, in minor units.
     #[must_use]
     pub fn values(&self, record: usize) -> &[i64] {
-        bytemuck::cast_slice(&self.words_of(record)[FIXED_WORDS..][..self.values])
+        let from = FIXED_WORDS + self.shape.upper_words();
+        bytemuck::cast_slice(&self.words_of(record)[from..][..self.shape.values])
     }
 
-    /// What rounding did to the values of a record, if it is kept.
+    /// What rounding did to the values of a record, if the shape is by id.
     #[must_use]
     pub fn differences(&self, record: usize) -> &[i64] {
-        bytemuck::cast_slice(&self.words_of(record)[FIXED_WORDS + self.values..])
+        let from = FIXED_WORDS + self.shape.upper_words() + self.shape.values;
+        bytemuck::cast_slice(&self.words_of(record)[from..][..self.shape.values])
     }
 
     /// The id of a record (see [`Cells::raw`]).
     #[must_use]
     pub fn id(&self, record: usize) -> &[u8] {
-        self.names.raw(2 * record)
+        self.names.raw(self.shape.names() * record)
+    }
+
+    /// Appends the customer of a record, as the source has it, to some cells.
+    pub fn append_customer(&self, record: usize, cells: &mut Cells) {
+        let ConversionRecord { key, anonymous, .. } = self.record(record);
+        match (anonymous, self.shape.narrow) {
+            (true, _) => cells.push_raw(&[]),
+            (false, true) => cells.push_int(key.0 as i128),
+            (false, false) => cells.push_raw(self.names.raw(2 * record + 1)),
+        }
     }
 
     /// The customer of a record (see [`Cells::raw`]); nothing where it has none.
     #[must_use]
-    pub fn customer(&self, record: usize) -> &[u8] {
-        self.names.raw(2 * record + 1)
+    pub fn customer(&self, record: usize) -> Vec<u8> {
+        let mut cells = Cells::default();
+        self.append_customer(record, &mut cells);
+        cells.raw(0).to_vec()
     }
 
+    #[inline]
+    fn key(&self, record: usize) -> Key {
+        let words = self.words_of(record);
+        // The shift of a signed number fills up with its sign.
+        let high = if self.shape.narrow { (words[0] as i64 >> 63) as u64 } else { words[FIXED_WORDS] };
+        Key(u128::from(high) << 64 | u128::from(words[0]))
+    }
+
+    #[inline]
     fn words_of(&self, record: usize) -> &[u64] {
-        let words = self.words_of_each();
+        let words = self.shape.words();
         &self.words[record * words..][..words]
-    }
-
-    fn words_of_each(&self) -> usize {
-        FIXED_WORDS + self.values * if self.rounding { 2 } else { 1 }
     }
 }
 
@@ -265,14 +328,14 @@ impl Records for ConversionRecords {
 
     fn like(&self, records: usize) -> Self {
         Self {
-            words: Vec::with_capacity(records * self.words_of_each()),
-            names: Cells::with_capacity(2 * records),
-            ..Self { values: self.values, rounding: self.rounding, ..Self::default() }
+            shape: self.shape,
+            words: Vec::with_capacity(records * self.shape.words()),
+            names: Cells::with_capacity(self.shape.names() * records),
         }
     }
 
     fn len(&self) -> usize {
-        self.words.len() / self.words_of_each()
+        self.words.len() / self.shape.words()
     }
 
     fn memory(&self) -> u64 {
@@ -280,6 +343,15 @@ impl Records for ConversionRecords {
     }
 
     fn hash(&self, record: usize) -> u64 {
-        self.words_of(record)[0]
+        match self.words_of(record) {
+            [.., hash] if self.shape.by_id => *hash,
+            _ => self.key(record).hash(),
+        }
     }
+}
+
+/// Whether all keys of a type are integers of 64 bits with a sign.
+#[must_use]
+pub fn fits_64_bits(kind: &ColumnType) -> bool {
+    matches!(kind, ColumnType::Int { signed: true, .. } | ColumnType::Int { bits: 0..64, .. })
 }
