@@ -38,8 +38,8 @@ pub trait Records: Send {
 
 /// A column of [`Records`].
 pub enum Column<'a> {
-    /// Numbers of 64 bits, as many for each record.
-    Long(&'a mut Vec<u64>),
+    /// Numbers of 64 bits, and how many there are for each record.
+    Long(&'a mut Vec<u64>, usize),
     /// Byte strings.
     Cells(&'a mut Cells),
 }
@@ -47,35 +47,36 @@ pub enum Column<'a> {
 impl Column<'_> {
     fn append(&mut self, other: &Self) {
         match (self, other) {
-            (Self::Long(all), Self::Long(other)) => all.extend_from_slice(other),
+            (Self::Long(all, _), Self::Long(other, _)) => all.extend_from_slice(other),
             (Self::Cells(all), Self::Cells(other)) => all.append(other),
             _ => {}
         }
     }
 
-    /// Appends a record of another column, which has so many numbers (or cells) for each, or none.
+    /// Appends a record of another column, which has so many cells for each, or none.
     fn push_from(&mut self, other: &Self, record: usize, records: usize) {
-        let of = |length: usize| {
-            let width = length / records;
-            record * width..(record + 1) * width
-        };
         match (self, other) {
-            (Self::Long(all), Self::Long(other)) => all.extend_from_slice(&other[of(other.len())]),
-            (Self::Cells(all), Self::Cells(other)) => of(other.len()).for_each(|cell| all.push_raw(other.raw(cell))),
+            (Self::Long(all, _), Self::Long(other, width)) => {
+                all.extend_from_slice(other.get(record * width..(record + 1) * width).unwrap_or_default());
+            }
+            (Self::Cells(all), Self::Cells(other)) => {
+                let width = other.len() / records;
+                (record * width..(record + 1) * width).for_each(|cell| all.push_raw(other.raw(cell)));
+            }
             _ => {}
         }
     }
 
     fn clear(&mut self) {
         match self {
-            Self::Long(numbers) => numbers.clear(),
+            Self::Long(numbers, _) => numbers.clear(),
             Self::Cells(cells) => cells.clear(),
         }
     }
 
     fn shrink(&mut self) {
         match self {
-            Self::Long(numbers) => numbers.shrink_to_fit(),
+            Self::Long(numbers, _) => numbers.shrink_to_fit(),
             Self::Cells(cells) => cells.shrink(),
         }
     }
@@ -86,7 +87,7 @@ impl Column<'_> {
             file.write_all(bytes)
         };
         match self {
-            Self::Long(numbers) => block(numbers.len(), bytemuck::cast_slice(numbers)),
+            Self::Long(numbers, width) => return pack(numbers, *width, file),
             Self::Cells(cells) => {
                 block(cells.ends.len(), bytemuck::cast_slice(&cells.ends))?;
                 block(cells.bytes.len(), &cells.bytes)
@@ -102,13 +103,71 @@ impl Column<'_> {
             file.read_exact(bytemuck::cast_slice_mut(numbers))
         }
         match self {
-            Self::Long(numbers) => block(numbers, file),
+            Self::Long(numbers, width) => unpack(numbers, *width, file),
             Self::Cells(cells) => {
                 block(&mut cells.ends, file)?;
                 block(&mut cells.bytes, file)
             }
         }
     }
+}
+
+/// Writes numbers, `width` to a record, in as few bytes as the spread of each of these needs over all records: times of a
+/// chunk lie close together, and keys, codes and amounts are mostly small.
+fn pack(numbers: &[u64], width: usize, file: &mut impl Write) -> std::io::Result<()> {
+    let records = numbers.len() / width.max(1);
+    let mut fields: Vec<(u64, usize)> = Vec::with_capacity(width);
+    for field in 0..width {
+        let all = || numbers.iter().skip(field).step_by(width);
+        let least = all().min().copied().unwrap_or(0);
+        let spread = all().max().copied().unwrap_or(0) - least;
+        fields.push((least, (u64::BITS - spread.leading_zeros()).div_ceil(8) as usize));
+    }
+    let bytes: usize = fields.iter().map(|(_, bytes)| bytes).sum();
+    // Every number is written whole, and the next one over what it does not need.
+    let mut packed = vec![0_u8; records * bytes + size_of::<u64>()];
+    let mut at = 0;
+    for record in numbers.chunks_exact(width.max(1)) {
+        for (number, (least, bytes)) in record.iter().zip(&fields) {
+            packed[at..at + size_of::<u64>()].copy_from_slice(&(number - least).to_le_bytes());
+            at += bytes;
+        }
+    }
+    file.write_all(&(records as u64).to_le_bytes())?;
+    for (least, bytes) in fields {
+        file.write_all(&least.to_le_bytes())?;
+        file.write_all(&[bytes as u8])?;
+    }
+    file.write_all(&packed[..at])
+}
+
+/// Reads what [`pack`] wrote.
+fn unpack(numbers: &mut Vec<u64>, width: usize, file: &mut impl Read) -> std::io::Result<()> {
+    let mut word = [0; size_of::<u64>()];
+    file.read_exact(&mut word)?;
+    let records = u64::from_le_bytes(word) as usize;
+    let mut fields: Vec<(u64, usize, u64)> = Vec::with_capacity(width);
+    for _ in 0..width {
+        file.read_exact(&mut word)?;
+        let mut bytes = [0];
+        file.read_exact(&mut bytes)?;
+        let mask = if bytes[0] == 0 { 0 } else { u64::MAX >> (u64::BITS - 8 * u32::from(bytes[0])) };
+        fields.push((u64::from_le_bytes(word), bytes[0].into(), mask));
+    }
+    let bytes: usize = fields.iter().map(|(_, bytes, _)| bytes).sum();
+    let mut packed = vec![0_u8; records * bytes + size_of::<u64>()];
+    file.read_exact(&mut packed[..records * bytes])?;
+    numbers.clear();
+    numbers.reserve(records * width);
+    let mut at = 0;
+    for _ in 0..records {
+        for (least, bytes, mask) in &fields {
+            word.copy_from_slice(&packed[at..at + size_of::<u64>()]);
+            numbers.push(least + (u64::from_le_bytes(word) & mask));
+            at += bytes;
+        }
+    }
+    Ok(())
 }
 
 /// All records whose hashes begin alike.
@@ -169,13 +228,14 @@ impl<R: Records> Bucket<R> {
                 self.file.insert(BufWriter::with_capacity(1 << 12, options.map_err(EngineError::temp(&self.path))?))
             }
         };
+        let mut counted = Counted { file, bytes: 0 };
         for column in chunk.columns() {
-            column.write(file).map_err(EngineError::temp(&self.path))?;
+            column.write(&mut counted).map_err(EngineError::temp(&self.path))?;
         }
+        budget.count_spilled(counted.bytes);
         self.bytes += chunk.memory();
         self.records += chunk.len() as u64;
         self.spilled += 1;
-        budget.count_spilled(chunk.memory());
         Ok(())
     }
 
@@ -254,6 +314,24 @@ impl<R: Records> Bucket<R> {
     }
 }
 
+/// Counts what is written.
+struct Counted<'a> {
+    file: &'a mut BufWriter<File>,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// The buckets of all hashes, which many threads fill.
 pub struct Buckets<R> {
     buckets: Vec<Mutex<Bucket<R>>>,
@@ -311,5 +389,30 @@ impl<R: Records> Buckets<R> {
             }
         }
         Ok(self.buckets.into_iter().map(|bucket| bucket.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn packed_numbers_come_back(
+            width in 1_usize..5,
+            records in prop::collection::vec(prop::array::uniform4(prop_oneof![any::<u64>(), 0..300_u64, Just(7), Just(u64::MAX)]), 0..40),
+        ) {
+            let numbers: Vec<u64> = records.iter().flat_map(|record| record[..width].to_vec()).collect();
+            let mut file = Vec::new();
+            pack(&numbers, width, &mut file).expect("written");
+            pack(&numbers, width, &mut file).expect("written");
+            let (mut file, mut found) = (&file[..], vec![1, 2, 3]);
+            for _ in 0..2 {
+                unpack(&mut found, width, &mut file).expect("read");
+                prop_assert_eq!(&found, &numbers);
+            }
+            prop_assert!(file.is_empty());
+        }
     }
 }

@@ -84,11 +84,9 @@ impl Budget {
     /// # Errors
     /// Says how many there are.
     pub fn expect_profiles(&self, combinations: u64, needed: u64) -> Result<(), EngineError> {
-        if needed <= self.memory / 2 {
-            Ok(())
-        } else {
-            Err(EngineError::Profiles { combinations, needed, memory: self.memory / 2 })
-        }
+        const LEAST: u64 = 1 << 16;
+        let memory = (self.memory / 2).max(LEAST);
+        if needed <= memory { Ok(()) } else { Err(EngineError::Profiles { combinations, needed, memory }) }
     }
 
     /// What a thread may hold of the sums of one of `tables` tables.

@@ -1,11 +1,12 @@
-//! The conversions of a run: checked, made unique by id, and divided by customer into the buckets in which they are walked.
+//! The conversions of a run: checked, and divided by customer into the buckets in which they are walked, in memory or on disk.
+//! So no more of them than a bucket need be at hand at any time.
 //!
-//! They pass through two sets of buckets, by id and then by customer, in memory or on disk. So no more of them than a bucket
-//! need be at hand at any time.
+//! Of their ids only hashes are gathered, as in most sources each is there once. Where some are not, the source is read a
+//! second time for the rows that may be duplicates (see [`crate::duplicates`]).
 
 use std::ops::Range as Span;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use attributary_core::batch::{ConversionBatch, NO_TIME};
 use attributary_core::journey::Rejected;
@@ -15,21 +16,24 @@ use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
 use attributary_core::value::Value;
 use attributary_journeys::Reuse;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::bucket::{BUCKET_BITS, Bucket, Buckets, Records};
 use crate::budget::Budget;
 use crate::cells::Cells;
 use crate::converters::Converters;
+use crate::duplicates::Suspects;
 use crate::error::EngineError;
 use crate::ledger::Ledger;
-use crate::records::{ConversionRecord, ConversionRecords, ConversionShape, fits_64_bits, pack_origin, unpack_origin};
+use crate::records::{ConversionRecord, ConversionRecords, ConversionShape, Words, fits_64_bits, pack_origin, unpack_origin};
 use crate::rejects::{Rejects, Side};
 use crate::setup::Setup;
 
 /// The bytes of a conversion's record, some of them for its id and customer.
-const RECORD_BYTES: u64 = 128;
+pub(crate) const RECORD_BYTES: u64 = 128;
+
+/// Twice as many buckets as of touches: the second half is for conversions without customer.
+pub(crate) const BUCKETS: usize = 2 << BUCKET_BITS;
 
 /// Takes batches of conversions from any thread.
 pub struct ConversionCollector<'a> {
@@ -37,31 +41,41 @@ pub struct ConversionCollector<'a> {
     rejects: &'a Rejects,
     budget: Arc<Budget>,
     kinds: Mutex<Kinds>,
+    converters: Converters,
     idle: Mutex<Vec<Local>>,
-    /// By the hash of the id.
-    buckets: Buckets<ConversionRecords>,
+    ids: Buckets<Words>,
+    by_customer: Buckets<ConversionRecords>,
     read: AtomicU64,
-    /// The instants between which the range lies, and how many of the rows do.
-    bounds: (i64, i64),
-    in_range: AtomicU64,
 }
 
 /// What one thread gathers.
 struct Local {
-    chunks: Vec<ConversionRecords>,
+    ids: Vec<Words>,
+    by_customer: Vec<ConversionRecords>,
     ledger: Ledger,
+    accepted: u64,
+    days: Option<(Day, Day)>,
+    /// Of the batch at hand, the accepted rows in the range: day, values, what rounding did to them.
+    counted: (Vec<Day>, Vec<i64>, Vec<i64>),
 }
 
 #[derive(Default)]
-struct Kinds {
+pub(crate) struct Kinds {
     codes: FxHashMap<Value, u32>,
     values: Vec<Value>,
+}
+
+/// All conversions, of which some may be duplicates yet.
+pub struct Collected<'a> {
+    suspects: Option<Suspects<'a>>,
+    ledger: Ledger,
+    converted: Converted,
 }
 
 /// All accepted conversions that matter, by customer.
 pub struct Converted {
     /// By the top bits of the customer's hash; then as many for conversions without customer, by the hash of the id.
-    pub buckets: Vec<Bucket<ConversionRecords>>,
+    pub buckets: Vec<ConversionBucket>,
     /// The customers who convert in the range.
     pub converters: Converters,
     /// What the conversions' codes of kinds stand for.
@@ -76,6 +90,13 @@ pub struct Converted {
     pub budget: Arc<Budget>,
 }
 
+/// The conversions of customers whose hashes begin alike.
+pub struct ConversionBucket {
+    pub(crate) records: Bucket<ConversionRecords>,
+    /// Those that turned out to be duplicates: a hash as that of their record, and their origin.
+    pub(crate) dropped: Option<Bucket<Words>>,
+}
+
 /// The distinct kinds of conversions.
 #[derive(Clone, Debug, Default)]
 pub struct ConversionKinds {
@@ -84,25 +105,23 @@ pub struct ConversionKinds {
 }
 
 impl<'a> ConversionCollector<'a> {
-    /// A collector for a run.
+    /// A collector for a run whose source has `expected` rows, or not many more.
     #[must_use]
-    pub fn new(setup: &'a Setup, rejects: &'a Rejects) -> Self {
+    pub fn new(setup: &'a Setup, rejects: &'a Rejects, expected: u64) -> Self {
         let budget = Arc::clone(rejects.budget());
-        let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
-        let buckets = Buckets::new("conversions-by-id", 1 << BUCKET_BITS, kind(setup, true), records, &budget);
+        let ids = Buckets::new("ids", 1 << BUCKET_BITS, Words::new(1), budget.chunk_records(8, 1 << 10), &budget);
+        let records = budget.chunk_records(2 * RECORD_BYTES, 1 << 8);
+        let by_customer = Buckets::new("conversions", BUCKETS, kind(setup, false), records, &budget);
         Self {
             setup,
             rejects,
             budget,
             kinds: Mutex::default(),
+            converters: Converters::new(expected),
             idle: Mutex::default(),
-            buckets,
+            ids,
+            by_customer,
             read: AtomicU64::new(0),
-            bounds: (
-                setup.range.from.map_or(i64::MIN, |from| setup.rules.zone.start_of(from)),
-                setup.range.to.map_or(i64::MAX, |to| setup.rules.zone.start_of(to)),
-            ),
-            in_range: AtomicU64::new(0),
         }
     }
 
@@ -113,49 +132,67 @@ impl<'a> ConversionCollector<'a> {
     pub fn add(&self, batch: &ConversionBatch) -> Result<(), EngineError> {
         let kinds = lock(&self.kinds).codes_of(&batch.kinds.dictionary);
         let idle = lock(&self.idle).pop();
-        let mut local = idle.unwrap_or_else(|| Local { chunks: self.buckets.chunks(), ledger: Ledger::default() });
+        let mut local = idle.unwrap_or_else(|| self.local());
         self.read.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        let within = batch.times.iter().filter(|time| self.bounds.0 <= **time && **time < self.bounds.1).count();
-        self.in_range.fetch_add(within as u64, Ordering::Relaxed);
+        // Conversions on other days only matter where they consume touches.
+        let others_matter = self.setup.rules.reuse != Reuse::Overlap;
         for row in 0..batch.len() {
-            let time = batch.times[row];
-            let reason = if batch.ids.is_null(row) {
-                Some(Rejected::NullId)
-            } else if time == NO_TIME {
-                Some(Rejected::NullTime)
-            } else if batch.values.iter().any(|values| values[row].is_none()) {
-                Some(Rejected::InvalidValue)
-            } else {
-                None
-            };
             let values = batch.values.iter().map(|values| values[row]);
-            if let Some(reason) = reason {
+            if let Some(reason) = fault(batch, row) {
                 self.reject_row(&mut local.ledger, batch, row, reason, values);
                 continue;
             }
+            local.accepted += 1;
             let hash = batch.ids.key(row).hash();
             let number = (hash >> (64 - BUCKET_BITS)) as usize;
-            let chunk = &mut local.chunks[number];
-            let anonymous = batch.customers.is_null(row);
-            let record = ConversionRecord {
-                // Who has no customer stands by the id.
-                key: if anonymous { Key::from_int((hash as i64).into()) } else { batch.customers.key(row) },
-                anonymous,
-                time,
-                kind: kinds.get(batch.kinds.codes[row] as usize).copied().unwrap_or(NULL_CODE),
-                origin: pack_origin(batch.file, batch.rows[row]),
-            };
+            let ids = &mut local.ids[number];
+            ids.push(&[hash]);
+            self.ids.hand_on_full(number, ids, &self.budget)?;
+            let day = self.setup.rules.zone.day(batch.times[row]);
+            let in_range = self.setup.range.contains(day);
+            if !in_range && !others_matter {
+                continue;
+            }
             let values = values.flatten();
-            chunk.push(record, values.clone().map(|value| value.minor));
-            chunk.push_by_id(values.map(|value| value.difference as i64), hash);
+            if in_range {
+                local.days = union(local.days, Some((day, day)));
+                local.counted.0.push(day);
+                local.counted.1.extend(values.clone().map(|value| value.minor));
+                local.counted.2.extend(values.clone().map(|value| value.difference as i64));
+            }
+            let record = record(batch, row, hash, &kinds);
+            let hash = record.key.hash();
+            if in_range && !record.anonymous {
+                self.converters.add(hash);
+            }
+            let number = bucket_of(hash, record.anonymous);
+            let chunk = &mut local.by_customer[number];
+            chunk.push(record, values.map(|value| value.minor));
             chunk.names_mut().push_identity(&*batch.ids, row);
             if chunk.names_customers() {
                 chunk.names_mut().push_identity(&*batch.customers, row);
             }
-            self.buckets.hand_on_full(number, chunk, &self.budget)?;
+            self.by_customer.hand_on_full(number, chunk, &self.budget)?;
         }
+        let width = self.setup.values.len();
+        let (days, values, differences) = &mut local.counted;
+        let of_row = values.chunks_exact(width).zip(differences.chunks_exact(width));
+        local.ledger.accept(days.drain(..).zip(of_row).map(|(day, (values, differences))| (day, values, differences)));
+        values.clear();
+        differences.clear();
         lock(&self.idle).push(local);
         Ok(())
+    }
+
+    fn local(&self) -> Local {
+        Local {
+            ids: self.ids.chunks(),
+            by_customer: self.by_customer.chunks(),
+            ledger: Ledger::default(),
+            accepted: 0,
+            days: None,
+            counted: Default::default(),
+        }
     }
 
     fn reject_row(
@@ -176,166 +213,132 @@ impl<'a> ConversionCollector<'a> {
         }
     }
 
-    /// Makes ids unique and divides the conversions by customer. What the source holds goes to `ledger`.
+    /// Ends the first reading.
     ///
     /// # Errors
     /// Where temporary space is needed and cannot be had.
-    pub fn finish(self, ledger: &mut Ledger) -> Result<Converted, EngineError> {
-        let Self { setup, rejects, budget, kinds, idle, buckets, read, in_range, .. } = self;
-        let kinds = ConversionKinds { values: Arc::new(into_inner(kinds).values) };
-        let mut of_threads = Vec::new();
-        for local in into_inner(idle) {
-            ledger.absorb(local.ledger);
-            of_threads.push(local.chunks);
-        }
-        let by_id = buckets.finish(of_threads, &budget)?;
-        let chunk_records = budget.chunk_records(2 * RECORD_BYTES, 1 << 8);
-        let by_customer = Buckets::new("conversions", 2 << BUCKET_BITS, kind(setup, false), chunk_records, &budget);
-        let work = Unique {
-            setup,
-            rejects,
-            budget: &budget,
-            kind_ranks: kinds.ranks(),
-            converters: Converters::new(in_range.into_inner()),
-            by_customer,
-            idle: Mutex::default(),
-        };
-        by_id.into_par_iter().try_for_each(|bucket| work.divide(bucket))?;
-        let Unique { converters, by_customer, idle, .. } = work;
-        let mut of_threads = Vec::new();
+    pub fn finish(self) -> Result<Collected<'a>, EngineError> {
+        let Self { setup, rejects, budget, kinds, converters, idle, ids, by_customer, read } = self;
+        let (mut of_ids, mut of_customers) = (Vec::new(), Vec::new());
+        let mut ledger = Ledger::default();
         let (mut accepted, mut days) = (0, None);
         for local in into_inner(idle) {
             ledger.absorb(local.ledger);
             accepted += local.accepted;
             days = union(days, local.days);
-            of_threads.push(local.chunks);
+            of_ids.push(local.ids);
+            of_customers.push(local.by_customer);
         }
-        let buckets = by_customer.finish(of_threads, &budget)?;
-        Ok(Converted { buckets, converters, kinds, days, read: read.into_inner(), accepted, budget })
+        let kinds = into_inner(kinds);
+        let values = ConversionKinds { values: Arc::new(kinds.values.clone()) };
+        let buckets = by_customer.finish(of_customers, &budget)?;
+        let suspects = Suspects::among(ids.finish(of_ids, &budget)?, setup, rejects, kinds)?;
+        let converted = Converted {
+            buckets: buckets.into_iter().map(|records| ConversionBucket { records, dropped: None }).collect(),
+            converters,
+            kinds: values,
+            days,
+            read: read.into_inner(),
+            accepted,
+            budget,
+        };
+        Ok(Collected { suspects, ledger, converted })
     }
+}
+
+impl<'a> Collected<'a> {
+    /// What must see the whole source again, as some ids are there more than once.
+    #[must_use]
+    pub fn suspects(&self) -> Option<&Suspects<'a>> {
+        self.suspects.as_ref()
+    }
+
+    /// The conversions, their ids unique. What the source holds goes to `ledger`.
+    ///
+    /// # Errors
+    /// Where temporary space is needed and cannot be had.
+    pub fn finish(self, ledger: &mut Ledger) -> Result<Converted, EngineError> {
+        let Self { suspects, ledger: of_source, mut converted } = self;
+        ledger.absorb(of_source);
+        if let Some(suspects) = suspects {
+            let (dropped, count) = suspects.finish(ledger)?;
+            converted.accepted -= count;
+            converted.buckets.iter_mut().zip(dropped).for_each(|(bucket, dropped)| bucket.dropped = Some(dropped));
+        }
+        Ok(converted)
+    }
+}
+
+impl ConversionBucket {
+    /// The bytes that its records take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.records.bytes() + self.dropped.as_ref().map_or(0, Bucket::bytes)
+    }
+
+    /// Divides it as [`Bucket::divide`] does.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or written.
+    pub fn divide(self, used: u32, bits: u32, budget: &Budget) -> Result<Vec<Self>, EngineError> {
+        let records = self.records.divide(used, bits, budget)?;
+        let dropped = self.dropped.map(|dropped| dropped.divide(used, bits, budget)).transpose()?;
+        let mut dropped = dropped.map(Vec::into_iter);
+        let with = |records| Self { records, dropped: dropped.as_mut().and_then(Iterator::next) };
+        Ok(records.into_iter().map(with).collect())
+    }
+
+    /// Its conversions, without duplicates, in the order of the walk.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn load(self, setup: &Setup, budget: &Budget) -> Result<Conversions, EngineError> {
+        let dropped = match self.dropped {
+            Some(dropped) => {
+                let dropped = dropped.load(budget)?;
+                (0..dropped.len()).map(|record| dropped.words_of(record)[1]).collect()
+            }
+            None => FxHashSet::default(),
+        };
+        Ok(Conversions::new(&self.records.load(budget)?, &dropped, setup))
+    }
+}
+
+/// Why a row is no conversion.
+pub(crate) fn fault(batch: &ConversionBatch, row: usize) -> Option<Rejected> {
+    if batch.ids.is_null(row) {
+        Some(Rejected::NullId)
+    } else if batch.times[row] == NO_TIME {
+        Some(Rejected::NullTime)
+    } else if batch.values.iter().any(|values| values[row].is_none()) {
+        Some(Rejected::InvalidValue)
+    } else {
+        None
+    }
+}
+
+/// The record of a row whose id has that hash.
+pub(crate) fn record(batch: &ConversionBatch, row: usize, hash: u64, kinds: &[u32]) -> ConversionRecord {
+    let anonymous = batch.customers.is_null(row);
+    ConversionRecord {
+        // Who has no customer stands by the id.
+        key: if anonymous { Key::from_int((hash as i64).into()) } else { batch.customers.key(row) },
+        anonymous,
+        time: batch.times[row],
+        kind: kinds.get(batch.kinds.codes[row] as usize).copied().unwrap_or(NULL_CODE),
+        origin: pack_origin(batch.file, batch.rows[row]),
+    }
+}
+
+/// The bucket, of [`BUCKETS`], of a conversion whose key has that hash.
+pub(crate) fn bucket_of(hash: u64, anonymous: bool) -> usize {
+    (hash >> (64 - BUCKET_BITS)) as usize + if anonymous { 1 << BUCKET_BITS } else { 0 }
 }
 
 /// No records of a run's conversions.
-fn kind(setup: &Setup, by_id: bool) -> ConversionRecords {
+pub(crate) fn kind(setup: &Setup, by_id: bool) -> ConversionRecords {
     let narrow = fits_64_bits(&setup.customer_type);
     ConversionRecords::new(ConversionShape { values: setup.values.len(), narrow, by_id })
-}
-
-/// Makes ids unique, bucket by bucket, on all threads.
-struct Unique<'a> {
-    setup: &'a Setup,
-    rejects: &'a Rejects,
-    budget: &'a Budget,
-    kind_ranks: Vec<u32>,
-    converters: Converters,
-    by_customer: Buckets<ConversionRecords>,
-    idle: Mutex<Vec<UniqueLocal>>,
-}
-
-/// What one thread gathers of them.
-struct UniqueLocal {
-    chunks: Vec<ConversionRecords>,
-    ledger: Ledger,
-    accepted: u64,
-    days: Option<(Day, Day)>,
-}
-
-impl Unique<'_> {
-    /// Divides a bucket of ids by customer.
-    fn divide(&self, bucket: Bucket<ConversionRecords>) -> Result<(), EngineError> {
-        self.divide_part(bucket, BUCKET_BITS)
-    }
-
-    fn divide_part(&self, bucket: Bucket<ConversionRecords>, used: u32) -> Result<(), EngineError> {
-        const DIVIDE_BITS: u32 = 4;
-        if bucket.bytes() > self.budget.bucket() && used + DIVIDE_BITS <= 64 {
-            let parts = bucket.divide(used, DIVIDE_BITS, self.budget)?;
-            return parts.into_iter().try_for_each(|part| self.divide_part(part, used + DIVIDE_BITS));
-        }
-        let records = bucket.load(self.budget)?;
-        let idle = lock(&self.idle).pop();
-        let mut local = idle.unwrap_or_else(|| UniqueLocal {
-            chunks: self.by_customer.chunks(),
-            ledger: Ledger::default(),
-            accepted: 0,
-            days: None,
-        });
-        let day_of = |record: usize| self.setup.rules.zone.day(records.record(record).time);
-        let range = self.setup.range;
-        let mut dropped = vec![false; records.len()];
-        for record in self.duplicates(&records) {
-            dropped[record] = true;
-            let day = day_of(record);
-            if range.contains(day) {
-                let ConversionRecord { time, origin, .. } = records.record(record);
-                let (file, row) = unpack_origin(origin);
-                let place = (Side::Conversions, file, row);
-                self.rejects.add_raw(place, Rejected::DuplicateId, time, &records.customer(record), records.id(record));
-                local.ledger.reject(Some(day), records.values(record).iter().copied());
-            }
-        }
-        // Conversions on other days only matter where they consume touches.
-        let others_matter = self.setup.rules.reuse != Reuse::Overlap;
-        let mut counted: Vec<(Day, u32)> = Vec::new();
-        for record in (0..records.len()).filter(|record| !dropped[*record]) {
-            local.accepted += 1;
-            let day = day_of(record);
-            let in_range = range.contains(day);
-            if in_range {
-                counted.push((day, record as u32));
-            }
-            if !in_range && !others_matter {
-                continue;
-            }
-            let fixed = records.record(record);
-            let hash = fixed.key.hash();
-            let number = (hash >> (64 - BUCKET_BITS)) as usize + if fixed.anonymous { 1 << BUCKET_BITS } else { 0 };
-            if !fixed.anonymous && in_range {
-                self.converters.add(hash);
-            }
-            let chunk = &mut local.chunks[number];
-            chunk.push(fixed, records.values(record).iter().copied());
-            chunk.names_mut().push_raw(records.id(record));
-            if chunk.names_customers() {
-                records.append_customer(record, chunk.names_mut());
-            }
-            self.by_customer.hand_on_full(number, chunk, self.budget)?;
-        }
-        for (day, _) in &counted {
-            local.days = union(local.days, Some((*day, *day)));
-        }
-        local.ledger.accept(counted.into_iter().map(|(day, record)| {
-            let record = record as usize;
-            (day, records.values(record), records.differences(record))
-        }));
-        lock(&self.idle).push(local);
-        Ok(())
-    }
-
-    /// The rows whose id another row has that stays: of equal ids the first by time, then by the mapped columns, then by
-    /// file and row.
-    fn duplicates(&self, records: &ConversionRecords) -> Vec<usize> {
-        let kind_rank = |kind: u32| self.kind_ranks.get(kind as usize).map_or(0, |rank| rank + 1);
-        let compare = |one: u32, other: u32| {
-            let (one, other) = (one as usize, other as usize);
-            let (first, second) = (records.record(one), records.record(other));
-            (records.id(one), first.time)
-                .cmp(&(records.id(other), second.time))
-                .then_with(|| records.customer(one).cmp(&records.customer(other)))
-                .then_with(|| kind_rank(first.kind).cmp(&kind_rank(second.kind)))
-                .then_with(|| records.values(one).cmp(records.values(other)))
-                .then_with(|| first.origin.cmp(&second.origin))
-        };
-        let mut by_hash: Vec<(u64, u32)> = (0..records.len()).map(|record| (records.hash(record), record as u32)).collect();
-        by_hash.sort_unstable();
-        let mut duplicates = Vec::new();
-        for alike in by_hash.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
-            alike.sort_unstable_by(|one, other| compare(one.1, other.1));
-            let id = |row: &(u64, u32)| records.id(row.1 as usize);
-            duplicates.extend(alike.windows(2).filter(|pair| id(&pair[0]) == id(&pair[1])).map(|pair| pair[1].1 as usize));
-        }
-        duplicates
-    }
 }
 
 /// Some conversions in the order of the walk: by the hash of their customer, customer, time and id.
@@ -361,10 +364,13 @@ pub struct Conversions {
 }
 
 impl Conversions {
-    /// Some records in their order.
+    /// Some records in their order, without those whose origin is among `dropped`.
     #[must_use]
-    pub fn new(records: &ConversionRecords, setup: &Setup) -> Self {
+    pub fn new(records: &ConversionRecords, dropped: &FxHashSet<u64>, setup: &Setup) -> Self {
         let mut order: Vec<(u64, u32)> = (0..records.len()).map(|record| (records.hash(record), record as u32)).collect();
+        if !dropped.is_empty() {
+            order.retain(|(_, record)| !dropped.contains(&records.record(*record as usize).origin));
+        }
         order.sort_unstable();
         for alike in order.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
             alike.sort_unstable_by(|one, other| {
@@ -451,13 +457,21 @@ impl ConversionKinds {
     /// The rank of each kind in the order of the tables.
     #[must_use]
     pub fn ranks(&self) -> Vec<u32> {
-        let rank = |value: &Value| self.values.iter().filter(|other| *other < value).count() as u32;
-        self.values.iter().map(rank).collect()
+        ranks(&self.values)
     }
 }
 
+fn ranks(values: &[Value]) -> Vec<u32> {
+    values.iter().map(|value| values.iter().filter(|other| *other < value).count() as u32).collect()
+}
+
 impl Kinds {
-    fn codes_of(&mut self, kinds: &[Value]) -> Vec<u32> {
+    /// The rank of each kind in the order of the tables.
+    pub fn ranks(&self) -> Vec<u32> {
+        ranks(&self.values)
+    }
+
+    pub fn codes_of(&mut self, kinds: &[Value]) -> Vec<u32> {
         let code = |kind: &Value| {
             let next = self.values.len() as u32;
             let code = *self.codes.entry(kind.clone()).or_insert(next);
@@ -477,10 +491,10 @@ fn union(one: Option<(Day, Day)>, other: Option<(Day, Day)>) -> Option<(Day, Day
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn into_inner<T>(mutex: Mutex<T>) -> T {
+pub(crate) fn into_inner<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -60,6 +60,13 @@ impl Ledger {
         self.absorb(Self { source: days.days.into_iter().map(Some).zip(sums).collect(), ..Self::default() });
     }
 
+    /// Makes a rejected conversion of one that [`Ledger::accept`] has counted.
+    pub fn drop_accepted(&mut self, day: Day, values: &[i64], differences: &[i64]) {
+        let entry = self.source.entry(Some(day)).or_default();
+        add(&mut entry.rejected, values.iter().copied());
+        add(&mut entry.rounding, differences.iter().map(|difference| -difference));
+    }
+
     /// Counts a rejected conversion by its valid values.
     pub fn reject(&mut self, day: Option<Day>, values: impl Iterator<Item = i64> + Clone) {
         let entry = self.source.entry(day).or_default();

@@ -11,6 +11,7 @@ pub mod conversions;
 pub mod converters;
 pub mod credit;
 mod customers;
+pub mod duplicates;
 pub mod error;
 pub mod explain;
 mod extreme;

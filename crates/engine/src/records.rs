@@ -130,8 +130,8 @@ impl Shape {
 impl Records for TouchRecords {
     fn columns(&mut self) -> Vec<Column<'_>> {
         vec![
-            Column::Long(&mut self.words),
-            Column::Long(&mut self.origins),
+            Column::Long(&mut self.words, self.shape.words()),
+            Column::Long(&mut self.origins, 1),
             Column::Cells(&mut self.ids),
             Column::Cells(&mut self.customers),
         ]
@@ -323,7 +323,7 @@ impl ConversionRecords {
 
 impl Records for ConversionRecords {
     fn columns(&mut self) -> Vec<Column<'_>> {
-        vec![Column::Long(&mut self.words), Column::Cells(&mut self.names)]
+        vec![Column::Long(&mut self.words, self.shape.words()), Column::Cells(&mut self.names)]
     }
 
     fn like(&self, records: usize) -> Self {
@@ -347,6 +347,61 @@ impl Records for ConversionRecords {
             [.., hash] if self.shape.by_id => *hash,
             _ => self.key(record).hash(),
         }
+    }
+}
+
+/// Records of a few words each, of which the first is the hash.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    width: usize,
+    words: Vec<u64>,
+}
+
+impl Words {
+    /// No records of so many words.
+    #[must_use]
+    pub fn new(width: usize) -> Self {
+        Self { width, words: Vec::new() }
+    }
+
+    /// Appends a record.
+    #[inline]
+    pub fn push(&mut self, words: &[u64]) {
+        self.words.extend_from_slice(words);
+    }
+
+    /// The words of a record.
+    #[must_use]
+    pub fn words_of(&self, record: usize) -> &[u64] {
+        &self.words[record * self.width..][..self.width]
+    }
+
+    /// The words of all records.
+    #[must_use]
+    pub fn into_words(self) -> Vec<u64> {
+        self.words
+    }
+}
+
+impl Records for Words {
+    fn columns(&mut self) -> Vec<Column<'_>> {
+        vec![Column::Long(&mut self.words, self.width)]
+    }
+
+    fn like(&self, records: usize) -> Self {
+        Self { width: self.width, words: Vec::with_capacity(records * self.width) }
+    }
+
+    fn len(&self) -> usize {
+        self.words.len() / self.width
+    }
+
+    fn memory(&self) -> u64 {
+        (self.words.len() * size_of::<u64>()) as u64
+    }
+
+    fn hash(&self, record: usize) -> u64 {
+        self.words[record * self.width]
     }
 }
 

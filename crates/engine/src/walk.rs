@@ -12,14 +12,14 @@ use rustc_hash::FxHashMap;
 
 use crate::bucket::{BUCKET_BITS, Bucket};
 use crate::budget::Budget;
-use crate::conversions::{ConversionKinds, Conversions, Converted};
+use crate::conversions::{ConversionBucket, ConversionKinds, Conversions, Converted};
 use crate::credit::{Brought, Context, Crediting, Eligible};
 use crate::customers::{Customer, Customers};
 use crate::error::EngineError;
 use crate::extreme::Stretch;
 use crate::ledger::Ledger;
 use crate::partition::Partitioned;
-use crate::records::{ConversionRecords, TouchRecords};
+use crate::records::TouchRecords;
 use crate::rejects::{Rejects, Side};
 use crate::runs::Runs;
 use crate::setup::{Interrupt, Setup};
@@ -264,7 +264,7 @@ impl<'a> Walker<'a> {
     fn walk_bucket(
         &mut self,
         number: u32,
-        (touches, conversions): (Bucket<TouchRecords>, Bucket<ConversionRecords>),
+        (touches, conversions): (Bucket<TouchRecords>, ConversionBucket),
         depth: Depth,
         interrupt: &Interrupt,
     ) -> Result<(), EngineError> {
@@ -285,7 +285,7 @@ impl<'a> Walker<'a> {
         if stubborn >= STUBBORN {
             budget.expect_customer(touches.records(), touches.bytes(), setup.tables.len())?;
         }
-        let conversions = Conversions::new(&conversions.load(budget)?, setup);
+        let conversions = conversions.load(setup, budget)?;
         let mut records = touches.load(budget)?;
         let mut customers = Customers::of(&records, &conversions, setup.follows_everyone());
         if !customers.ask_for_records() {
@@ -428,13 +428,13 @@ impl<'a> Walker<'a> {
     }
 
     /// Conversions without customer.
-    fn leave_anonymous(&mut self, number: u32, conversions: Bucket<ConversionRecords>, used: u32) -> Result<(), EngineError> {
+    fn leave_anonymous(&mut self, number: u32, conversions: ConversionBucket, used: u32) -> Result<(), EngineError> {
         let Context { setup, budget, .. } = self.context;
         if conversions.bytes() > budget.bucket() && used + DIVIDE_BITS <= u64::BITS {
             let parts = conversions.divide(used, DIVIDE_BITS, budget)?;
             return parts.into_iter().try_for_each(|part| self.leave_anonymous(number, part, used + DIVIDE_BITS));
         }
-        let conversions = Conversions::new(&conversions.load(budget)?, setup);
+        let conversions = conversions.load(setup, budget)?;
         for conversion in (0..conversions.len()).filter(|conversion| conversions.in_range(*conversion)) {
             for window in 0..setup.rules.windows.len() {
                 for model in 0..setup.models.len() {

@@ -104,11 +104,17 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     let rejects = Rejects::new(&setup);
     let mut ledger = Ledger::default();
 
-    let collector = ConversionCollector::new(&setup, &rejects);
-    for rows in conversions.chunk_by(|one, other| one.file == other.file).flat_map(|file| file.chunks(how.batch)) {
-        collector.add(&conversion_batch(rows, settings)).expect("conversions are taken");
+    let batches = || {
+        let of_files = conversions.chunk_by(|one, other| one.file == other.file).flat_map(|file| file.chunks(how.batch));
+        of_files.map(|rows| conversion_batch(rows, settings))
+    };
+    let collector = ConversionCollector::new(&setup, &rejects, conversions.len() as u64);
+    batches().for_each(|batch| collector.add(&batch).expect("conversions are taken"));
+    let collected = collector.finish().expect("conversions are collected");
+    if let Some(suspects) = collected.suspects() {
+        batches().for_each(|batch| suspects.add(&batch).expect("suspects are taken"));
     }
-    let converted = collector.finish(&mut ledger).expect("ids are unique");
+    let converted = collected.finish(&mut ledger).expect("ids are unique");
 
     let from = setup.range.from.map(|from| setup.rules.earliest_touch(from));
     let to = setup.range.to.map(|to| setup.rules.zone.start_of(to));

@@ -1,7 +1,6 @@
 //! `explain`: one conversion's journey as the engine sees it.
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use attributary_core::batch::attribute;
@@ -9,7 +8,7 @@ use attributary_core::money::decimal_text;
 use attributary_core::time::{day_text, instant_text};
 use attributary_core::value::{ColumnType, Value};
 use attributary_engine::cells::Cells;
-use attributary_engine::conversions::{ConversionCollector, Conversions, Converted};
+use attributary_engine::conversions::Converted;
 use attributary_engine::explain::{CustomerCollector, ExplainedCredit as Credit};
 use attributary_engine::ledger::Ledger;
 use attributary_engine::rejects::{RejectedRow, RejectedRows, Rejects, Side};
@@ -20,7 +19,7 @@ use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
-use crate::writer::lock;
+use crate::run::read_conversions;
 
 /// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
 ///
@@ -40,25 +39,12 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
     progress.total_bytes.store(0, Ordering::Relaxed);
 
     let rejects = Rejects::new(setup);
-    let collector = ConversionCollector::new(setup, &rejects);
     let stop = || interrupt.check().map_err(|_| Stop);
-    let failed = Mutex::new(None);
-    let read = plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| {
-        collector.add(&batch).map_err(|error| {
-            lock(&failed).get_or_insert(error);
-            Stop
-        })?;
-        stop()
-    });
-    interrupt.check()?;
-    if let Some(error) = lock(&failed).take() {
-        return Err(error.into());
-    }
-    read?;
-    let Converted { buckets, kinds, accepted, budget, .. } = collector.finish(&mut Ledger::default())?;
+    let converted = read_conversions(&plan, &rejects, &mut Ledger::default(), &progress.conversions, interrupt)?;
+    let Converted { buckets, kinds, accepted, budget, .. } = converted;
     let mut found = None;
     for bucket in buckets {
-        let conversions = Conversions::new(&bucket.load(&budget)?, setup);
+        let conversions = bucket.load(setup, &budget)?;
         let id = |place: usize| conversions.ids.value(place, &setup.conversion_id_type).display(&setup.conversion_id_type);
         if let Some(place) = (0..conversions.len()).find(|place| id(*place) == conversion_id) {
             found = Some((conversions, place));

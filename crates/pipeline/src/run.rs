@@ -1,13 +1,14 @@
 //! One run: conversions, touches, the walk, the tables, and last the switch of `current`.
 
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use attributary_core::batch::ConversionBatch;
 use attributary_core::journey::Rejected;
 use attributary_core::table::Rows;
 use attributary_core::time::instant_text;
-use attributary_engine::conversions::ConversionCollector;
+use attributary_engine::conversions::{ConversionCollector, Converted};
 use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
 use attributary_engine::rejects::{RejectedRows, Rejects, Side};
@@ -140,33 +141,16 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     progress.total_bytes.store(bytes(plan.touchpoints.files()) + bytes(plan.conversions.files()), Ordering::Relaxed);
     let rejects = Rejects::new(setup);
     let mut ledger = Ledger::default();
-    // The engine's own error goes before what the reader says of being stopped.
-    let failed = Mutex::new(None);
-    let taken = |result: Result<(), EngineError>| {
-        result.and_then(|()| interrupt.check()).map_err(|error| {
-            lock(&failed).get_or_insert(error);
-            Stop
-        })
-    };
-    let ended = |read: Result<(), FrameError>| match lock(&failed).take() {
-        Some(error) => Err(Error::from(error)),
-        None => read.map_err(Error::from),
-    };
-
     progress.enter(Phase::Conversions);
-    let collector = ConversionCollector::new(setup, &rejects);
-    let everything = TimeBounds { from: None, to: None };
-    let read = plan.conversions.read(&everything, setup.threads, &progress.conversions, &|batch| taken(collector.add(&batch)));
-    ended(read)?;
-    let converted = collector.finish(&mut ledger)?;
+    let converted = read_conversions(plan, &rejects, &mut ledger, &progress.conversions, interrupt)?;
     let (conversions_read, conversions_accepted) = (converted.read, converted.accepted);
 
     progress.enter(Phase::Touchpoints);
     let rows = plan.touchpoints.files().iter().map(|file| file.rows).sum();
     let partition = Partition::new(setup, &converted, &rejects, rows);
-    let read =
-        plan.touchpoints.read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| taken(partition.add(&batch)));
-    ended(read)?;
+    reading(interrupt, &|batch| partition.add(batch), &|take| {
+        plan.touchpoints.read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| take(&batch))
+    })?;
 
     progress.enter(Phase::Walking);
     let partitioned = partition.finish(setup)?;
@@ -175,6 +159,53 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     let read = |progress: &attributary_frames::Progress| progress.read.load(Ordering::Relaxed);
     let bytes_read = BytesRead { touchpoints: read(&progress.touchpoints), conversions: read(&progress.conversions) };
     Ok(Computed { walked, conversions_read, conversions_accepted, ledger, rejected: rejects.finish()?, touches_read, bytes_read })
+}
+
+/// Reads the conversions, and a second time where ids are there more than once.
+pub(crate) fn read_conversions(
+    plan: &Plan,
+    rejects: &Rejects,
+    ledger: &mut Ledger,
+    progress: &attributary_frames::Progress,
+    interrupt: &Interrupt,
+) -> Result<Converted, Error> {
+    let setup = &plan.setup;
+    // Of a file that does not say how many rows it has, a row has more than a few bytes.
+    const LEAST_ROW: u64 = 16;
+    let expected = plan.conversions.files().iter().map(|file| file.rows.unwrap_or(file.bytes / LEAST_ROW)).sum();
+    let read = |progress: &attributary_frames::Progress, add: &(dyn Fn(&ConversionBatch) -> Result<(), EngineError> + Sync)| {
+        let everything = TimeBounds { from: None, to: None };
+        reading(interrupt, add, &|take| plan.conversions.read(&everything, setup.threads, progress, &|batch| take(&batch)))
+    };
+    let collector = ConversionCollector::new(setup, rejects, expected);
+    read(progress, &|batch| collector.add(batch))?;
+    let collected = collector.finish()?;
+    if let Some(suspects) = collected.suspects() {
+        tracing::debug!("some conversion ids occur more than once: the source is read again");
+        let again = attributary_frames::Progress::default();
+        read(&again, &|batch| suspects.add(batch))?;
+        progress.read.fetch_add(again.read.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+    Ok(collected.finish(ledger)?)
+}
+
+/// Reads a source whose batches go to `add`. The engine's own error goes before what the reader says of being stopped.
+fn reading<B>(
+    interrupt: &Interrupt,
+    add: &(dyn Fn(&B) -> Result<(), EngineError> + Sync),
+    read: &dyn Fn(&(dyn Fn(&B) -> Result<(), Stop> + Sync)) -> Result<(), FrameError>,
+) -> Result<(), Error> {
+    let failed = Mutex::new(None);
+    let read = read(&|batch| {
+        add(batch).and_then(|()| interrupt.check()).map_err(|error| {
+            lock(&failed).get_or_insert(error);
+            Stop
+        })
+    });
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error.into()),
+        None => Ok(read?),
+    }
 }
 
 /// Writes all tables, as many at a time as there are threads.

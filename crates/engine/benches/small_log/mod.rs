@@ -66,9 +66,10 @@ impl SmallLog {
     #[inline(never)]
     pub fn collect(&self) -> Result<Collected, EngineError> {
         let (rejects, mut ledger) = (Rejects::new(&self.setup), Ledger::default());
-        let collector = ConversionCollector::new(&self.setup, &rejects);
+        let collector = ConversionCollector::new(&self.setup, &rejects, self.conversions.len() as u64);
         collector.add(&self.conversions)?;
-        let converted = collector.finish(&mut ledger)?;
+        // No id is there twice.
+        let converted = collector.finish()?.finish(&mut ledger)?;
         Ok(Collected { converted, ledger, rejects })
     }
 

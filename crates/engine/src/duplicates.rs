@@ -1,0 +1,185 @@
+//! Conversions whose id occurs more than once: of them the first stays, and the others are rejected.
+//!
+//! A first reading gathers the hashes of all ids. Only where one occurs twice is the source read again, for the rows that
+//! have it (and a few that a filter takes for them). These are brought together by id and compared in full.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use attributary_core::batch::ConversionBatch;
+use attributary_core::journey::Rejected;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::bucket::{BUCKET_BITS, Bucket, Buckets, Records};
+use crate::budget::Budget;
+use crate::conversions::{BUCKETS, Kinds, RECORD_BYTES, bucket_of, fault, into_inner, kind, lock, record};
+use crate::converters::Converters;
+use crate::error::EngineError;
+use crate::ledger::Ledger;
+use crate::records::{ConversionRecords, Words, unpack_origin};
+use crate::rejects::{Rejects, Side};
+use crate::setup::Setup;
+
+/// A bucket over its part of the memory is divided by this many further bits of the hash.
+const DIVIDE_BITS: u32 = 4;
+
+/// Takes all batches of conversions a second time, from any thread, and keeps those that may be duplicates.
+pub struct Suspects<'a> {
+    setup: &'a Setup,
+    rejects: &'a Rejects,
+    budget: Arc<Budget>,
+    kinds: Mutex<Kinds>,
+    /// The ids that occur more than once.
+    ids: Converters,
+    idle: Mutex<Vec<Vec<ConversionRecords>>>,
+    by_id: Buckets<ConversionRecords>,
+}
+
+impl<'a> Suspects<'a> {
+    /// Looks for hashes of ids that occur more than once; none if there are none.
+    pub(crate) fn among(
+        buckets: Vec<Bucket<Words>>,
+        setup: &'a Setup,
+        rejects: &'a Rejects,
+        kinds: Kinds,
+    ) -> Result<Option<Self>, EngineError> {
+        let budget = Arc::clone(rejects.budget());
+        let rows = buckets.iter().map(Bucket::records).sum::<u64>();
+        let twice = OnceLock::new();
+        let found = |hash: u64| twice.get_or_init(|| Converters::new(rows / 2)).add(hash);
+        buckets.into_par_iter().try_for_each(|bucket| look(bucket, BUCKET_BITS, &found, &budget))?;
+        Ok(twice.into_inner().map(|ids| {
+            let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
+            let by_id = Buckets::new("suspects", 1 << BUCKET_BITS, kind(setup, true), records, &budget);
+            Self { setup, rejects, budget, kinds: Mutex::new(kinds), ids, idle: Mutex::default(), by_id }
+        }))
+    }
+
+    /// Takes a batch.
+    ///
+    /// # Errors
+    /// Where temporary space is needed and cannot be had.
+    pub fn add(&self, batch: &ConversionBatch) -> Result<(), EngineError> {
+        let kinds = lock(&self.kinds).codes_of(&batch.kinds.dictionary);
+        let idle = lock(&self.idle).pop();
+        let mut chunks = idle.unwrap_or_else(|| self.by_id.chunks());
+        for row in (0..batch.len()).filter(|row| fault(batch, *row).is_none()) {
+            let hash = batch.ids.key(row).hash();
+            if !self.ids.may_hold(hash) {
+                continue;
+            }
+            let number = (hash >> (64 - BUCKET_BITS)) as usize;
+            let chunk = &mut chunks[number];
+            let values = batch.values.iter().filter_map(|values| values[row]);
+            chunk.push(record(batch, row, hash, &kinds), values.clone().map(|value| value.minor));
+            chunk.push_by_id(values.map(|value| value.difference as i64), hash);
+            chunk.names_mut().push_identity(&*batch.ids, row);
+            if chunk.names_customers() {
+                chunk.names_mut().push_identity(&*batch.customers, row);
+            }
+            self.by_id.hand_on_full(number, chunk, &self.budget)?;
+        }
+        lock(&self.idle).push(chunks);
+        Ok(())
+    }
+
+    /// Rejects the duplicates, which were taken for accepted ones, and says who they are, by customer, and how many.
+    pub(crate) fn finish(self, ledger: &mut Ledger) -> Result<(Vec<Bucket<Words>>, u64), EngineError> {
+        let Self { setup, rejects, budget, kinds, idle, by_id, .. } = self;
+        let by_id = by_id.finish(into_inner(idle), &budget)?;
+        let dropped = Buckets::new("duplicates", BUCKETS, Words::new(2), budget.chunk_records(16, 1 << 8), &budget);
+        let work =
+            Unique { setup, rejects, budget: &budget, kind_ranks: into_inner(kinds).ranks(), dropped, idle: Mutex::default() };
+        by_id.into_par_iter().try_for_each(|bucket| work.drop_duplicates(bucket, BUCKET_BITS))?;
+        let (mut of_threads, mut count) = (Vec::new(), 0);
+        for local in into_inner(work.idle) {
+            ledger.absorb(local.ledger);
+            count += local.count;
+            of_threads.push(local.chunks);
+        }
+        Ok((work.dropped.finish(of_threads, &budget)?, count))
+    }
+}
+
+/// Gives the hashes of a bucket that occur more than once to `found`.
+fn look(bucket: Bucket<Words>, used: u32, found: &(impl Fn(u64) + Sync), budget: &Budget) -> Result<(), EngineError> {
+    if bucket.bytes() > budget.bucket() && used + DIVIDE_BITS <= u64::BITS {
+        let parts = bucket.divide(used, DIVIDE_BITS, budget)?;
+        return parts.into_iter().try_for_each(|part| look(part, used + DIVIDE_BITS, found, budget));
+    }
+    let mut hashes = bucket.load(budget)?.into_words();
+    hashes.sort_unstable();
+    hashes.windows(2).filter(|pair| pair[0] == pair[1]).for_each(|pair| found(pair[0]));
+    Ok(())
+}
+
+/// Drops duplicates, bucket by bucket, on all threads.
+struct Unique<'a> {
+    setup: &'a Setup,
+    rejects: &'a Rejects,
+    budget: &'a Budget,
+    kind_ranks: Vec<u32>,
+    dropped: Buckets<Words>,
+    idle: Mutex<Vec<Local>>,
+}
+
+/// What one thread gathers.
+struct Local {
+    chunks: Vec<Words>,
+    ledger: Ledger,
+    count: u64,
+}
+
+impl Unique<'_> {
+    fn drop_duplicates(&self, bucket: Bucket<ConversionRecords>, used: u32) -> Result<(), EngineError> {
+        if bucket.bytes() > self.budget.bucket() && used + DIVIDE_BITS <= u64::BITS {
+            let parts = bucket.divide(used, DIVIDE_BITS, self.budget)?;
+            return parts.into_iter().try_for_each(|part| self.drop_duplicates(part, used + DIVIDE_BITS));
+        }
+        let records = bucket.load(self.budget)?;
+        let idle = lock(&self.idle).pop();
+        let mut local = idle.unwrap_or_else(|| Local { chunks: self.dropped.chunks(), ledger: Ledger::default(), count: 0 });
+        for place in self.duplicates(&records) {
+            local.count += 1;
+            let record = records.record(place);
+            let day = self.setup.rules.zone.day(record.time);
+            if self.setup.range.contains(day) {
+                let (file, row) = unpack_origin(record.origin);
+                let at = (Side::Conversions, file, row);
+                self.rejects.add_raw(at, Rejected::DuplicateId, record.time, &records.customer(place), records.id(place));
+                local.ledger.drop_accepted(day, records.values(place), records.differences(place));
+            }
+            let hash = record.key.hash();
+            let number = bucket_of(hash, record.anonymous);
+            let chunk = &mut local.chunks[number];
+            chunk.push(&[hash, record.origin]);
+            self.dropped.hand_on_full(number, chunk, self.budget)?;
+        }
+        lock(&self.idle).push(local);
+        Ok(())
+    }
+
+    /// The rows whose id another row has that stays: of equal ids the first by time, then by the mapped columns, then by
+    /// file and row.
+    fn duplicates(&self, records: &ConversionRecords) -> Vec<usize> {
+        let kind_rank = |kind: u32| self.kind_ranks.get(kind as usize).map_or(0, |rank| rank + 1);
+        let compare = |one: u32, other: u32| {
+            let (one, other) = (one as usize, other as usize);
+            let (first, second) = (records.record(one), records.record(other));
+            (records.id(one), first.time)
+                .cmp(&(records.id(other), second.time))
+                .then_with(|| records.customer(one).cmp(&records.customer(other)))
+                .then_with(|| kind_rank(first.kind).cmp(&kind_rank(second.kind)))
+                .then_with(|| records.values(one).cmp(records.values(other)))
+                .then_with(|| first.origin.cmp(&second.origin))
+        };
+        let mut by_hash: Vec<(u64, u32)> = (0..records.len()).map(|record| (records.hash(record), record as u32)).collect();
+        by_hash.sort_unstable();
+        let mut duplicates = Vec::new();
+        for alike in by_hash.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by(|one, other| compare(one.1, other.1));
+            let id = |row: &(u64, u32)| records.id(row.1 as usize);
+            duplicates.extend(alike.windows(2).filter(|pair| id(&pair[0]) == id(&pair[1])).map(|pair| pair[1].1 as usize));
+        }
+        duplicates
+    }
+}
