@@ -9,9 +9,13 @@ use crate::budget::Budget;
 use crate::cells::Cells;
 use crate::error::EngineError;
 
-/// A bucket is chosen by this many of the top bits of a hash: few enough that a bucket's buffer stays large, enough that
-/// one bucket sits in cache.
-pub const BUCKET_BITS: u32 = 8;
+/// A bucket is chosen by some of the top bits of a hash: few enough that a bucket's buffer stays large, enough that one
+/// bucket sits in a core's cache while it is walked. That is 256 buckets, and more for a log of so many rows.
+#[must_use]
+pub fn bucket_bits(rows: u64) -> u32 {
+    const ROWS_OF_A_BUCKET: u64 = 250_000;
+    (u64::BITS - (rows / ROWS_OF_A_BUCKET).leading_zeros()).clamp(8, 10)
+}
 
 /// Records as columns of numbers and of cells. Columns that a kind of record does not have are empty.
 pub trait Records: Send {

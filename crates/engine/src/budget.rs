@@ -13,18 +13,21 @@ use crate::error::EngineError;
 pub struct Budget {
     memory: u64,
     threads: u64,
+    bucket_bits: u32,
     temp: PathBuf,
     waiting: AtomicU64,
     spilled: AtomicU64,
 }
 
 impl Budget {
-    /// For `memory` bytes that `threads` threads share; what does not fit goes to files in `temp`.
+    /// For `memory` bytes that `threads` threads share, each with a chunk for each of 2^`bucket_bits` buckets; what does not fit
+    /// goes to files in `temp`.
     #[must_use]
-    pub fn new(memory: u64, threads: usize, temp: &Path) -> Self {
+    pub fn new(memory: u64, threads: usize, bucket_bits: u32, temp: &Path) -> Self {
         Self {
             memory,
             threads: threads.max(1) as u64,
+            bucket_bits,
             temp: temp.to_owned(),
             waiting: AtomicU64::new(0),
             spilled: AtomicU64::new(0),
@@ -117,8 +120,14 @@ impl Budget {
     /// than a sixteenth of the whole.
     #[must_use]
     pub fn chunk_records(&self, bytes: u64, most: u64) -> usize {
-        let records = (self.memory / 16 / bytes / self.threads) >> crate::bucket::BUCKET_BITS;
+        let records = (self.memory / 16 / bytes / self.threads) >> self.bucket_bits;
         records.clamp(64.min(most), most) as usize
+    }
+
+    /// How many of the top bits of a hash choose a bucket.
+    #[must_use]
+    pub fn bucket_bits(&self) -> u32 {
+        self.bucket_bits
     }
 
     /// The folder of temporary files.
@@ -149,7 +158,7 @@ mod tests {
     #[test]
     fn what_cannot_fit_is_refused_with_its_size() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let budget = Budget::new(100 << 20, 2, folder.path());
+        let budget = Budget::new(100 << 20, 2, 8, folder.path());
         assert!(budget.expect_room(1).is_ok());
         let error = budget.expect_room(u64::MAX).expect_err("no disk is so large").to_string();
         assert!(error.starts_with("some 18446744073710 MB of temporary space are needed at"), "{error}");

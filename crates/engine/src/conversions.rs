@@ -18,7 +18,7 @@ use attributary_core::value::Value;
 use attributary_journeys::Reuse;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::bucket::{BUCKET_BITS, Bucket, Buckets, Records};
+use crate::bucket::{Bucket, Buckets, Records};
 use crate::budget::Budget;
 use crate::cells::Cells;
 use crate::converters::Converters;
@@ -31,9 +31,6 @@ use crate::setup::Setup;
 
 /// The bytes of a conversion's record, some of them for its id and customer.
 pub(crate) const RECORD_BYTES: u64 = 128;
-
-/// Twice as many buckets as of touches: the second half is for conversions without customer.
-pub(crate) const BUCKETS: usize = 2 << BUCKET_BITS;
 
 /// Takes batches of conversions from any thread.
 pub struct ConversionCollector<'a> {
@@ -109,9 +106,9 @@ impl<'a> ConversionCollector<'a> {
     #[must_use]
     pub fn new(setup: &'a Setup, rejects: &'a Rejects, expected: u64) -> Self {
         let budget = Arc::clone(rejects.budget());
-        let ids = Buckets::new("ids", 1 << BUCKET_BITS, Words::new(1), budget.chunk_records(8, 1 << 10), &budget);
+        let ids = Buckets::new("ids", 1 << budget.bucket_bits(), Words::new(1), budget.chunk_records(8, 1 << 10), &budget);
         let records = budget.chunk_records(2 * RECORD_BYTES, 1 << 8);
-        let by_customer = Buckets::new("conversions", BUCKETS, kind(setup, false), records, &budget);
+        let by_customer = Buckets::new("conversions", 2 << budget.bucket_bits(), kind(setup, false), records, &budget);
         Self {
             setup,
             rejects,
@@ -144,7 +141,7 @@ impl<'a> ConversionCollector<'a> {
             }
             local.accepted += 1;
             let hash = batch.ids.key(row).hash();
-            let number = (hash >> (64 - BUCKET_BITS)) as usize;
+            let number = bucket_of(hash, false, &self.budget);
             let ids = &mut local.ids[number];
             ids.push(&[hash]);
             self.ids.hand_on_full(number, ids, &self.budget)?;
@@ -165,7 +162,7 @@ impl<'a> ConversionCollector<'a> {
             if in_range && !record.anonymous {
                 self.converters.add(hash);
             }
-            let number = bucket_of(hash, record.anonymous);
+            let number = bucket_of(hash, record.anonymous, &self.budget);
             let chunk = &mut local.by_customer[number];
             chunk.push(record, values.map(|value| value.minor));
             chunk.names_mut().push_identity(&*batch.ids, row);
@@ -330,9 +327,10 @@ pub(crate) fn record(batch: &ConversionBatch, row: usize, hash: u64, kinds: &[u3
     }
 }
 
-/// The bucket, of [`BUCKETS`], of a conversion whose key has that hash.
-pub(crate) fn bucket_of(hash: u64, anonymous: bool) -> usize {
-    (hash >> (64 - BUCKET_BITS)) as usize + if anonymous { 1 << BUCKET_BITS } else { 0 }
+/// The bucket of a conversion whose key has that hash. There are twice as many as of touches: the second half is for those
+/// without customer.
+pub(crate) fn bucket_of(hash: u64, anonymous: bool, budget: &Budget) -> usize {
+    (hash >> (64 - budget.bucket_bits())) as usize + if anonymous { 1 << budget.bucket_bits() } else { 0 }
 }
 
 /// No records of a run's conversions.

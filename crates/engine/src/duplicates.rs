@@ -9,9 +9,9 @@ use attributary_core::batch::ConversionBatch;
 use attributary_core::journey::Rejected;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use crate::bucket::{BUCKET_BITS, Bucket, Buckets, Records};
+use crate::bucket::{Bucket, Buckets, Records};
 use crate::budget::Budget;
-use crate::conversions::{BUCKETS, Kinds, RECORD_BYTES, bucket_of, fault, into_inner, kind, lock, record};
+use crate::conversions::{Kinds, RECORD_BYTES, bucket_of, fault, into_inner, kind, lock, record};
 use crate::converters::Converters;
 use crate::error::EngineError;
 use crate::ledger::Ledger;
@@ -46,10 +46,10 @@ impl<'a> Suspects<'a> {
         let rows = buckets.iter().map(Bucket::records).sum::<u64>();
         let twice = OnceLock::new();
         let found = |hash: u64| twice.get_or_init(|| Converters::new(rows / 2)).add(hash);
-        buckets.into_par_iter().try_for_each(|bucket| look(bucket, BUCKET_BITS, &found, &budget))?;
+        buckets.into_par_iter().try_for_each(|bucket| look(bucket, budget.bucket_bits(), &found, &budget))?;
         Ok(twice.into_inner().map(|ids| {
             let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
-            let by_id = Buckets::new("suspects", 1 << BUCKET_BITS, kind(setup, true), records, &budget);
+            let by_id = Buckets::new("suspects", 1 << budget.bucket_bits(), kind(setup, true), records, &budget);
             Self { setup, rejects, budget, kinds: Mutex::new(kinds), ids, idle: Mutex::default(), by_id }
         }))
     }
@@ -67,7 +67,7 @@ impl<'a> Suspects<'a> {
             if !self.ids.may_hold(hash) {
                 continue;
             }
-            let number = (hash >> (64 - BUCKET_BITS)) as usize;
+            let number = bucket_of(hash, false, &self.budget);
             let chunk = &mut chunks[number];
             let values = batch.values.iter().filter_map(|values| values[row]);
             chunk.push(record(batch, row, hash, &kinds), values.clone().map(|value| value.minor));
@@ -86,10 +86,11 @@ impl<'a> Suspects<'a> {
     pub(crate) fn finish(self, ledger: &mut Ledger) -> Result<(Vec<Bucket<Words>>, u64), EngineError> {
         let Self { setup, rejects, budget, kinds, idle, by_id, .. } = self;
         let by_id = by_id.finish(into_inner(idle), &budget)?;
-        let dropped = Buckets::new("duplicates", BUCKETS, Words::new(2), budget.chunk_records(16, 1 << 8), &budget);
+        let dropped =
+            Buckets::new("duplicates", 2 << budget.bucket_bits(), Words::new(2), budget.chunk_records(16, 1 << 8), &budget);
         let work =
             Unique { setup, rejects, budget: &budget, kind_ranks: into_inner(kinds).ranks(), dropped, idle: Mutex::default() };
-        by_id.into_par_iter().try_for_each(|bucket| work.drop_duplicates(bucket, BUCKET_BITS))?;
+        by_id.into_par_iter().try_for_each(|bucket| work.drop_duplicates(bucket, budget.bucket_bits()))?;
         let (mut of_threads, mut count) = (Vec::new(), 0);
         for local in into_inner(work.idle) {
             ledger.absorb(local.ledger);
@@ -149,7 +150,7 @@ impl Unique<'_> {
                 local.ledger.drop_accepted(day, records.values(place), records.differences(place));
             }
             let hash = record.key.hash();
-            let number = bucket_of(hash, record.anonymous);
+            let number = bucket_of(hash, record.anonymous, self.budget);
             let chunk = &mut local.chunks[number];
             chunk.push(&[hash, record.origin]);
             self.dropped.hand_on_full(number, chunk, self.budget)?;

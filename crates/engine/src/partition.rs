@@ -11,7 +11,7 @@ use attributary_core::key::Key;
 use attributary_journeys::profiles::ProfileCache;
 use attributary_journeys::{ProfileInterner, Profiles};
 
-use crate::bucket::{BUCKET_BITS, Bucket, Buckets, Records};
+use crate::bucket::{Bucket, Buckets, Records};
 use crate::budget::Budget;
 use crate::conversions::Converted;
 use crate::converters::Converters;
@@ -86,7 +86,7 @@ impl<'a> Partition<'a> {
             converters: (!everyone).then_some(&converted.converters),
             interner: ProfileInterner::new(3 + setup.dimensions.len(), &setup.mapped_attributes),
             idle: Mutex::default(),
-            buckets: Buckets::new("touches", 1 << BUCKET_BITS, TouchRecords::new(shape), records, &budget),
+            buckets: Buckets::new("touches", 1 << budget.bucket_bits(), TouchRecords::new(shape), records, &budget),
             budget,
             read: AtomicU64::new(0),
             kept: AtomicU64::new(0),
@@ -107,9 +107,10 @@ impl<'a> Partition<'a> {
         let (combinations, memory) = self.interner.memory(self.threads);
         self.budget.expect_profiles(combinations, memory)?;
         batch.customers.keys_of(rows, keys);
+        let shift = u64::BITS - self.budget.bucket_bits();
         for ((&row, &profile), &key) in rows.iter().zip(profiles.iter()).zip(keys.iter()) {
             let row = row as usize;
-            let number = (hashes[row] >> (64 - BUCKET_BITS)) as usize;
+            let number = (hashes[row] >> shift) as usize;
             let chunk = &mut chunks[number];
             chunk.push(key, batch.times[row], profile);
             if self.has_rest {

@@ -96,7 +96,7 @@ impl Rejects {
             runs: Runs::new(setup.temp.join("rejects")),
             failed: None,
         };
-        let budget = Arc::new(Budget::new(setup.memory, setup.threads, &setup.temp));
+        let budget = Arc::new(Budget::new(setup.memory, setup.threads, setup.bucket_bits, &setup.temp));
         Self { gathered: Mutex::new(gathered), budget }
     }
 

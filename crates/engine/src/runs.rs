@@ -177,7 +177,7 @@ mod tests {
         #[test]
         fn a_merge_is_one_sorted_list(runs in prop::collection::vec(prop::collection::vec(".{0,4}", 0..20), 0..8)) {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let budget = Budget::new(0, 1, folder.path());
+            let budget = Budget::new(0, 1, 8, folder.path());
             let mut files = [Runs::new(folder.path().join("a")), Runs::new(folder.path().join("b"))];
             let mut expected = Vec::new();
             for (number, mut keys) in runs.into_iter().enumerate() {

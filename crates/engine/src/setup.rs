@@ -45,6 +45,8 @@ pub struct Setup {
     pub memory: u64,
     /// Where they go then; exists and belongs to this run.
     pub temp: PathBuf,
+    /// How many of the top bits of a hash choose a bucket (see [`crate::bucket::bucket_bits`]). It changes no result.
+    pub bucket_bits: u32,
     /// From how many pairs of a touch and a conversion on a customer's conversions are divided a day at a time, mostly
     /// [`crate::walk::STRETCH_PAIRS`]. It changes no result.
     pub stretch_pairs: u64,

@@ -10,7 +10,7 @@ use attributary_core::journey::{Rejected, Unattributed};
 use attributary_journeys::{Profiles, Selector, Touches};
 use rustc_hash::FxHashMap;
 
-use crate::bucket::{BUCKET_BITS, Bucket};
+use crate::bucket::Bucket;
 use crate::budget::Budget;
 use crate::conversions::{ConversionBucket, ConversionKinds, Conversions, Converted};
 use crate::credit::{Brought, Context, Crediting, Eligible};
@@ -114,11 +114,11 @@ pub fn walk(
             let taken = bucket.lock().unwrap_or_else(PoisonError::into_inner).take();
             match taken {
                 Some((Some(touches), conversions)) => {
-                    let depth = Depth { used: BUCKET_BITS, stubborn: 0 };
+                    let depth = Depth { used: budget.bucket_bits(), stubborn: 0 };
                     walker.walk_bucket(number as u32, (touches, conversions), depth, interrupt).map_err(at_bucket)?;
                 }
                 Some((None, conversions)) => {
-                    walker.leave_anonymous(number as u32, conversions, BUCKET_BITS).map_err(at_bucket)?;
+                    walker.leave_anonymous(number as u32, conversions, budget.bucket_bits()).map_err(at_bucket)?;
                 }
                 None => {}
             }

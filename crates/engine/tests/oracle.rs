@@ -43,7 +43,7 @@ proptest! {
         spills in prop::bool::weighted(0.05),
     ) {
         let memory = if spills { LITTLE } else { 1 << 30 };
-        let how = How { batch, threads, memory, stretch_pairs: u64::MAX };
+        let how = How { batch, threads, memory, bucket_bits: 4 + batch as u32 % 3 * 2, stretch_pairs: u64::MAX };
         let mut expected = oracle::run(&scenario.touches, &scenario.conversions, &scenario.settings);
         if scenario.settings.paths == 0 {
             forget_duplicates_of_others(&mut expected);
@@ -61,7 +61,7 @@ proptest! {
         (settings.paths, settings.calendar_days, settings.ignore, settings.repeats) = (0, false, None, settings::Repeats::Keep);
         settings.priority.clear();
         settings.interaction_windows.clear();
-        let how = How { batch: 7, threads, memory: if spills { LITTLE } else { 1 << 30 }, stretch_pairs: 0 };
+        let how = How { batch: 7, threads, memory: if spills { LITTLE } else { 1 << 30 }, bucket_bits: 3, stretch_pairs: 0 };
         let mut expected = oracle::run(&scenario.touches, &scenario.conversions, &settings);
         forget_duplicates_of_others(&mut expected);
         expected.remove("credits");
@@ -94,6 +94,7 @@ struct How {
     batch: usize,
     threads: usize,
     memory: u64,
+    bucket_bits: u32,
     stretch_pairs: u64,
 }
 
@@ -253,6 +254,7 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         touch_id_type: settings.mapped.touch_id.then_some(ColumnType::Text),
         mapped_attributes: mapped.chain((0..settings.dimensions.len()).map(|place| attribute::DIMENSIONS + place)).collect(),
         memory: how.memory,
+        bucket_bits: how.bucket_bits,
         stretch_pairs: how.stretch_pairs,
         temp: temp.to_owned(),
         threads: how.threads,

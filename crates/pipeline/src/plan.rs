@@ -9,6 +9,7 @@ use attributary_core::batch::attribute;
 use attributary_core::model::{ExpressionCompiler, WeightExpression};
 use attributary_core::table::Field;
 use attributary_core::value::ColumnType;
+use attributary_engine::bucket::bucket_bits;
 use attributary_engine::{GroupColumn, ModelSetup, Period, Range, Setup, TableSetup};
 use attributary_frames::{
     ColumnSpec, ConversionMapping, ConversionSource, DimensionSpec, FrameError, Predicate, SourceSpec, TimeBounds, TouchMapping,
@@ -117,6 +118,7 @@ fn setup(
         mapped_attributes,
         memory: machine::engine_budget(memory),
         temp: PathBuf::new(),
+        bucket_bits: bucket_bits(touchpoints.files().iter().filter_map(|file| file.rows).sum()),
         stretch_pairs: attributary_engine::walk::STRETCH_PAIRS,
         threads: options.threads.unwrap_or_else(machine::threads),
     };

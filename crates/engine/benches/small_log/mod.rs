@@ -130,6 +130,7 @@ fn setup() -> Setup {
         mapped_attributes: vec![attribute::CHANNEL, attribute::CAMPAIGN],
         // So much that nothing goes to disk.
         memory: 1 << 30,
+        bucket_bits: 8,
         stretch_pairs: attributary_engine::walk::STRETCH_PAIRS,
         temp: std::env::temp_dir(),
         threads: 1,
