@@ -22,8 +22,8 @@ bench: ## measure beside DuckDB and polars, and write bench/RESULTS.md; BENCH="-
 	cargo build --release --workspace --examples
 	python3 bench/run.py $(BENCH)
 
-instructions: ## count the instructions of a fixed run, and fail where they grew; needs valgrind; COUNT=--record records them
-	python3 bench/instructions.py $(COUNT)
+instructions: ## count the instructions of a fixed run, and fail where they grew; needs valgrind
+	python3 bench/instructions.py
 
 sample-data: ## write sample-data anew; a test keeps it as it is
 	sh sample-data/make.sh

@@ -99,8 +99,7 @@ impl<'a> Partition<'a> {
     /// # Errors
     /// Where temporary space is needed and cannot be had.
     pub fn add(&self, batch: &TouchBatch) -> Result<(), EngineError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut local = idle.unwrap_or_else(|| self.local());
+        let mut local = self.take_local(batch);
         self.select(batch, &mut local);
         let Local { chunks, cache, rows, hashes, profiles, keys, bytes, .. } = &mut local;
         self.interner.profiles(batch, rows, cache, profiles);
@@ -126,6 +125,15 @@ impl<'a> Partition<'a> {
         self.look_for_room()?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(local);
         Ok(())
+    }
+
+    /// What a thread gathers into, best that which saw this batch's file last.
+    fn take_local(&self, batch: &TouchBatch) -> Local {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = idle.iter().position(|local| self.interner.is_ready(batch, &local.cache));
+        let taken = ready.map(|place| idle.swap_remove(place)).or_else(|| idle.pop());
+        drop(idle);
+        taken.unwrap_or_else(|| self.local())
     }
 
     /// Once half of the memory is full, says whether the disk holds what will go there, rather than when it is full.

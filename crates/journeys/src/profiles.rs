@@ -114,6 +114,13 @@ impl ProfileInterner {
         Self { mapped: mapped.to_vec(), shared: Mutex::new(shared) }
     }
 
+    /// Whether a cache saw this batch's dictionaries last: it is quick then.
+    #[must_use]
+    pub fn is_ready(&self, batch: &TouchBatch, cache: &ProfileCache) -> bool {
+        let mut known = self.mapped.iter().zip(&cache.dictionaries);
+        known.all(|(place, (known, _))| Arc::ptr_eq(known, &batch.attributes[*place].dictionary))
+    }
+
     /// Writes the profiles of some rows of a batch into `profiles`, of which what was there before is gone.
     pub fn profiles(&self, batch: &TouchBatch, rows: &[u32], cache: &mut ProfileCache, profiles: &mut Vec<u32>) {
         self.enter(batch, cache);

@@ -28,10 +28,10 @@ use crate::files;
 use crate::schema::{Form, schema};
 
 /// Rows are handed to the Parquet writer in batches of exactly this many, because it looks at page sizes between batches.
-const BATCH_ROWS: usize = 64 * 1024;
+const BATCH_ROWS: usize = 16 * 1024;
 
 /// Row groups are cut here even if they have few rows, so that long texts do not fill the memory.
-const ROW_GROUP_BYTES: usize = 32 << 20;
+const ROW_GROUP_BYTES: usize = 16 << 20;
 
 /// Who wrote the file. In the form that other readers parse; the number is that of this file layout, not of the program,
 /// so that a release does not change the bytes of a table.
