@@ -107,12 +107,6 @@ impl Cells {
         self.ends.clear();
     }
 
-    /// Gives spare room back.
-    pub fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
-        self.ends.shrink_to_fit();
-    }
-
     fn end(&mut self) {
         self.ends.push(self.bytes.len() as u64);
     }

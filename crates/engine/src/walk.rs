@@ -105,7 +105,7 @@ pub fn walk(
     let next = AtomicUsize::new(0);
     // Errors carry the place of their bucket: buckets are taken in order, so the first place is the same whoever came first.
     let work = |thread: usize| -> Result<Walker<'_>, (usize, EngineError)> {
-        let mut walker = Walker::new(context, rejects, thread);
+        let mut walker = Walker::new(context, rejects, thread, interrupt);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(bucket) = buckets.get(number) else { break };
@@ -115,7 +115,7 @@ pub fn walk(
             match taken {
                 Some((Some(touches), conversions)) => {
                     let depth = Depth { used: budget.bucket_bits(), stubborn: 0 };
-                    walker.walk_bucket(number as u32, (touches, conversions), depth, interrupt).map_err(at_bucket)?;
+                    walker.walk_bucket(number as u32, (touches, conversions), depth).map_err(at_bucket)?;
                 }
                 Some((None, conversions)) => {
                     walker.leave_anonymous(number as u32, conversions, budget.bucket_bits()).map_err(at_bucket)?;
@@ -234,6 +234,7 @@ struct Walker<'a> {
     crediting: Crediting<'a>,
     selector: Selector<'a>,
     rejects: &'a Rejects,
+    interrupt: &'a Interrupt,
     paths: Paths,
     touches_used: u64,
     extremes: Vec<Extreme>,
@@ -244,12 +245,13 @@ struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    fn new(context: Context<'a>, rejects: &'a Rejects, thread: usize) -> Self {
+    fn new(context: Context<'a>, rejects: &'a Rejects, thread: usize, interrupt: &'a Interrupt) -> Self {
         Self {
             context,
             crediting: Crediting::new(context, thread),
             selector: Selector::new(&context.setup.rules, &context.profiles.facts),
             rejects,
+            interrupt,
             paths: Paths::new(context.setup.rules.windows.len(), Runs::new(context.setup.temp.join(format!("paths-{thread}")))),
             touches_used: 0,
             extremes: Vec::new(),
@@ -266,7 +268,6 @@ impl<'a> Walker<'a> {
         number: u32,
         (touches, conversions): (Bucket<TouchRecords>, ConversionBucket),
         depth: Depth,
-        interrupt: &Interrupt,
     ) -> Result<(), EngineError> {
         let Context { setup, budget, profiles, .. } = self.context;
         let bytes = touches.bytes() + conversions.bytes();
@@ -275,10 +276,10 @@ impl<'a> Walker<'a> {
             let touches = touches.divide(used, DIVIDE_BITS, budget)?;
             let conversions = conversions.divide(used, DIVIDE_BITS, budget)?;
             for part in touches.into_iter().zip(conversions) {
-                interrupt.check()?;
+                self.interrupt.check()?;
                 let most = part.0.bytes() + part.1.bytes() > bytes / 16 * 15;
                 let depth = Depth { used: used + DIVIDE_BITS, stubborn: if most { stubborn + 1 } else { 0 } };
-                self.walk_bucket(number, part, depth, interrupt)?;
+                self.walk_bucket(number, part, depth)?;
             }
             return Ok(());
         }
@@ -329,6 +330,8 @@ impl<'a> Walker<'a> {
         let mut converted = 0;
         let mut chosen = std::mem::take(&mut self.chosen);
         for conversion in conversions.clone().filter(|conversion| all.in_range(*conversion)) {
+            // Of some customers every conversion takes its time.
+            self.interrupt.check()?;
             converted += 1;
             let time = all.times[conversion];
             for &window in &self.windows {
@@ -384,6 +387,7 @@ impl<'a> Walker<'a> {
         let places: Vec<u32> = (0..customer.times.len() as u32).collect();
         let of_customer: Vec<usize> = conversions.clone().filter(|conversion| all.in_range(*conversion)).collect();
         for of_day in of_customer.chunk_by(|one, other| all.days[*one] == all.days[*other]) {
+            self.interrupt.check()?;
             let mut by_kind = of_day.to_vec();
             by_kind.sort_by_key(|conversion| all.kinds[*conversion]);
             for of_kind in by_kind.chunk_by(|one, other| all.kinds[*one] == all.kinds[*other]) {

@@ -79,7 +79,7 @@ pub(crate) fn whole_range(base: &PublishedRun, range: Range) -> Result<Range, Er
 }
 
 /// Writes all tables of the merged run but the paths and the rejected rows.
-pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, writer: &Writer) -> Result<Totals, Error> {
+pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, writer: &Writer<'_>) -> Result<Totals, Error> {
     let setup = &plan.setup;
     let mut channels = None;
     for (number, (table, (_, sums))) in setup.tables.iter().zip(&computed.walked.tables).enumerate() {
@@ -209,7 +209,7 @@ impl Sums {
 }
 
 /// Carries the files of days outside the range over; says whether there are any.
-fn carry_days(range: Range, base: &PublishedRun, table: &str, writer: &Writer) -> Result<bool, Error> {
+fn carry_days(range: Range, base: &PublishedRun, table: &str, writer: &Writer<'_>) -> Result<bool, Error> {
     let mut any = false;
     for file in base.manifest.table(table).map_or(&[][..], |entry| &entry.files) {
         let name = file.path.rsplit('/').next().and_then(|name| name.strip_suffix(".parquet")).unwrap_or_default();

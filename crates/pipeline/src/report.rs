@@ -37,7 +37,7 @@ pub struct RunReport {
     pub seconds: f64,
     /// The most memory that the process held, in bytes.
     pub peak_memory_bytes: u64,
-    /// The bytes that were put aside on disk for want of memory.
+    /// The bytes that were written to temporary files: what did not fit into memory, and what always goes there.
     pub spilled_bytes: u64,
 }
 

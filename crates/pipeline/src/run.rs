@@ -71,7 +71,7 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     plan.setup.paths = wanted_paths;
 
     progress.enter(Phase::Writing);
-    let writer = Writer::new(staging);
+    let writer = Writer::new(staging, interrupt);
     let totals = match &base {
         None => writer.all(|| write_tables(&plan, &mut computed, &writer))?,
         Some(base) => merge::write(&plan, &computed, base, &writer)?,
@@ -209,7 +209,7 @@ fn reading<B>(
 }
 
 /// Writes all tables, as many at a time as there are threads.
-fn write_tables(plan: &Plan, computed: &mut Computed, writer: &Writer) -> Result<Totals, SinkError> {
+fn write_tables(plan: &Plan, computed: &mut Computed, writer: &Writer<'_>) -> Result<Totals, SinkError> {
     let setup = &plan.setup;
     let walked = &computed.walked;
     let days = || {
@@ -271,7 +271,7 @@ pub(crate) fn rejects_rows(plan: &Plan, rejected: &RejectedRows) -> Result<Vec<R
 pub(crate) fn write_ledger(
     setup: &Setup,
     days: Vec<tables::ledger::Line>,
-    writer: &Writer,
+    writer: &Writer<'_>,
 ) -> Result<Vec<tables::ledger::Line>, SinkError> {
     use tables::ledger::{fields, lines, rows};
     let lines = lines(&days, setup);
@@ -288,7 +288,7 @@ pub(crate) fn write_ledger(
 fn write_paths_again(
     plan: &mut Plan,
     range: Range,
-    writer: &Writer,
+    writer: &Writer<'_>,
     progress: &Progress,
     interrupt: &Interrupt,
 ) -> Result<Vec<Rows>, Error> {
@@ -303,7 +303,7 @@ fn write_paths_again(
     Ok(rejects)
 }
 
-fn write_paths(setup: &Setup, computed: &mut Computed, writer: &Writer) -> Result<(), SinkError> {
+fn write_paths(setup: &Setup, computed: &mut Computed, writer: &Writer<'_>) -> Result<(), SinkError> {
     let walked = &mut computed.walked;
     let Some(paths) = walked.paths.take() else { return Ok(()) };
     let rows = tables::paths::rows(paths, setup, &walked.profiles, &walked.budget)?;

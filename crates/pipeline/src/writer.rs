@@ -3,28 +3,29 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use attributary_core::table::{Field, Rows};
-use attributary_engine::EngineError;
 use attributary_engine::tables::{SinkError, TableSink};
+use attributary_engine::{EngineError, Interrupt};
 use attributary_store::{PublishedRun, Staging, StoreError};
 
 use crate::error::Error;
 
 /// Hands the engine's tables to the store, and keeps the store's error.
-pub(crate) struct Writer {
+pub(crate) struct Writer<'a> {
     staging: Mutex<Staging>,
+    interrupt: &'a Interrupt,
     error: Mutex<Option<StoreError>>,
 }
 
 /// The tables of a run, or its state.
 pub(crate) struct Section<'a> {
-    writer: &'a Writer,
+    writer: &'a Writer<'a>,
     state: bool,
 }
 
-impl Writer {
-    /// For a run that is being staged.
-    pub fn new(staging: Staging) -> Self {
-        Self { staging: Mutex::new(staging), error: Mutex::default() }
+impl<'a> Writer<'a> {
+    /// For a run that is being staged, and may be interrupted.
+    pub fn new(staging: Staging, interrupt: &'a Interrupt) -> Self {
+        Self { staging: Mutex::new(staging), interrupt, error: Mutex::default() }
     }
 
     /// Lets `work` write, and says in full what failed.
@@ -80,6 +81,7 @@ impl TableSink for Section<'_> {
         };
         let mut staged = writer.keep(begun)?;
         for rows in rows {
+            writer.interrupt.check()?;
             writer.keep(staged.write(&rows?))?;
         }
         let completed = writer.keep(staged.complete())?;
