@@ -10,11 +10,13 @@ use crate::cells::Cells;
 use crate::error::EngineError;
 
 /// A bucket is chosen by some of the top bits of a hash: few enough that a bucket's buffer stays large, enough that one
-/// bucket sits in a core's cache while it is walked. That is 256 buckets, and more for a log of so many rows.
+/// bucket sits in a core's cache while it is walked. That is 256 buckets, and more for a log of so many rows, unless no more
+/// than `files` files may be open: each bucket may need three.
 #[must_use]
-pub fn bucket_bits(rows: u64) -> u32 {
+pub fn bucket_bits(rows: u64, files: u64) -> u32 {
     const ROWS_OF_A_BUCKET: u64 = 250_000;
-    (u64::BITS - (rows / ROWS_OF_A_BUCKET).leading_zeros()).clamp(8, 10)
+    let most = (files / 4).max(16).ilog2();
+    (u64::BITS - (rows / ROWS_OF_A_BUCKET).leading_zeros()).clamp(8, 10).min(most)
 }
 
 /// Records as columns of numbers and of cells. Columns that a kind of record does not have are empty.
@@ -195,30 +197,18 @@ impl<R: Records> Bucket<R> {
     ///
     /// # Errors
     /// Where the bucket's file cannot be written.
-    pub fn add(&mut self, chunk: &mut R, budget: &Budget) -> Result<(), EngineError> {
-        let packed = self.packed(chunk);
-        if budget.take(packed.len() as u64) {
-            self.kept.push((chunk.first_time(), packed.into_boxed_slice()));
+    fn add(&mut self, chunk: Packed, budget: &Budget) -> Result<(), EngineError> {
+        if budget.take(chunk.bytes.len() as u64) {
+            self.bytes += chunk.memory;
+            self.records += chunk.records;
+            self.kept.push((chunk.first_time, chunk.bytes.into_boxed_slice()));
             return Ok(());
         }
-        self.write(&packed, budget)
+        self.spill(&chunk, budget)
     }
 
     /// Takes the records of a chunk into the file.
-    fn spill(&mut self, chunk: &mut R, budget: &Budget) -> Result<(), EngineError> {
-        let packed = self.packed(chunk);
-        self.write(&packed, budget)
-    }
-
-    fn packed(&mut self, chunk: &mut R) -> Vec<u8> {
-        self.bytes += chunk.memory();
-        self.records += chunk.len() as u64;
-        let mut packed = Vec::with_capacity(chunk.memory() as usize);
-        chunk.columns().iter().for_each(|column| column.write(&mut packed));
-        packed
-    }
-
-    fn write(&mut self, packed: &[u8], budget: &Budget) -> Result<(), EngineError> {
+    fn spill(&mut self, chunk: &Packed, budget: &Budget) -> Result<(), EngineError> {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
@@ -226,8 +216,10 @@ impl<R: Records> Bucket<R> {
                 self.file.insert(BufWriter::with_capacity(1 << 12, options.map_err(EngineError::temp(&self.path))?))
             }
         };
-        file.write_all(packed).map_err(EngineError::temp(&self.path))?;
-        budget.count_spilled(packed.len() as u64);
+        file.write_all(&chunk.bytes).map_err(EngineError::temp(&self.path))?;
+        budget.count_spilled(chunk.bytes.len() as u64);
+        self.bytes += chunk.memory;
+        self.records += chunk.records;
         self.spilled += 1;
         Ok(())
     }
@@ -265,7 +257,7 @@ impl<R: Records> Bucket<R> {
                     rows.iter().for_each(|record| all.push_from(&column, *record as usize, records));
                 }
                 if buffer.memory() >= PART_BYTES {
-                    part.spill(buffer, budget)?;
+                    part.spill(&Packed::of(buffer), budget)?;
                     clear(buffer);
                 }
             }
@@ -273,7 +265,7 @@ impl<R: Records> Bucket<R> {
             Ok(())
         })?;
         for (part, buffer) in parts.iter_mut().zip(&mut buffers).filter(|(_, buffer)| !buffer.is_empty()) {
-            part.spill(buffer, budget)?;
+            part.spill(&Packed::of(buffer), budget)?;
         }
         Ok(parts)
     }
@@ -305,6 +297,24 @@ impl<R: Records> Bucket<R> {
             std::fs::remove_file(&self.path).map_err(failed())?;
         }
         Ok(())
+    }
+}
+
+/// The records of a chunk as they wait.
+struct Packed {
+    bytes: Vec<u8>,
+    first_time: Option<i64>,
+    records: u64,
+    /// What they take once they are loaded.
+    memory: u64,
+}
+
+impl Packed {
+    fn of<R: Records>(chunk: &mut R) -> Self {
+        let memory = chunk.memory();
+        let mut bytes = Vec::with_capacity(memory as usize);
+        chunk.columns().iter().for_each(|column| column.write(&mut bytes));
+        Self { bytes, first_time: chunk.first_time(), records: chunk.len() as u64, memory }
     }
 }
 
@@ -351,8 +361,9 @@ impl<R: Records> Buckets<R> {
         if !self.is_full(chunk) {
             return Ok(());
         }
-        self.buckets[number].lock().unwrap_or_else(PoisonError::into_inner).add(chunk, budget)?;
+        let packed = Packed::of(chunk);
         clear(chunk);
+        self.buckets[number].lock().unwrap_or_else(PoisonError::into_inner).add(packed, budget)?;
         Ok(())
     }
 
@@ -365,7 +376,7 @@ impl<R: Records> Buckets<R> {
             self.buckets.into_iter().map(|bucket| bucket.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
         for chunks in of_threads {
             for (bucket, mut chunk) in buckets.iter_mut().zip(chunks).filter(|(_, chunk)| !chunk.is_empty()) {
-                bucket.add(&mut chunk, budget)?;
+                bucket.add(Packed::of(&mut chunk), budget)?;
             }
         }
         Ok(buckets)

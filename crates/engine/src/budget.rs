@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::EngineError;
 
 /// Shared by everyone who holds rows. Parts of the whole are fixed, so that nobody waits for memory that someone else has.
-/// Of sixteen parts, eight go to records that wait, three to the buckets that are walked (one for the records, two for what is
-/// made of them), four to sums, which grow while records become fewer, one each to rows on their way to a file a day, to paths,
-/// and to rejected rows.
+/// Of sixteen parts, eight go to records that wait and one to the filter of converters. As records become fewer in the walk,
+/// three go to the buckets that are walked (one for the records, two for what is made of them), four to sums, one each to
+/// rows on their way to a file a day and to paths. One goes to rejected rows, one to what threads gather. Profiles may take
+/// half, as then there is no room for much else: mostly they are few.
 #[derive(Debug)]
 pub struct Budget {
     memory: u64,
@@ -36,17 +37,35 @@ impl Budget {
 
     /// Takes memory for records that wait; false where there is none left, and they must go to disk.
     pub fn take(&self, bytes: u64) -> bool {
-        let left = self.waiting.load(Ordering::Relaxed) + bytes <= self.memory / 16 * 8;
+        let left = self.waiting() + bytes <= self.for_records();
         if left {
             self.waiting.fetch_add(bytes, Ordering::Relaxed);
         }
         left
     }
 
-    /// Whether records begin to fill their part of the memory.
+    /// The memory that records which wait may take together.
+    #[must_use]
+    pub fn for_records(&self) -> u64 {
+        self.memory / 16 * 8
+    }
+
+    /// The memory that they take.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether they fill half of their part of the memory.
     #[must_use]
     pub fn is_half_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > self.memory / 16 * 4
+        self.waiting() > self.for_records() / 2
+    }
+
+    /// Of so many rows, for how many a filter is made: it has a byte for each, and no more than a sixteenth of the memory.
+    #[must_use]
+    pub fn filtered(&self, rows: u64) -> u64 {
+        rows.min(self.memory / 16)
     }
 
     /// Gives memory back.
@@ -79,6 +98,15 @@ impl Budget {
     pub fn expect_customer(&self, touches: u64, bytes: u64, tables: usize) -> Result<(), EngineError> {
         let needed = bytes + touches * (72 + 4 * tables as u64);
         if needed <= self.memory { Ok(()) } else { Err(EngineError::Customer { touches, needed, memory: self.memory }) }
+    }
+
+    /// Refuses an id that so many conversions have that they do not fit into half of the memory.
+    ///
+    /// # Errors
+    /// Says how many there are.
+    pub fn expect_id(&self, rows: u64, needed: u64) -> Result<(), EngineError> {
+        let memory = (self.memory / 2).max(1 << 16);
+        if needed <= memory { Ok(()) } else { Err(EngineError::Repeated { rows, needed, memory }) }
     }
 
     /// Refuses more combinations of channel, campaign, interaction and dimensions than fit into half of the memory: they are

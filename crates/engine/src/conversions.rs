@@ -109,12 +109,13 @@ impl<'a> ConversionCollector<'a> {
         let ids = Buckets::new("ids", 1 << budget.bucket_bits(), Words::new(1), budget.chunk_records(8, 1 << 10), &budget);
         let records = budget.chunk_records(2 * RECORD_BYTES, 1 << 8);
         let by_customer = Buckets::new("conversions", 2 << budget.bucket_bits(), kind(setup, false), records, &budget);
+        let filtered = budget.filtered(expected);
         Self {
             setup,
             rejects,
             budget,
             kinds: Mutex::default(),
-            converters: Converters::new(expected),
+            converters: Converters::new(filtered),
             idle: Mutex::default(),
             ids,
             by_customer,
@@ -259,7 +260,7 @@ impl<'a> Collected<'a> {
         ledger.absorb(of_source);
         if let Some(suspects) = suspects {
             let (dropped, count) = suspects.finish(ledger)?;
-            converted.accepted -= count;
+            converted.accepted = converted.accepted.checked_sub(count).ok_or(EngineError::Changed)?;
             converted.buckets.iter_mut().zip(dropped).for_each(|(bucket, dropped)| bucket.dropped = Some(dropped));
         }
         Ok(converted)
@@ -460,7 +461,11 @@ impl ConversionKinds {
 }
 
 fn ranks(values: &[Value]) -> Vec<u32> {
-    values.iter().map(|value| values.iter().filter(|other| *other < value).count() as u32).collect()
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_unstable_by(|one, other| values[*one].cmp(&values[*other]));
+    let mut ranks = vec![0; values.len()];
+    order.into_iter().zip(0..).for_each(|(kind, rank)| ranks[kind] = rank);
+    ranks
 }
 
 impl Kinds {

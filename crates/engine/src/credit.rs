@@ -198,7 +198,8 @@ impl<'a> Crediting<'a> {
         let &Eligible { conversions, conversion, window, chosen, .. } = eligible;
         self.find_rows(eligible);
         for ((grouped, plan), rows) in self.grouped.iter().zip(plans).zip(&self.rows) {
-            grouped.warm_up(plan, rows, window);
+            // Mostly the models of the last conversion give again.
+            grouped.warm_up(plan, rows, window, self.parts.lanes());
         }
         let (day, values) = (conversions.days[conversion], conversions.values(conversion));
         let long = chosen.len() > PARTS_TOUCHES;
@@ -244,7 +245,14 @@ impl<'a> Crediting<'a> {
             if long || self.credits.is_some() {
                 self.split.keep(credit, touches.len(), values);
             }
-            if credit == Credit::Whole {
+            if let Credit::One(touch) = credit {
+                for ((grouped, plan), all) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
+                    if plan.counts(number) {
+                        grouped.add_whole(plan, (number, window), all[place_of(touch)], 1, values);
+                    }
+                }
+                self.credited.count(day, (number, window), Outcome::Attributed, values);
+            } else if credit == Credit::Whole {
                 for ((grouped, plan), all) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
                     if plan.counts(number) {
                         self.stamp += 1;
@@ -263,6 +271,7 @@ impl<'a> Crediting<'a> {
                 self.credited.count(day, (number, window), Outcome::Attributed, values);
             } else {
                 let parts = &mut self.parts;
+                parts.open(number);
                 for (of, amount) in std::iter::once(&WHOLE_SHARE).chain(values).enumerate() {
                     self.split.each(credit, touches.len(), *amount, |some, part| {
                         if narrowed {
@@ -292,8 +301,10 @@ impl<'a> Crediting<'a> {
                 }
             }
             // The ledger adds up what was given, not what there was to give.
-            for number in (0..setup.models.len()).filter(|number| self.parts.gave(*number)) {
-                self.credited.count(day, (number, window), Outcome::Attributed, self.parts.given(number));
+            for number in 0..setup.models.len() {
+                if let Some(given) = self.parts.given(number) {
+                    self.credited.count(day, (number, window), Outcome::Attributed, given);
+                }
             }
         }
         Ok(())

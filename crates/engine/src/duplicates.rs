@@ -45,7 +45,7 @@ impl<'a> Suspects<'a> {
         let budget = Arc::clone(rejects.budget());
         let rows = buckets.iter().map(Bucket::records).sum::<u64>();
         let twice = OnceLock::new();
-        let found = |hash: u64| twice.get_or_init(|| Converters::new(rows / 2)).add(hash);
+        let found = |hash: u64| twice.get_or_init(|| Converters::new(budget.filtered(rows / 2))).add(hash);
         buckets.into_par_iter().try_for_each(|bucket| look(bucket, budget.bucket_bits(), &found, &budget))?;
         Ok(twice.into_inner().map(|ids| {
             let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
@@ -90,7 +90,7 @@ impl<'a> Suspects<'a> {
             Buckets::new("duplicates", 2 << budget.bucket_bits(), Words::new(2), budget.chunk_records(16, 1 << 8), &budget);
         let work =
             Unique { setup, rejects, budget: &budget, kind_ranks: into_inner(kinds).ranks(), dropped, idle: Mutex::default() };
-        by_id.into_par_iter().try_for_each(|bucket| work.drop_duplicates(bucket, budget.bucket_bits()))?;
+        by_id.into_par_iter().try_for_each(|bucket| work.drop_duplicates(bucket, budget.bucket_bits(), u64::MAX))?;
         let (mut of_threads, mut count) = (Vec::new(), 0);
         for local in into_inner(work.idle) {
             ledger.absorb(local.ledger);
@@ -131,11 +131,16 @@ struct Local {
 }
 
 impl Unique<'_> {
-    fn drop_duplicates(&self, bucket: Bucket<ConversionRecords>, used: u32) -> Result<(), EngineError> {
-        if bucket.bytes() > self.budget.bucket() && used + DIVIDE_BITS <= u64::BITS {
+    /// `before` is how large the bucket was before it was divided.
+    fn drop_duplicates(&self, bucket: Bucket<ConversionRecords>, used: u32, before: u64) -> Result<(), EngineError> {
+        let (bytes, rows) = (bucket.bytes(), bucket.records());
+        // What keeps nearly all of its records is one id's.
+        let one_id = bytes > before / 16 * 15;
+        if bytes > self.budget.bucket() && !one_id && used + DIVIDE_BITS <= u64::BITS {
             let parts = bucket.divide(used, DIVIDE_BITS, self.budget)?;
-            return parts.into_iter().try_for_each(|part| self.drop_duplicates(part, used + DIVIDE_BITS));
+            return parts.into_iter().try_for_each(|part| self.drop_duplicates(part, used + DIVIDE_BITS, bytes));
         }
+        self.budget.expect_id(rows, 2 * bytes)?;
         let records = bucket.load(self.budget)?;
         let idle = lock(&self.idle).pop();
         let mut local = idle.unwrap_or_else(|| Local { chunks: self.dropped.chunks(), ledger: Ledger::default(), count: 0 });

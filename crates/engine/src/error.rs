@@ -51,6 +51,22 @@ pub enum EngineError {
         /// Bytes.
         memory: u64,
     },
+    /// One conversion id is there so often that its rows do not fit into the memory.
+    #[error(
+        "one conversion id occurs in some {rows} rows, which take some {} MB when they are compared; the run may take {} MB for them",
+        needed.div_ceil(1_000_000), memory / 1_000_000
+    )]
+    Repeated {
+        /// The rows.
+        rows: u64,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        memory: u64,
+    },
+    /// The conversions were others when they were read again.
+    #[error("the conversions changed while they were read")]
+    Changed,
     /// Combinations of what touches are grouped by do not fit into the memory.
     #[error(
         "touches have more than {combinations} distinct combinations of channel, campaign, interaction and dimensions, which take \

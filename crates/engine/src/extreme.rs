@@ -30,6 +30,8 @@ pub(crate) struct Stretch<'a> {
     pub profiles: &'a [u32],
     /// Every touch's place: 0, 1, 2, …
     pub places: &'a [u32],
+    /// Ids (see `Cells::raw`) by place among the customer's touches.
+    pub id: &'a dyn Fn(u32) -> &'a [u8],
 }
 
 /// Some of the customer's touches, and conversions with those of them that may get credit.
@@ -111,8 +113,7 @@ impl Crediting<'_> {
                         chosen: touches,
                         times: stretch.times,
                         profiles: stretch.profiles,
-                        // Only where nobody asks for ids are customers walked this way.
-                        id: &|_| &[],
+                        id: &|touch| (stretch.id)(touch),
                     };
                     self.defer(number, &eligible, &rows, own.start)?;
                     continue;

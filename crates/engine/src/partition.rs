@@ -1,8 +1,8 @@
-//! The log, hash-partitioned by customer: each touch as a fixed-width record in one of 256 buckets, in memory up to a
+//! The log, hash-partitioned by customer: each touch as a fixed-width record in one of 256 buckets or more, in memory up to a
 //! budget and on disk beyond it. Touches of customers who never convert are dropped as they are read, unless someone
 //! follows them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use attributary_core::batch::{NO_TIME, TouchBatch};
@@ -11,7 +11,7 @@ use attributary_core::key::Key;
 use attributary_journeys::profiles::ProfileCache;
 use attributary_journeys::{ProfileInterner, Profiles};
 
-use crate::bucket::{Bucket, Buckets, Records};
+use crate::bucket::{Bucket, Buckets};
 use crate::budget::Budget;
 use crate::conversions::Converted;
 use crate::converters::Converters;
@@ -31,16 +31,11 @@ pub struct Partition<'a> {
     idle: Mutex<Vec<Local>>,
     buckets: Buckets<TouchRecords>,
     read: AtomicU64,
-    /// Bytes of records so far, and whether the disk was looked at.
-    kept: AtomicU64,
-    room: Mutex<Room>,
-}
-
-/// Whether temporary files will fit.
-struct Room {
-    /// The rows that there are to read, if that is known.
-    expected: Option<u64>,
-    checked: bool,
+    /// What part of the log has passed, whether its rows were wanted or not.
+    passed: &'a (dyn Fn() -> f64 + Sync),
+    /// The bytes that records took before the first touch, in memory and on disk, and whether the disk was looked at.
+    before: u64,
+    looked: AtomicBool,
 }
 
 /// The log as the walk takes it.
@@ -65,20 +60,20 @@ struct Local {
     rows: Vec<u32>,
     profiles: Vec<u32>,
     keys: Vec<Key>,
-    /// Bytes of records that were handed on.
-    bytes: u64,
 }
 
 impl<'a> Partition<'a> {
-    /// For a run whose conversions are known. `expected` rows are going to come, if anyone knows.
+    /// For a run whose conversions are known. `passed` says what part of the log has passed so far, from 0 to 1.
     #[must_use]
-    pub fn new(setup: &'a Setup, converted: &'a Converted, rejects: &'a Rejects, expected: Option<u64>) -> Self {
+    pub fn new(setup: &'a Setup, converted: &'a Converted, rejects: &'a Rejects, passed: &'a (dyn Fn() -> f64 + Sync)) -> Self {
         let ids = setup.touch_id_type.is_some();
         let everyone = setup.follows_everyone();
         let narrow = [&setup.customer_type, &setup.touch_customer_type].into_iter().all(fits_64_bits);
         let shape = Shape { wide: !narrow, ids, origins: ids, customers: ids && everyone };
         let budget = Arc::clone(&converted.budget);
-        let records = budget.chunk_records(RECORD_BYTES, 1 << 12);
+        let before = budget.waiting() + budget.spilled();
+        // With ids and names a record is a few times as large.
+        let records = budget.chunk_records(if ids { 4 * RECORD_BYTES } else { RECORD_BYTES }, 1 << 12);
         Self {
             rejects,
             threads: setup.threads,
@@ -89,8 +84,9 @@ impl<'a> Partition<'a> {
             buckets: Buckets::new("touches", 1 << budget.bucket_bits(), TouchRecords::new(shape), records, &budget),
             budget,
             read: AtomicU64::new(0),
-            kept: AtomicU64::new(0),
-            room: Mutex::new(Room { expected, checked: false }),
+            passed,
+            before,
+            looked: AtomicBool::new(false),
         }
     }
 
@@ -101,7 +97,7 @@ impl<'a> Partition<'a> {
     pub fn add(&self, batch: &TouchBatch) -> Result<(), EngineError> {
         let mut local = self.take_local(batch);
         self.select(batch, &mut local);
-        let Local { chunks, cache, rows, hashes, profiles, keys, bytes, .. } = &mut local;
+        let Local { chunks, cache, rows, hashes, profiles, keys, .. } = &mut local;
         self.interner.profiles(batch, rows, cache, profiles);
         let (combinations, memory) = self.interner.memory(self.threads);
         self.budget.expect_profiles(combinations, memory)?;
@@ -115,13 +111,9 @@ impl<'a> Partition<'a> {
             if self.has_rest {
                 chunk.push_rest(batch, row);
             }
-            if self.buckets.is_full(chunk) {
-                *bytes += chunk.memory();
-                self.buckets.hand_on_full(number, chunk, &self.budget)?;
-            }
+            self.buckets.hand_on_full(number, chunk, &self.budget)?;
         }
         self.read.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        self.kept.fetch_add(std::mem::take(bytes), Ordering::Relaxed);
         self.look_for_room()?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(local);
         Ok(())
@@ -136,17 +128,14 @@ impl<'a> Partition<'a> {
         taken.unwrap_or_else(|| self.local())
     }
 
-    /// Once half of the memory is full, says whether the disk holds what will go there, rather than when it is full.
+    /// Once half of the memory for records is full, says whether the disk holds what will go there, rather than when it is full.
     fn look_for_room(&self) -> Result<(), EngineError> {
-        if !self.budget.is_half_full() {
+        if !self.budget.is_half_full() || self.looked.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read, kept) = (self.read.load(Ordering::Relaxed), self.kept.load(Ordering::Relaxed));
-        let Some(expected) = room.expected.filter(|_| !room.checked && read > 0) else { return Ok(()) };
-        room.checked = true;
-        let all = u128::from(kept) * u128::from(expected.max(read)) / u128::from(read);
-        self.budget.expect_room(all as u64)
+        let so_far = (self.budget.waiting() + self.budget.spilled()).saturating_sub(self.before);
+        let all = so_far as f64 / (self.passed)().clamp(0.001, 1.0);
+        self.budget.expect_room((all as u64).saturating_sub(self.budget.for_records()))
     }
 
     /// Chooses the rows that have a customer and a time and may be wanted.
@@ -200,7 +189,6 @@ impl<'a> Partition<'a> {
             hashes: Vec::new(),
             wanted: Vec::new(),
             profiles: Vec::new(),
-            bytes: 0,
         }
     }
 }

@@ -137,10 +137,13 @@ impl Rejects {
 
     fn gather(&self, place: (Side, u32, u64), reason: Rejected, push: impl FnOnce(&mut Columns)) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        if gathered.failed.is_some() {
+            return;
+        }
         gathered.rows.places.push((place.0, place.1, place.2, reason));
         push(&mut gathered.rows);
         *gathered.counts.entry((place.0, reason)).or_default() += 1;
-        if gathered.rows.memory() > self.budget.rejects() && gathered.failed.is_none() {
+        if gathered.rows.memory() > self.budget.rejects() {
             gathered.failed = gathered.spill(&self.budget).err();
         }
     }

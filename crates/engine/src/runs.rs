@@ -4,8 +4,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::error::EngineError;
@@ -16,7 +18,7 @@ pub type Row = (Vec<u8>, Vec<u8>);
 /// Runs in one file. Written by one thread.
 pub struct Runs {
     path: PathBuf,
-    file: Option<BufWriter<File>>,
+    file: Option<BufWriter<Arc<File>>>,
     /// Where each run begins.
     starts: Vec<u64>,
     written: u64,
@@ -34,8 +36,22 @@ type Head = (Vec<u8>, usize, Vec<u8>);
 
 struct RunReader {
     path: PathBuf,
-    file: BufReader<File>,
+    file: BufReader<At>,
     left: u64,
+}
+
+/// A file from a place on. Many runs are read of one file.
+struct At {
+    file: Arc<File>,
+    place: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read_at(bytes, self.place)?;
+        self.place += read as u64;
+        Ok(read)
+    }
 }
 
 impl Runs {
@@ -65,7 +81,7 @@ impl Runs {
         let file = match &mut self.file {
             Some(file) => file,
             None => match File::options().read(true).write(true).create_new(true).open(&self.path) {
-                Ok(file) => self.file.insert(BufWriter::with_capacity(1 << 16, file)),
+                Ok(file) => self.file.insert(BufWriter::with_capacity(1 << 16, Arc::new(file))),
                 Err(error) => return Err(failed(error)),
             },
         };
@@ -118,8 +134,11 @@ impl Runs {
         let mut merge = Merge { readers: Vec::with_capacity(count), heads: BinaryHeap::with_capacity(count) };
         for runs in all {
             let ends = runs.starts.iter().skip(1).chain(std::iter::once(&runs.written));
+            let Some(file) = &runs.file else { continue };
             for (start, end) in runs.starts.iter().zip(ends).filter(|(start, end)| start < end) {
-                merge.readers.push(RunReader::open(&runs.path, *start, end - start, buffer)?);
+                let at = At { file: Arc::clone(file.get_ref()), place: *start };
+                let file = BufReader::with_capacity(buffer, at);
+                merge.readers.push(RunReader { path: runs.path.clone(), file, left: end - start });
                 merge.fill(merge.readers.len() - 1)?;
             }
         }
@@ -147,12 +166,6 @@ impl Merge {
 }
 
 impl RunReader {
-    fn open(path: &Path, start: u64, bytes: u64, buffer: usize) -> Result<Self, EngineError> {
-        let mut file = File::open(path).map_err(EngineError::temp(path))?;
-        file.seek(SeekFrom::Start(start)).map_err(EngineError::temp(path))?;
-        Ok(Self { path: path.to_owned(), file: BufReader::with_capacity(buffer, file), left: bytes })
-    }
-
     fn next_row(&mut self) -> Result<Option<Row>, EngineError> {
         if self.left == 0 {
             return Ok(None);

@@ -284,7 +284,7 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         if stubborn >= STUBBORN {
-            budget.expect_customer(touches.records(), touches.bytes(), setup.tables.len())?;
+            budget.expect_customer(touches.records(), touches.bytes() + 2 * conversions.bytes(), setup.tables.len())?;
         }
         let conversions = conversions.load(setup, budget)?;
         let mut records = touches.load(budget)?;
@@ -325,7 +325,7 @@ impl<'a> Walker<'a> {
             self.extremes.push(Extreme { pairs, touches: customer.times.len() as u64, conversions: in_range });
         }
         if pairs > setup.stretch_pairs && setup.rules.are_plain() && !setup.credits && setup.paths == 0 {
-            return self.walk_stretches(bucket, customer, all, conversions, &consumed_until);
+            return self.walk_stretches(bucket, customer, records, all, conversions, &consumed_until);
         }
         let mut converted = 0;
         let mut chosen = std::mem::take(&mut self.chosen);
@@ -347,10 +347,7 @@ impl<'a> Walker<'a> {
                             let first = customer.times[chosen[0] as usize];
                             self.paths.add(window, &self.channels, time - first, all.values(conversion));
                         }
-                        let id = |touch: u32| match customer.records.get(touch as usize) {
-                            Some(record) => records.ids.raw(*record as usize),
-                            None => &[],
-                        };
+                        let id = |touch: u32| id_of(customer, records, touch);
                         self.crediting.credit(&Eligible {
                             conversions: all,
                             conversion,
@@ -365,6 +362,7 @@ impl<'a> Walker<'a> {
             }
             // Not only between customers: one of them may fill the memory. Within a conversion rows are not in their order yet.
             self.crediting.flush(bucket, all, false)?;
+            self.paths.spill_if_full(self.context.budget)?;
         }
         self.chosen = chosen;
         if converted == 0 {
@@ -378,6 +376,7 @@ impl<'a> Walker<'a> {
         &mut self,
         bucket: u32,
         customer: Customer<'_>,
+        records: &TouchRecords,
         all: &Conversions,
         conversions: Range<usize>,
         consumed_until: &[Option<i64>],
@@ -385,6 +384,7 @@ impl<'a> Walker<'a> {
         let setup = self.context.setup;
         let touches = Touches { times: customer.times, profiles: customer.profiles };
         let places: Vec<u32> = (0..customer.times.len() as u32).collect();
+        let id = |touch: u32| id_of(customer, records, touch);
         let of_customer: Vec<usize> = conversions.clone().filter(|conversion| all.in_range(*conversion)).collect();
         for of_day in of_customer.chunk_by(|one, other| all.days[*one] == all.days[*other]) {
             self.interrupt.check()?;
@@ -404,8 +404,16 @@ impl<'a> Walker<'a> {
                         }
                     }
                     let Touches { times, profiles } = touches;
-                    let places = &places;
-                    self.crediting.credit_stretch(&Stretch { conversions: all, eligible, window, times, profiles, places })?;
+                    let (places, id) = (&places, &id);
+                    self.crediting.credit_stretch(&Stretch {
+                        conversions: all,
+                        eligible,
+                        window,
+                        times,
+                        profiles,
+                        places,
+                        id,
+                    })?;
                 }
             }
             // Only now, so that what is left unattributed is written in the order of the conversions.
@@ -466,6 +474,14 @@ fn reject_duplicate(rejects: &Rejects, records: &TouchRecords, conversions: &Con
         records.customers.raw(record)
     };
     rejects.add_raw(place, Rejected::DuplicateId, records.time(record), customer, id);
+}
+
+/// The id of a customer's touch, if ids are mapped.
+fn id_of<'a>(customer: Customer<'_>, records: &'a TouchRecords, touch: u32) -> &'a [u8] {
+    match customer.records.get(touch as usize) {
+        Some(record) if !records.ids.is_empty() => records.ids.raw(*record as usize),
+        _ => &[],
+    }
 }
 
 fn channel(profiles: &Profiles, customer: Customer<'_>, touch: u32) -> u32 {

@@ -124,7 +124,7 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
         Some(time) => from.is_none_or(|from| from <= time) && to.is_none_or(|to| time < to),
     };
     let touches: Vec<&TouchRow> = touches.iter().filter(wanted).collect();
-    let partition = Partition::new(&setup, &converted, &rejects, Some(touches.len() as u64));
+    let partition = Partition::new(&setup, &converted, &rejects, &|| 1.0);
     for rows in touches.chunk_by(|one, other| one.file == other.file).flat_map(|file| file.chunks(how.batch)) {
         partition.add(&touch_batch(rows, settings, &predicates)).expect("touches are taken");
     }

@@ -84,6 +84,7 @@ impl Error {
                 | EngineError::Expression { .. }
                 | EngineError::Customer { .. }
                 | EngineError::Profiles { .. } => Fault::Usage,
+                EngineError::Changed | EngineError::Repeated { .. } => Fault::Input,
                 EngineError::Temp { .. } | EngineError::NoRoom { .. } => Fault::Output,
                 EngineError::Interrupted => Fault::Interrupted,
                 EngineError::Bug(_) => Fault::Bug,
@@ -109,6 +110,9 @@ impl Error {
             Self::Engine(EngineError::Weight { model, .. }) => Some(format!(
                 "make the weight of model {model:?} 0 or more for every touch, for example with coalesce(…, 0) or greatest(…, 0)"
             )),
+            Self::Engine(EngineError::Repeated { .. }) => {
+                Some("map a column that tells conversions apart as their id".to_owned())
+            }
             Self::Engine(EngineError::Profiles { .. }) => Some(
                 "map no column that differs from touch to touch as campaign or dimension, or give the run more with --memory"
                     .to_owned(),

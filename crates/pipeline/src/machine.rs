@@ -25,6 +25,12 @@ pub fn engine_budget(memory: u64) -> u64 {
     (memory.saturating_sub(SET_ASIDE) / 8 * 7).max(64 << 20)
 }
 
+/// How many files the process may have open; it asks for as many as it may have.
+#[must_use]
+pub fn open_files() -> u64 {
+    rlimit::increase_nofile_limit(1 << 16).unwrap_or(1 << 10)
+}
+
 /// The most memory that the process has held so far, in bytes; 0 where the system does not say.
 #[must_use]
 pub fn peak_memory() -> u64 {

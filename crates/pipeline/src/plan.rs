@@ -118,7 +118,7 @@ fn setup(
         mapped_attributes,
         memory: machine::engine_budget(memory),
         temp: PathBuf::new(),
-        bucket_bits: bucket_bits(touchpoints.files().iter().filter_map(|file| file.rows).sum()),
+        bucket_bits: bucket_bits(touchpoints.files().iter().filter_map(|file| file.rows).sum(), machine::open_files()),
         stretch_pairs: attributary_engine::walk::STRETCH_PAIRS,
         threads: options.threads.unwrap_or_else(machine::threads),
     };

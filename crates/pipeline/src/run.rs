@@ -78,7 +78,14 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     };
     if let Some(base) = &base {
         let rejects = match again {
-            Some(range) => write_paths_again(&mut plan, range, &writer, progress, interrupt)?,
+            Some(range) => {
+                // What was written needs no memory any more, and the second walk has files of its own.
+                computed.walked.tables = Vec::new();
+                let again = temp.path().join("again");
+                std::fs::create_dir(&again).map_err(EngineError::temp(&again))?;
+                plan.setup.temp = again;
+                write_paths_again(&mut plan, range, &writer, progress, interrupt)?
+            }
             None => vec![merge::rejects(&plan, &computed, base)?],
         };
         let fields = tables::rejects::fields(&plan.setup);
@@ -146,8 +153,9 @@ pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -
     let (conversions_read, conversions_accepted) = (converted.read, converted.accepted);
 
     progress.enter(Phase::Touchpoints);
-    let rows = plan.touchpoints.files().iter().map(|file| file.rows).sum();
-    let partition = Partition::new(setup, &converted, &rejects, rows);
+    let total = bytes(plan.touchpoints.files());
+    let passed = || progress.touchpoints.bytes.load(Ordering::Relaxed) as f64 / total.max(1) as f64;
+    let partition = Partition::new(setup, &converted, &rejects, &passed);
     reading(interrupt, &|batch| partition.add(batch), &|take| {
         plan.touchpoints.read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| take(&batch))
     })?;
@@ -189,11 +197,14 @@ pub(crate) fn read_conversions(
     Ok(collected.finish(ledger)?)
 }
 
+/// Takes a batch, or wants no more.
+type Take<'a, B> = &'a (dyn Fn(&B) -> Result<(), Stop> + Sync);
+
 /// Reads a source whose batches go to `add`. The engine's own error goes before what the reader says of being stopped.
 fn reading<B>(
     interrupt: &Interrupt,
     add: &(dyn Fn(&B) -> Result<(), EngineError> + Sync),
-    read: &dyn Fn(&(dyn Fn(&B) -> Result<(), Stop> + Sync)) -> Result<(), FrameError>,
+    read: &dyn Fn(Take<'_, B>) -> Result<(), FrameError>,
 ) -> Result<(), Error> {
     let failed = Mutex::new(None);
     let read = read(&|batch| {
@@ -316,7 +327,7 @@ fn warnings(computed: &Computed) -> Vec<String> {
     let warning = |extreme: &Extreme| {
         let Extreme { touches, conversions, .. } = extreme;
         format!(
-            "a customer has {touches} touches and {conversions} conversions, of which every pair is looked at; a bot or a test account is best left \
+            "a customer has {touches} touches and {conversions} conversions, of which some models look at every pair; a bot or a test account is best left \
              out by `where` in [touchpoints]"
         )
     };

@@ -182,6 +182,9 @@ fn weights(settings: &OracleSettings) -> Vec<Expression> {
     if settings.mapped.interaction {
         texts.push("CASE WHEN interaction = 'click' THEN 3.0 ELSE 1.0 END");
     }
+    if settings.mapped.touch_id {
+        texts.push("CASE WHEN id = 'e1' THEN 3.0 ELSE 1.0 END");
+    }
     if settings.mapped.campaign {
         texts.push("CASE WHEN campaign IS NULL THEN 0.0 ELSE 1.0 END");
     }

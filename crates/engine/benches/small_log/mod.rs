@@ -76,7 +76,7 @@ impl SmallLog {
     /// Partitions the touches by customer.
     #[inline(never)]
     pub fn partition(&self, collected: &Collected) -> Result<Partitioned, EngineError> {
-        let partition = Partition::new(&self.setup, &collected.converted, &collected.rejects, Some(TOUCHES as u64));
+        let partition = Partition::new(&self.setup, &collected.converted, &collected.rejects, &|| 1.0);
         self.touches.iter().try_for_each(|batch| partition.add(batch))?;
         partition.finish(&self.setup)
     }

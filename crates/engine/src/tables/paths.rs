@@ -111,10 +111,6 @@ impl Path {
         self.values.iter_mut().zip(other.values).for_each(|(sum, value)| *sum += value);
     }
 
-    fn frequency(&self) -> u64 {
-        self.durations.len() as u64 + self.null_journeys
-    }
-
     fn encoded(&self) -> Vec<u8> {
         let mut bytes = self.null_journeys.to_ne_bytes().to_vec();
         bytes.extend_from_slice(&(self.values.len() as u64).to_ne_bytes());
@@ -162,11 +158,11 @@ pub fn rows(threads: Vec<Paths>, setup: &Setup, profiles: &Profiles, budget: &Bu
     for (name, window) in names {
         let Top { kept, other, left_out, .. } = std::mem::replace(&mut tops[window], Top::new(0, profiles));
         // The best come first: what is greater comes later in the table.
-        for Candidate { channels, mut path, .. } in kept.into_sorted_vec() {
+        for Candidate { channels, sums, median, .. } in kept.into_sorted_vec() {
             let text = channels.iter().map(|code| channel(profiles, *code)).collect::<Vec<_>>().join(" > ");
             let length = Value::Int(channels.len() as i128);
-            output.push(&name, &text, length, path.durations.len() as u64, path.null_journeys, &path.values);
-            output.medians.push(median_days(&mut path.durations));
+            output.push(&name, &text, length, sums.conversions, sums.null_journeys, &sums.values);
+            output.medians.push(median);
         }
         if left_out {
             output.push(&name, OTHER, Value::Null, other.conversions, other.null_journeys, &other.values);
@@ -236,12 +232,13 @@ struct Top<'a> {
     profiles: &'a Profiles,
     /// The first to go is the greatest.
     kept: BinaryHeap<Candidate<'a>>,
-    other: Other,
+    other: Sums,
     left_out: bool,
 }
 
+/// What journeys along a path, or several, come to.
 #[derive(Default)]
-struct Other {
+struct Sums {
     conversions: u64,
     null_journeys: u64,
     values: Vec<i128>,
@@ -249,66 +246,85 @@ struct Other {
 
 /// A path; greater is what comes later in the table.
 struct Candidate<'a> {
-    frequency: u64,
     channels: Box<[u32]>,
-    path: Path,
+    sums: Sums,
+    median: Option<f64>,
     profiles: &'a Profiles,
 }
 
 impl<'a> Top<'a> {
     fn new(limit: usize, profiles: &'a Profiles) -> Self {
-        Self { limit, profiles, kept: BinaryHeap::new(), other: Other::default(), left_out: false }
+        Self { limit, profiles, kept: BinaryHeap::new(), other: Sums::default(), left_out: false }
     }
 
-    fn push(&mut self, channels: Box<[u32]>, path: Path) {
-        self.keep(Candidate { frequency: path.frequency(), channels, path, profiles: self.profiles });
+    fn push(&mut self, channels: Box<[u32]>, mut path: Path) {
+        let sums = Sums {
+            conversions: path.durations.len() as u64,
+            null_journeys: path.null_journeys,
+            values: std::mem::take(&mut path.values),
+        };
+        let mut candidate = Candidate { channels, sums, median: None, profiles: self.profiles };
+        if self.is_full_of_better(&candidate) {
+            return self.leave_out(&candidate.sums);
+        }
+        candidate.median = median_days(&mut path.durations);
+        self.keep(candidate);
+    }
+
+    fn is_full_of_better(&self, candidate: &Candidate<'_>) -> bool {
+        self.kept.len() >= self.limit && self.kept.peek().is_none_or(|last| last <= candidate)
     }
 
     fn keep(&mut self, candidate: Candidate<'a>) {
-        let is_last = |last: &Candidate<'_>| *last <= candidate;
-        if self.kept.len() >= self.limit && self.kept.peek().is_none_or(is_last) {
-            return self.leave_out(&candidate.path);
+        if self.is_full_of_better(&candidate) {
+            return self.leave_out(&candidate.sums);
         }
         self.kept.push(candidate);
         if self.kept.len() > self.limit
             && let Some(last) = self.kept.pop()
         {
-            self.leave_out(&last.path);
+            self.leave_out(&last.sums);
         }
     }
 
-    fn leave_out(&mut self, path: &Path) {
+    fn leave_out(&mut self, sums: &Sums) {
         self.left_out = true;
-        self.other.conversions += path.durations.len() as u64;
-        self.other.null_journeys += path.null_journeys;
-        self.other.add(&path.values);
+        self.other.add(sums);
     }
 
     fn absorb(mut self, other: Self) -> Self {
         self.left_out |= other.left_out;
-        self.other.conversions += other.other.conversions;
-        self.other.null_journeys += other.other.null_journeys;
-        self.other.add(&other.other.values);
+        self.other.add(&other.other);
         other.kept.into_iter().for_each(|candidate| self.keep(candidate));
         self
     }
 }
 
-impl Other {
-    fn add(&mut self, values: &[i128]) {
-        self.values.resize(self.values.len().max(values.len()), 0);
-        self.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+impl Sums {
+    fn add(&mut self, other: &Self) {
+        self.conversions += other.conversions;
+        self.null_journeys += other.null_journeys;
+        self.values.resize(self.values.len().max(other.values.len()), 0);
+        self.values.iter_mut().zip(&other.values).for_each(|(sum, value)| *sum += value);
+    }
+
+    fn frequency(&self) -> u64 {
+        self.conversions + self.null_journeys
     }
 }
 
 impl Ord for Candidate<'_> {
-    /// The less frequent is greater, and of equally frequent ones that with the greater text.
+    /// The less frequent is greater, of equally frequent ones that with the greater text, and of equal texts (channels may
+    /// have ` > ` in their names) that of more channels, or of later ones.
     fn cmp(&self, other: &Self) -> Ordering {
-        let texts = |one: &Self, other: &Self| {
-            let name = |code: &u32| channel(one.profiles, *code);
-            compare_texts(one.channels.iter().map(name), other.channels.iter().map(name))
-        };
-        other.frequency.cmp(&self.frequency).then_with(|| texts(self, other))
+        let names =
+            |candidate: &Self| -> Vec<&str> { candidate.channels.iter().map(|code| channel(self.profiles, *code)).collect() };
+        let names = || (names(self), names(other));
+        other.sums.frequency().cmp(&self.sums.frequency()).then_with(|| {
+            let (one, other) = names();
+            let texts = compare_texts(one.iter().copied(), other.iter().copied());
+            texts.then(one.len().cmp(&other.len())).then_with(|| one.cmp(&other))
+        })
     }
 }
 

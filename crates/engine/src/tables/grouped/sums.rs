@@ -27,13 +27,15 @@ pub struct Grouped {
 const NO_ROW: u32 = u32::MAX;
 
 /// What the touches of one conversion got under one window: for each touch the lanes of all models, as they lie in a row of
-/// a table that counts every model.
+/// a table that counts every model. Of these, the lanes from the first to the last model that gave anything are added.
 #[derive(Debug, Default)]
 pub struct Parts {
     width: usize,
     stride: usize,
     cells: Vec<i64>,
-    /// For each lane the sum over all touches.
+    /// The lanes of the models that gave anything.
+    lanes: Range<usize>,
+    /// For each of these the sum over all touches.
     totals: Vec<i64>,
 }
 
@@ -42,8 +44,21 @@ impl Parts {
     pub fn begin(&mut self, touches: usize, models: usize, values: usize) {
         self.stride = FIXED_LANES + values;
         self.width = models * self.stride;
+        self.lanes = 0..0;
         self.cells.clear();
         self.cells.resize(touches * self.width, 0);
+    }
+
+    /// Says that a model is going to give.
+    pub fn open(&mut self, model: usize) {
+        let own = model * self.stride..(model + 1) * self.stride;
+        self.lanes = if self.lanes.is_empty() { own } else { self.lanes.start.min(own.start)..self.lanes.end.max(own.end) };
+    }
+
+    /// The lanes of the models that gave anything.
+    #[must_use]
+    pub fn lanes(&self) -> Range<usize> {
+        self.lanes.clone()
     }
 
     /// Gives some touches, each of them, so much of a model's share (`of` 0) or of a value (from 1).
@@ -72,23 +87,20 @@ impl Parts {
     /// Counts the touches that got a share, and adds all up, once all models have given.
     pub fn end(&mut self) {
         self.totals.clear();
-        self.totals.resize(self.width, 0);
+        self.totals.resize(self.lanes.len(), 0);
         for cells in self.cells.chunks_exact_mut(self.width) {
+            let cells = &mut cells[self.lanes.clone()];
             cells.chunks_exact_mut(self.stride).for_each(|lanes| lanes[1] = i64::from(lanes[0] > 0));
             self.totals.iter_mut().zip(cells).for_each(|(total, cell)| *total += *cell);
         }
     }
 
-    /// Whether a model gave anything of the conversion.
+    /// What all touches got of each value under a model, if it gave anything.
     #[must_use]
-    pub fn gave(&self, model: usize) -> bool {
-        self.totals[model * self.stride] != 0
-    }
-
-    /// What all touches got of each value under a model.
-    #[must_use]
-    pub fn given(&self, model: usize) -> &[i64] {
-        &self.totals[model * self.stride + FIXED_LANES..][..self.stride - FIXED_LANES]
+    pub fn given(&self, model: usize) -> Option<&[i64]> {
+        let first = (model * self.stride).checked_sub(self.lanes.start)?;
+        let lanes = self.totals.get(first..first + self.stride)?;
+        (lanes[0] != 0).then_some(&lanes[FIXED_LANES..])
     }
 }
 
@@ -131,15 +143,18 @@ impl Grouped {
         }
     }
 
-    /// Asks for the lanes that some rows have for a window, all at once. The sums of a large table lie far from the core;
+    /// Asks for some lanes that rows have for a window, all at once. The sums of a large table lie far from the core;
     /// asked for one by one, in the order in which they are added to, the core would wait for each.
-    pub fn warm_up(&self, plan: &Plan, rows: &[u32], window: usize) {
+    pub fn warm_up(&self, plan: &Plan, rows: &[u32], window: usize, lanes: Range<usize>) {
         const LANES_OF_A_LINE: usize = 8;
-        let (width, of_window) = (plan.width(), plan.counted * plan.stride());
+        let (width, first) = (plan.width(), window * plan.counted * plan.stride());
+        if lanes.end > plan.counted * plan.stride() {
+            return;
+        }
         let mut any = 0;
         for row in rows {
-            let start = *row as usize * width + window * of_window;
-            for lane in self.lanes[start..start + of_window].iter().step_by(LANES_OF_A_LINE) {
+            let start = *row as usize * width + first;
+            for lane in self.lanes[start + lanes.start..start + lanes.end].iter().step_by(LANES_OF_A_LINE) {
                 any |= lane;
             }
         }
@@ -148,14 +163,14 @@ impl Grouped {
 
     /// Adds what the touches in `rows` got under all models, in a table that counts all of them.
     pub fn add_parts(&mut self, plan: &Plan, window: usize, rows: &[u32], parts: &Parts) {
-        let first = window * parts.width;
+        let first = window * parts.width + parts.lanes.start;
         let width = plan.width();
         if plan.per_conversion {
             // All touches fall into one row.
             return self.add_cells(rows[0] as usize * width + first, &parts.totals);
         }
         for (row, cells) in rows.iter().zip(parts.cells.chunks_exact(parts.width)) {
-            self.add_cells(*row as usize * width + first, cells);
+            self.add_cells(*row as usize * width + first, &cells[parts.lanes.clone()]);
         }
     }
 
