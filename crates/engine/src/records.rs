@@ -35,8 +35,7 @@ pub struct Shape {
     pub customers: bool,
 }
 
-/// Some touches. What every one of them has lies together: 256 buckets are filled at a time, and each further column of
-/// theirs would be 256 further places to write to.
+/// Some touches. What every one of them has lies together.
 #[derive(Clone, Debug, Default)]
 pub struct TouchRecords {
     shape: Shape,

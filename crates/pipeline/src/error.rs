@@ -122,7 +122,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::Engine(EngineError::Temp { .. } | EngineError::NoRoom { .. }) => {
-                Some("free some space there, say --temp FOLDER for another place, or give the run more with --memory".to_owned())
+                Some("see that the folder can be written and has room, say --temp FOLDER for another one, or give the run more with --memory".to_owned())
             }
             Self::Engine(_) => None,
         }
