@@ -25,6 +25,15 @@ fn credits_paths_and_ids_in_little_memory() {
     check(&LOG.pipeline(), &["output.credits=true", "output.paths=1000"], 20_000_000);
 }
 
+/// Sources that need a query: row groups of a million rows are read in stretches.
+#[test]
+fn conditions_and_expressions_in_little_memory() {
+    const WHERE: &str = "touchpoints.where=\"country <> 'nowhere'\"";
+    const CHANNEL: &str = "touchpoints.columns.channel={ sql = \"lower(channel)\" }";
+    check(&LOG.pipeline(), &[WHERE, "output.paths=1000"], 5_000_000);
+    check(&LOG.pipeline(), &[CHANNEL, "output.paths=1000"], 5_000_000);
+}
+
 #[test]
 fn many_groups_in_little_memory() {
     const TABLES: &str = r#"

@@ -36,8 +36,12 @@ impl Log {
     }
 
     fn start(&self, output: &Path) -> Child {
+        self.start_with(output, &[])
+    }
+
+    fn start_with(&self, output: &Path, words: &[&str]) -> Child {
         let mut command = attributary();
-        command.arg("run").arg(self.pipeline()).args(["--threads", "1", "--output"]).arg(output);
+        command.arg("run").arg(self.pipeline()).args(["--threads", "1", "--output"]).arg(output).args(words);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
     }
 }
@@ -87,6 +91,30 @@ fn signals_end_a_run_at_any_moment_and_nothing_is_left() {
             assert_eq!(litter(&output), [""; 0]);
             assert!(!output.join("current").exists() && fs::read_dir(output.join("runs")).expect("runs").next().is_none());
         }
+    }
+}
+
+/// What went to disk is merged, and paths are counted: whatever a signal finds the run at, it ends at once.
+#[test]
+fn signals_end_a_run_in_little_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("out");
+    for after in [250, 700, 1_100, 1_600, 2_100, 2_600, 3_200] {
+        let words = ["--memory", "256MB", "--set", "output.paths=1000", "--set", "output.credits=true"];
+        let child = LOG.start_with(&output, &words);
+        until(Duration::from_secs(20), || output.join(".lock").exists().then_some(()));
+        std::thread::sleep(Duration::from_millis(after));
+        let began = Instant::now();
+        signal(&child, "INT");
+        let ended = wait(child, "INT");
+        if ended.code == 0 {
+            // It was faster.
+            break;
+        }
+        assert_eq!(ended.code, 130, "after {after} ms: {ended:#?}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?} after {after} ms", began.elapsed());
+        assert_eq!(litter(&output), [""; 0]);
+        assert!(!output.join("current").exists());
     }
 }
 

@@ -110,6 +110,50 @@ pub struct ConversionBatch {
     pub kinds: Coded,
     /// Per value of the pipeline, each row's amount; none where it is null, not finite or too large.
     pub values: Vec<Vec<Option<crate::money::Rounded>>>,
+    /// The order that each row refunds, null where it is no refund (an empty text is null); none where `refund_of` is not mapped.
+    pub refunds: Option<Arc<dyn Identities>>,
+    /// How values were converted, where a currency is mapped.
+    pub exchange: Option<Exchange>,
+}
+
+/// How the amounts of a batch came from currencies of their own to the reporting currency.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Currency codes as the source has them (text), null where there is none.
+    pub currencies: Coded,
+    /// Per row the rate that was applied, reporting-currency units per unit, in 10⁻¹²; none where there is no rate of that day.
+    pub rates: Vec<Option<i64>>,
+    /// Per value, each row's amount in minor units of its own currency (half to even), none where invalid.
+    pub originals: Vec<Vec<Option<i64>>>,
+}
+
+/// Some rows of advertising costs of one file, in the file's order, those that the source's `where` left.
+pub struct SpendBatch {
+    /// The file, as a place in the source's list of files.
+    pub file: u32,
+    /// Each row's place in the file, from 0.
+    pub rows: Vec<u64>,
+    /// Microseconds UTC, or [`NO_TIME`]: a row belongs to the pipeline's day of this instant. A source that reports days reports
+    /// them in its own zone, and such a day is the noon of it there, so that it goes where most of it lies.
+    pub times: Vec<i64>,
+    /// Channels; null and empty are `(not set)`.
+    pub channels: Coded,
+    /// Campaigns; all null where not mapped.
+    pub campaigns: Coded,
+    /// What was optimised for; the same in all rows where the mapping says so, all null where not mapped.
+    pub goals: Coded,
+    /// The dimensions in the order of the mapping.
+    pub dimensions: Vec<Coded>,
+    /// Costs in the reporting currency, negative ones too; none where it is null, not finite, too large or has no rate.
+    pub amounts: Vec<Option<crate::money::Rounded>>,
+    /// How amounts were converted, where a currency is mapped: [`Exchange::originals`] has one entry.
+    pub exchange: Option<Exchange>,
+    /// Clicks; none where not mapped, null, negative or no whole number.
+    pub clicks: Vec<Option<u64>>,
+    /// Impressions; none where not mapped, null, negative or no whole number.
+    pub impressions: Vec<Option<u64>>,
+    /// The rows' ids, where mapped.
+    pub ids: Option<Arc<dyn Identities>>,
 }
 
 impl TouchBatch {
@@ -127,6 +171,20 @@ impl TouchBatch {
 }
 
 impl ConversionBatch {
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl SpendBatch {
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -122,15 +122,30 @@ pub enum Rejected {
     NullId,
     /// No time, a text that is none, or one outside the years 1 to 9999.
     NullTime,
+    /// A currency that is null or unknown, or has no rate of the day or of the week before it.
+    MissingRate,
     /// A value that is null, not finite, or 10¹⁸ minor units and more.
     InvalidValue,
     /// Another row has the same id (for touches: of the same customer at the same time).
     DuplicateId,
+    /// A refund of an order that is not there.
+    RefundWithoutOrder,
+    /// A rate without a currency, of an unknown one, or that is no rate: null, not above zero, a million or more.
+    InvalidRate,
 }
 
 impl Rejected {
     /// Every reason, in order.
-    pub const ALL: [Self; 5] = [Self::NullCustomer, Self::NullId, Self::NullTime, Self::InvalidValue, Self::DuplicateId];
+    pub const ALL: [Self; 8] = [
+        Self::NullCustomer,
+        Self::NullId,
+        Self::NullTime,
+        Self::MissingRate,
+        Self::InvalidValue,
+        Self::DuplicateId,
+        Self::RefundWithoutOrder,
+        Self::InvalidRate,
+    ];
 }
 
 impl fmt::Display for Rejected {
@@ -139,8 +154,11 @@ impl fmt::Display for Rejected {
             Self::NullCustomer => "null_customer",
             Self::NullId => "null_id",
             Self::NullTime => "null_time",
+            Self::MissingRate => "missing_rate",
             Self::InvalidValue => "invalid_value",
             Self::DuplicateId => "duplicate_id",
+            Self::RefundWithoutOrder => "refund_without_order",
+            Self::InvalidRate => "invalid_rate",
         })
     }
 }

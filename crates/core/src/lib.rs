@@ -8,6 +8,7 @@ pub mod journey;
 pub mod key;
 pub mod model;
 pub mod money;
+pub mod rates;
 pub mod table;
 pub mod time;
 pub mod value;

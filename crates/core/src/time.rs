@@ -239,6 +239,20 @@ pub fn month_start(day: Day) -> Day {
     civil_time(i64::from(day) * DAY).map_or(day, |civil| day - Day::from(civil.day()) + 1)
 }
 
+/// A number for the month of a day: those of neighbouring months differ by one.
+#[must_use]
+pub fn month_number(day: Day) -> i32 {
+    civil_time(i64::from(day) * DAY).map_or(0, |civil| i32::from(civil.year()) * 12 + i32::from(civil.month()) - 1)
+}
+
+/// The first day of the month of such a number.
+#[must_use]
+pub fn month_day(number: i32) -> Day {
+    let month = i16::try_from(number.div_euclid(12)).ok().zip(i8::try_from(number.rem_euclid(12) + 1).ok());
+    let first = month.and_then(|(year, month)| civil::Date::new(year, month, 1).ok());
+    first.and_then(|first| (first - EPOCH.date()).get_days().into()).unwrap_or(0)
+}
+
 fn micros(offset: Offset) -> i64 {
     i64::from(offset.seconds()) * SECOND
 }

@@ -236,6 +236,35 @@ impl<R: Records> Bucket<R> {
         Ok(all)
     }
 
+    /// All records in one chunk; the bucket stays as it is.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or written.
+    pub fn look(&mut self) -> Result<R, EngineError> {
+        self.kept.sort_by_key(|(first_time, _)| *first_time);
+        let mut all = self.kind.like(self.records as usize);
+        let failed = EngineError::temp(&self.path);
+        let mut read = || {
+            for (_, packed) in &self.kept {
+                let mut bytes = &packed[..];
+                all.columns().iter_mut().try_for_each(|column| column.read(&mut bytes))?;
+            }
+            if let Some(file) = &mut self.file {
+                file.flush()?;
+                // The place in the file is shared: whoever loads the bucket begins at its start.
+                let mut file = file.get_ref().try_clone()?;
+                file.seek(SeekFrom::Start(0))?;
+                let mut file = BufReader::with_capacity(1 << 16, file);
+                for _ in 0..self.spilled {
+                    all.columns().iter_mut().try_for_each(|column| column.read(&mut file))?;
+                }
+            }
+            Ok(())
+        };
+        read().map_err(failed)?;
+        Ok(all)
+    }
+
     /// Divides the bucket by the `bits` bits of the hash behind its first `used` ones, each part going to its own file.
     ///
     /// # Errors
@@ -279,6 +308,7 @@ impl<R: Records> Bucket<R> {
     ) -> Result<(), EngineError> {
         let failed = || EngineError::temp(&self.path);
         for (_, packed) in self.kept {
+            budget.check()?;
             let mut bytes = &packed[..];
             into.columns().iter_mut().try_for_each(|column| column.read(&mut bytes)).map_err(failed())?;
             budget.give_back(packed.len() as u64);
@@ -290,6 +320,7 @@ impl<R: Records> Bucket<R> {
             file.seek(SeekFrom::Start(0)).map_err(failed())?;
             let mut file = BufReader::with_capacity(1 << 16, file);
             for _ in 0..self.spilled {
+                budget.check()?;
                 into.columns().iter_mut().try_for_each(|column| column.read(&mut file)).map_err(failed())?;
                 each(into)?;
             }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::EngineError;
+use crate::setup::Interrupt;
 
-/// Shared by everyone who holds rows. Parts of the whole are fixed, so that nobody waits for memory that someone else has.
-/// Of sixteen parts, eight go to records that wait and one to the filter of converters. As records become fewer in the walk,
+/// Shared by everyone who holds rows, and so the place where they learn that the run shall end. Parts of the whole are fixed,
+/// so that nobody waits for memory that someone else has. Of sixteen parts, eight go to records that wait and one to the filter of converters. As records become fewer in the walk,
 /// three go to the buckets that are walked (one for the records, two for what is made of them), four to sums, one each to
 /// rows on their way to a file a day and to paths. One goes to rejected rows, one to what threads gather. Profiles may take
 /// half, as then there is no room for much else: mostly they are few.
@@ -18,13 +19,14 @@ pub struct Budget {
     temp: PathBuf,
     waiting: AtomicU64,
     spilled: AtomicU64,
+    interrupt: Interrupt,
 }
 
 impl Budget {
     /// For `memory` bytes that `threads` threads share, each with a chunk for each of 2^`bucket_bits` buckets; what does not fit
-    /// goes to files in `temp`.
+    /// goes to files in `temp`. All of them end once there is an `interrupt`.
     #[must_use]
-    pub fn new(memory: u64, threads: usize, bucket_bits: u32, temp: &Path) -> Self {
+    pub fn new(memory: u64, threads: usize, bucket_bits: u32, temp: &Path, interrupt: &Interrupt) -> Self {
         Self {
             memory,
             threads: threads.max(1) as u64,
@@ -32,7 +34,17 @@ impl Budget {
             temp: temp.to_owned(),
             waiting: AtomicU64::new(0),
             spilled: AtomicU64::new(0),
+            interrupt: interrupt.clone(),
         }
+    }
+
+    /// Goes on, or ends the run. Whatever takes longer than a blink looks here.
+    ///
+    /// # Errors
+    /// [`EngineError::Interrupted`] once the run shall end.
+    #[inline]
+    pub fn check(&self) -> Result<(), EngineError> {
+        self.interrupt.check()
     }
 
     /// Takes memory for records that wait; false where there is none left, and they must go to disk.
@@ -186,7 +198,7 @@ mod tests {
     #[test]
     fn what_cannot_fit_is_refused_with_its_size() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let budget = Budget::new(100 << 20, 2, 8, folder.path());
+        let budget = Budget::new(100 << 20, 2, 8, folder.path(), &Interrupt::default());
         assert!(budget.expect_room(1).is_ok());
         let error = budget.expect_room(u64::MAX).expect_err("no disk is so large").to_string();
         assert!(error.starts_with("some 18446744073710 MB of temporary space are needed at"), "{error}");

@@ -2,32 +2,33 @@
 //! So no more of them than a bucket need be at hand at any time.
 //!
 //! Of their ids only hashes are gathered, as in most sources each is there once. Where some are not, the source is read a
-//! second time for the rows that may be duplicates (see [`crate::duplicates`]).
+//! second time for the rows that may be duplicates (see [`crate::duplicates`]), and likewise for orders that are refunded
+//! (see [`crate::refunds`]).
 
-use std::ops::Range as Span;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use attributary_core::batch::{ConversionBatch, NO_TIME};
 use attributary_core::journey::Rejected;
 use attributary_core::key::Key;
-use attributary_core::money::Rounded;
 use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
-use attributary_core::value::Value;
 use attributary_journeys::Reuse;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::bucket::{Bucket, Buckets, Records};
 use crate::budget::Budget;
-use crate::cells::Cells;
 use crate::converters::Converters;
 use crate::duplicates::Suspects;
 use crate::error::EngineError;
+use crate::kinds::{ConversionKinds, Kinds};
+use crate::lanes::{Lanes, is_refund, values};
 use crate::ledger::Ledger;
-use crate::records::{ConversionRecord, ConversionRecords, ConversionShape, Words, fits_64_bits, pack_origin, unpack_origin};
+use crate::records::{ConversionRecord, ConversionRecords, ConversionShape, Words, fits_64_bits, pack_origin};
+use crate::refunds::{Named, Refunds};
 use crate::rejects::{Rejects, Side};
 use crate::setup::Setup;
+use crate::sorted::{Conversions, Histories};
 
 /// The bytes of a conversion's record, some of them for its id and customer.
 pub(crate) const RECORD_BYTES: u64 = 128;
@@ -38,9 +39,12 @@ pub struct ConversionCollector<'a> {
     rejects: &'a Rejects,
     budget: Arc<Budget>,
     kinds: Mutex<Kinds>,
+    currencies: Mutex<Kinds>,
+    lanes: Lanes,
     converters: Converters,
     idle: Mutex<Vec<Local>>,
     ids: Buckets<Words>,
+    refunds: Option<Named>,
     by_customer: Buckets<ConversionRecords>,
     read: AtomicU64,
 }
@@ -49,6 +53,8 @@ pub struct ConversionCollector<'a> {
 struct Local {
     ids: Vec<Words>,
     by_customer: Vec<ConversionRecords>,
+    refunds: Vec<ConversionRecords>,
+    extras: Vec<i64>,
     ledger: Ledger,
     accepted: u64,
     days: Option<(Day, Day)>,
@@ -56,17 +62,17 @@ struct Local {
     counted: (Vec<Day>, Vec<i64>, Vec<i64>),
 }
 
-#[derive(Default)]
-pub(crate) struct Kinds {
-    codes: FxHashMap<Value, u32>,
-    values: Vec<Value>,
-}
-
-/// All conversions, of which some may be duplicates yet.
+/// All conversions, of which some may be duplicates yet, and some refunds without order.
 pub struct Collected<'a> {
-    suspects: Option<Suspects<'a>>,
+    again: Again<'a>,
     ledger: Ledger,
     converted: Converted,
+}
+
+/// What sees the source a second time, where there is a reason.
+struct Again<'a> {
+    suspects: Option<Suspects<'a>>,
+    refunds: Option<Refunds<'a>>,
 }
 
 /// All accepted conversions that matter, by customer.
@@ -77,6 +83,10 @@ pub struct Converted {
     pub converters: Converters,
     /// What the conversions' codes of kinds stand for.
     pub kinds: ConversionKinds,
+    /// What their codes of currencies stand for.
+    pub currencies: ConversionKinds,
+    /// The time of the earliest order that is refunded in the range: touches must be read back from it.
+    pub earliest_refunded: Option<i64>,
     /// The first and the last day of the range that has any.
     pub days: Option<(Day, Day)>,
     /// How many rows were read.
@@ -92,13 +102,8 @@ pub struct ConversionBucket {
     pub(crate) records: Bucket<ConversionRecords>,
     /// Those that turned out to be duplicates: a hash as that of their record, and their origin.
     pub(crate) dropped: Option<Bucket<Words>>,
-}
-
-/// The distinct kinds of conversions.
-#[derive(Clone, Debug, Default)]
-pub struct ConversionKinds {
-    /// The kinds.
-    pub values: Arc<Vec<Value>>,
+    /// Refunds of the customers' orders.
+    pub(crate) refunds: Option<Bucket<ConversionRecords>>,
 }
 
 impl<'a> ConversionCollector<'a> {
@@ -110,11 +115,15 @@ impl<'a> ConversionCollector<'a> {
         let records = budget.chunk_records(2 * RECORD_BYTES, 1 << 8);
         let by_customer = Buckets::new("conversions", 2 << budget.bucket_bits(), kind(setup, false), records, &budget);
         let filtered = budget.filtered(expected);
+        let refunds = setup.refunds.then(|| Named::new(setup, &budget, expected));
         Self {
             setup,
             rejects,
             budget,
             kinds: Mutex::default(),
+            currencies: Mutex::default(),
+            lanes: Lanes::of(setup),
+            refunds,
             converters: Converters::new(filtered),
             idle: Mutex::default(),
             ids,
@@ -132,10 +141,14 @@ impl<'a> ConversionCollector<'a> {
         let idle = lock(&self.idle).pop();
         let mut local = idle.unwrap_or_else(|| self.local());
         self.read.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        // Conversions on other days only matter where they consume touches.
-        let others_matter = self.setup.rules.reuse != Reuse::Overlap;
+        let currencies = match &batch.exchange {
+            Some(exchange) => lock(&self.currencies).codes_of(&exchange.currencies.dictionary),
+            None => Vec::new(),
+        };
+        // Conversions on other days only matter where they consume touches or make a customer's history.
+        let others_matter = self.setup.rules.reuse != Reuse::Overlap || self.setup.follows_histories();
         for row in 0..batch.len() {
-            let values = batch.values.iter().map(|values| values[row]);
+            let values = values(batch, row);
             if let Some(reason) = fault(batch, row) {
                 self.reject_row(&mut local.ledger, batch, row, reason, values);
                 continue;
@@ -148,15 +161,20 @@ impl<'a> ConversionCollector<'a> {
             self.ids.hand_on_full(number, ids, &self.budget)?;
             let day = self.setup.rules.zone.day(batch.times[row]);
             let in_range = self.setup.range.contains(day);
-            if !in_range && !others_matter {
+            let refund = is_refund(batch, row);
+            if !in_range && !others_matter && !refund {
                 continue;
             }
             let values = values.flatten();
             if in_range {
                 local.days = union(local.days, Some((day, day)));
                 local.counted.0.push(day);
-                local.counted.1.extend(values.clone().map(|value| value.minor));
-                local.counted.2.extend(values.clone().map(|value| value.difference as i64));
+                local.counted.1.extend(values.clone().map(|(minor, _)| minor));
+                local.counted.2.extend(values.clone().map(|(_, difference)| difference));
+            }
+            if let (true, Some(refunds)) = (refund, &self.refunds) {
+                refunds.add(&mut local.refunds, (batch, row), (&kinds, &currencies), &self.budget)?;
+                continue;
             }
             let record = record(batch, row, hash, &kinds);
             let hash = record.key.hash();
@@ -165,14 +183,16 @@ impl<'a> ConversionCollector<'a> {
             }
             let number = bucket_of(hash, record.anonymous, &self.budget);
             let chunk = &mut local.by_customer[number];
-            chunk.push(record, values.map(|value| value.minor));
+            local.extras.clear();
+            self.lanes.push(batch, row, &currencies, &mut local.extras);
+            chunk.push(record, values.map(|(minor, _)| minor).chain(local.extras.iter().copied()));
             chunk.names_mut().push_identity(&*batch.ids, row);
             if chunk.names_customers() {
                 chunk.names_mut().push_identity(&*batch.customers, row);
             }
             self.by_customer.hand_on_full(number, chunk, &self.budget)?;
         }
-        let width = self.setup.values.len();
+        let width = self.setup.source_values();
         let (days, values, differences) = &mut local.counted;
         let of_row = values.chunks_exact(width).zip(differences.chunks_exact(width));
         local.ledger.accept(days.drain(..).zip(of_row).map(|(day, (values, differences))| (day, values, differences)));
@@ -186,6 +206,8 @@ impl<'a> ConversionCollector<'a> {
         Local {
             ids: self.ids.chunks(),
             by_customer: self.by_customer.chunks(),
+            refunds: self.refunds.as_ref().map_or_else(Vec::new, |refunds| refunds.by_order.chunks()),
+            extras: Vec::new(),
             ledger: Ledger::default(),
             accepted: 0,
             days: None,
@@ -199,14 +221,14 @@ impl<'a> ConversionCollector<'a> {
         batch: &ConversionBatch,
         row: usize,
         reason: Rejected,
-        values: impl Iterator<Item = Option<Rounded>> + Clone,
+        values: impl Iterator<Item = Option<(i64, i64)>> + Clone,
     ) {
         let time = batch.times[row];
         let day = (time != NO_TIME).then(|| self.setup.rules.zone.day(time));
         if self.setup.range.counts(day) {
             let place = (Side::Conversions, batch.file, batch.rows[row]);
             self.rejects.add(place, reason, row, time, &*batch.customers, Some(&*batch.ids));
-            let values = values.map(|value| value.map_or(0, |value| value.minor));
+            let values = values.map(|value| value.map_or(0, |(minor, _)| minor));
             ledger.reject(day, values);
         }
     }
@@ -216,8 +238,8 @@ impl<'a> ConversionCollector<'a> {
     /// # Errors
     /// Where temporary space is needed and cannot be had.
     pub fn finish(self) -> Result<Collected<'a>, EngineError> {
-        let Self { setup, rejects, budget, kinds, converters, idle, ids, by_customer, read } = self;
-        let (mut of_ids, mut of_customers) = (Vec::new(), Vec::new());
+        let Self { setup, rejects, budget, kinds, currencies, refunds, converters, idle, ids, by_customer, read, .. } = self;
+        let (mut of_ids, mut of_customers, mut of_refunds) = (Vec::new(), Vec::new(), Vec::new());
         let mut ledger = Ledger::default();
         let (mut accepted, mut days) = (0, None);
         for local in into_inner(idle) {
@@ -226,42 +248,72 @@ impl<'a> ConversionCollector<'a> {
             days = union(days, local.days);
             of_ids.push(local.ids);
             of_customers.push(local.by_customer);
+            of_refunds.push(local.refunds);
         }
         let kinds = into_inner(kinds);
-        let values = ConversionKinds { values: Arc::new(kinds.values.clone()) };
+        let named = |kinds: &Kinds| ConversionKinds { values: Arc::new(kinds.values.clone()) };
+        let (of_kinds, currencies) = (named(&kinds), named(&into_inner(currencies)));
         let buckets = by_customer.finish(of_customers, &budget)?;
+        let refunds = match refunds {
+            Some(refunds) => refunds.finish(of_refunds, setup, rejects, kinds.clone())?,
+            None => None,
+        };
         let suspects = Suspects::among(ids.finish(of_ids, &budget)?, setup, rejects, kinds)?;
         let converted = Converted {
-            buckets: buckets.into_iter().map(|records| ConversionBucket { records, dropped: None }).collect(),
+            buckets: buckets.into_iter().map(|records| ConversionBucket { records, dropped: None, refunds: None }).collect(),
             converters,
-            kinds: values,
+            kinds: of_kinds,
+            currencies,
+            earliest_refunded: None,
             days,
             read: read.into_inner(),
             accepted,
             budget,
         };
-        Ok(Collected { suspects, ledger, converted })
+        Ok(Collected { again: Again { suspects, refunds }, ledger, converted })
     }
 }
 
-impl<'a> Collected<'a> {
-    /// What must see the whole source again, as some ids are there more than once.
+impl Collected<'_> {
+    /// Why the whole source must be seen again, if it must.
     #[must_use]
-    pub fn suspects(&self) -> Option<&Suspects<'a>> {
-        self.suspects.as_ref()
+    pub fn reason(&self) -> Option<&'static str> {
+        match (&self.again.suspects, &self.again.refunds) {
+            (Some(_), _) => Some("some conversion ids occur more than once"),
+            (None, Some(_)) => Some("some conversions refund others"),
+            (None, None) => None,
+        }
     }
 
-    /// The conversions, their ids unique. What the source holds goes to `ledger`.
+    /// Takes a batch of the second reading.
+    ///
+    /// # Errors
+    /// Where temporary space is needed and cannot be had.
+    pub fn add(&self, batch: &ConversionBatch) -> Result<(), EngineError> {
+        self.again.suspects.as_ref().map_or(Ok(()), |suspects| suspects.add(batch))?;
+        self.again.refunds.as_ref().map_or(Ok(()), |refunds| refunds.add(batch))
+    }
+
+    /// The conversions, their ids unique and their refunds at their orders. What the source holds goes to `ledger`.
     ///
     /// # Errors
     /// Where temporary space is needed and cannot be had.
     pub fn finish(self, ledger: &mut Ledger) -> Result<Converted, EngineError> {
-        let Self { suspects, ledger: of_source, mut converted } = self;
+        let Self { again: Again { suspects, refunds }, ledger: of_source, mut converted } = self;
         ledger.absorb(of_source);
+        let mut origins = FxHashSet::default();
         if let Some(suspects) = suspects {
-            let (dropped, count) = suspects.finish(ledger)?;
-            converted.accepted = converted.accepted.checked_sub(count).ok_or(EngineError::Changed)?;
-            converted.buckets.iter_mut().zip(dropped).for_each(|(bucket, dropped)| bucket.dropped = Some(dropped));
+            let found = suspects.finish(ledger)?;
+            converted.accepted = converted.accepted.checked_sub(found.count).ok_or(EngineError::Changed)?;
+            converted.buckets.iter_mut().zip(found.dropped).for_each(|(bucket, dropped)| bucket.dropped = Some(dropped));
+            origins = found.origins;
+        }
+        if let Some(refunds) = refunds {
+            let settled = refunds.finish(&origins, &converted.converters, ledger)?;
+            converted.accepted = converted.accepted.checked_sub(settled.rejected).ok_or(EngineError::Changed)?;
+            converted.earliest_refunded = settled.earliest;
+            let buckets = converted.buckets.iter_mut().zip(settled.by_customer);
+            buckets.for_each(|(bucket, refunds)| bucket.refunds = Some(refunds));
         }
         Ok(converted)
     }
@@ -271,7 +323,8 @@ impl ConversionBucket {
     /// The bytes that its records take.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.records.bytes() + self.dropped.as_ref().map_or(0, Bucket::bytes)
+        let refunds = self.refunds.as_ref().map_or(0, Bucket::bytes);
+        self.records.bytes() + self.dropped.as_ref().map_or(0, Bucket::bytes) + refunds
     }
 
     /// Divides it as [`Bucket::divide`] does.
@@ -281,8 +334,13 @@ impl ConversionBucket {
     pub fn divide(self, used: u32, bits: u32, budget: &Budget) -> Result<Vec<Self>, EngineError> {
         let records = self.records.divide(used, bits, budget)?;
         let dropped = self.dropped.map(|dropped| dropped.divide(used, bits, budget)).transpose()?;
-        let mut dropped = dropped.map(Vec::into_iter);
-        let with = |records| Self { records, dropped: dropped.as_mut().and_then(Iterator::next) };
+        let refunds = self.refunds.map(|refunds| refunds.divide(used, bits, budget)).transpose()?;
+        let (mut dropped, mut refunds) = (dropped.map(Vec::into_iter), refunds.map(Vec::into_iter));
+        let with = |records| Self {
+            records,
+            dropped: dropped.as_mut().and_then(Iterator::next),
+            refunds: refunds.as_mut().and_then(Iterator::next),
+        };
         Ok(records.into_iter().map(with).collect())
     }
 
@@ -290,16 +348,33 @@ impl ConversionBucket {
     ///
     /// # Errors
     /// Where a file cannot be read.
-    pub fn load(self, setup: &Setup, budget: &Budget) -> Result<Conversions, EngineError> {
-        let dropped = match self.dropped {
-            Some(dropped) => {
-                let dropped = dropped.load(budget)?;
-                (0..dropped.len()).map(|record| dropped.words_of(record)[1]).collect()
-            }
-            None => FxHashSet::default(),
-        };
-        Ok(Conversions::new(&self.records.load(budget)?, &dropped, setup))
+    pub fn load(self, setup: &Setup, histories: Option<Histories<'_>>, budget: &Budget) -> Result<Conversions, EngineError> {
+        let dropped = self.dropped.map(|dropped| dropped.load(budget)).transpose()?;
+        let mut records = self.records.load(budget)?;
+        if let Some(refunds) = self.refunds {
+            records.append(&refunds.load(budget)?);
+        }
+        Ok(Conversions::new(&records, &origins(dropped.as_ref()), setup, histories))
     }
+
+    /// As [`ConversionBucket::load`], and the bucket stays as it is.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn look(&mut self, setup: &Setup, budget: &Budget) -> Result<Conversions, EngineError> {
+        let dropped = self.dropped.as_mut().map(Bucket::look).transpose()?;
+        let mut records = self.records.look()?;
+        if let Some(refunds) = &mut self.refunds {
+            records.append(&refunds.look()?);
+        }
+        budget.check()?;
+        Ok(Conversions::new(&records, &origins(dropped.as_ref()), setup, None))
+    }
+}
+
+/// The origins of rows that are duplicates.
+fn origins(dropped: Option<&Words>) -> FxHashSet<u64> {
+    dropped.map_or_else(FxHashSet::default, |dropped| (0..dropped.len()).map(|record| dropped.words_of(record)[1]).collect())
 }
 
 /// Why a row is no conversion.
@@ -308,6 +383,8 @@ pub(crate) fn fault(batch: &ConversionBatch, row: usize) -> Option<Rejected> {
         Some(Rejected::NullId)
     } else if batch.times[row] == NO_TIME {
         Some(Rejected::NullTime)
+    } else if batch.exchange.as_ref().is_some_and(|exchange| exchange.rates[row].is_none()) {
+        Some(Rejected::MissingRate)
     } else if batch.values.iter().any(|values| values[row].is_none()) {
         Some(Rejected::InvalidValue)
     } else {
@@ -337,154 +414,7 @@ pub(crate) fn bucket_of(hash: u64, anonymous: bool, budget: &Budget) -> usize {
 /// No records of a run's conversions.
 pub(crate) fn kind(setup: &Setup, by_id: bool) -> ConversionRecords {
     let narrow = fits_64_bits(&setup.customer_type);
-    ConversionRecords::new(ConversionShape { values: setup.values.len(), narrow, by_id })
-}
-
-/// Some conversions in the order of the walk: by the hash of their customer, customer, time and id.
-#[derive(Debug, Default)]
-pub struct Conversions {
-    /// The customer.
-    pub keys: Vec<Key>,
-    /// Microseconds UTC.
-    pub times: Vec<i64>,
-    /// The day in the pipeline's zone.
-    pub days: Vec<Day>,
-    /// A place among the kinds, or [`NULL_CODE`].
-    pub kinds: Vec<u32>,
-    /// Minor units; the values of a conversion side by side.
-    values: Vec<i64>,
-    width: usize,
-    /// Ids as the source has them.
-    pub ids: Cells,
-    /// Customers as the source has them.
-    pub customers: Cells,
-    in_range: Vec<bool>,
-    origins: Vec<u64>,
-}
-
-impl Conversions {
-    /// Some records in their order, without those whose origin is among `dropped`.
-    #[must_use]
-    pub fn new(records: &ConversionRecords, dropped: &FxHashSet<u64>, setup: &Setup) -> Self {
-        let mut order: Vec<(u64, u32)> = (0..records.len()).map(|record| (records.hash(record), record as u32)).collect();
-        if !dropped.is_empty() {
-            order.retain(|(_, record)| !dropped.contains(&records.record(*record as usize).origin));
-        }
-        order.sort_unstable();
-        for alike in order.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
-            alike.sort_unstable_by(|one, other| {
-                let (one, other) = (one.1 as usize, other.1 as usize);
-                let place = |record: usize| (records.record(record).key, records.record(record).time);
-                place(one).cmp(&place(other)).then_with(|| records.id(one).cmp(records.id(other)))
-            });
-        }
-        let width = setup.values.len();
-        let mut all = Self { width, ..Self::default() };
-        all.reserve(order.len());
-        for (_, record) in order {
-            let record = record as usize;
-            let ConversionRecord { key, time, kind, origin, .. } = records.record(record);
-            let day = setup.rules.zone.day(time);
-            all.keys.push(key);
-            all.times.push(time);
-            all.days.push(day);
-            all.in_range.push(setup.range.contains(day));
-            all.kinds.push(kind);
-            all.origins.push(origin);
-            all.values.extend_from_slice(records.values(record));
-            all.ids.push_raw(records.id(record));
-            records.append_customer(record, &mut all.customers);
-        }
-        all
-    }
-
-    fn reserve(&mut self, conversions: usize) {
-        self.keys.reserve_exact(conversions);
-        self.times.reserve_exact(conversions);
-        self.days.reserve_exact(conversions);
-        self.in_range.reserve_exact(conversions);
-        self.kinds.reserve_exact(conversions);
-        self.origins.reserve_exact(conversions);
-        self.values.reserve_exact(conversions * self.width);
-        (self.ids, self.customers) = (Cells::with_capacity(conversions), Cells::with_capacity(conversions));
-    }
-
-    /// The number of conversions.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    /// The values of a conversion in minor units.
-    #[must_use]
-    pub fn values(&self, conversion: usize) -> &[i64] {
-        &self.values[conversion * self.width..][..self.width]
-    }
-
-    /// Whether a conversion lies in the range of the run.
-    #[must_use]
-    pub fn in_range(&self, conversion: usize) -> bool {
-        self.in_range[conversion]
-    }
-
-    /// The file that a conversion came from, and its row there.
-    #[must_use]
-    pub fn origin(&self, conversion: usize) -> (u32, u64) {
-        unpack_origin(self.origins[conversion])
-    }
-
-    /// All conversions of a conversion's customer; none for one without.
-    #[must_use]
-    pub fn of_customer(&self, conversion: usize) -> Span<usize> {
-        if self.customers.is_null(conversion) {
-            return 0..0;
-        }
-        let same = |other: &usize| self.keys[*other] == self.keys[conversion];
-        let before = (0..conversion).rev().take_while(same).count();
-        let behind = (conversion..self.len()).take_while(same).count();
-        conversion - before..conversion + behind
-    }
-}
-
-impl ConversionKinds {
-    /// The rank of each kind in the order of the tables.
-    #[must_use]
-    pub fn ranks(&self) -> Vec<u32> {
-        ranks(&self.values)
-    }
-}
-
-fn ranks(values: &[Value]) -> Vec<u32> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_unstable_by(|one, other| values[*one].cmp(&values[*other]));
-    let mut ranks = vec![0; values.len()];
-    order.into_iter().zip(0..).for_each(|(kind, rank)| ranks[kind] = rank);
-    ranks
-}
-
-impl Kinds {
-    /// The rank of each kind in the order of the tables.
-    pub fn ranks(&self) -> Vec<u32> {
-        ranks(&self.values)
-    }
-
-    pub fn codes_of(&mut self, kinds: &[Value]) -> Vec<u32> {
-        let code = |kind: &Value| {
-            let next = self.values.len() as u32;
-            let code = *self.codes.entry(kind.clone()).or_insert(next);
-            if code == next {
-                self.values.push(kind.clone());
-            }
-            code
-        };
-        kinds.iter().map(code).collect()
-    }
+    ConversionRecords::new(ConversionShape { values: setup.source_values(), extras: Lanes::of(setup).count(), narrow, by_id })
 }
 
 fn union(one: Option<(Day, Day)>, other: Option<(Day, Day)>) -> Option<(Day, Day)> {

@@ -1,25 +1,22 @@
 //! Dividing one conversion under all models: eligible touches in, exact parts out to tables, ledger and credits.
 
-use attributary_core::WHOLE_SHARE;
-use attributary_core::apportion::{Apportion, equal_runs};
-use attributary_core::duration::DAY;
 use attributary_core::journey::{Journey, Unattributed};
-use attributary_core::model::{Credit, TouchColumns, Weighing, WeightExpression};
-use attributary_core::table::Column;
+use attributary_core::model::{Credit, Weighing, WeightExpression};
 use attributary_journeys::Profiles;
-use std::ops::Range;
-use std::sync::Arc;
 
+use crate::acquired::Acquired;
 use crate::budget::Budget;
-use crate::cells::Cells;
-use crate::conversions::{ConversionKinds, Conversions};
+use crate::deferred::Deferred;
 use crate::error::EngineError;
+use crate::kinds::ConversionKinds;
 use crate::ledger::{Credited, Ledger, Outcome};
 use crate::runs::Runs;
 use crate::setup::{Narrowed, Setup};
+use crate::sorted::{Conversions, Histories};
+use crate::split::Split;
 use crate::spool::{Block, Spool};
 use crate::tables::credits::CreditBuffer;
-use crate::tables::grouped::{self, Finish, Grouped, Parts, Plan};
+use crate::tables::grouped::{self, Finish, Grouped, OfConversion, Parts, Plan};
 use crate::tables::unattributed;
 
 /// An expression is evaluated once this many touches wait for it.
@@ -41,13 +38,15 @@ pub struct Context<'a> {
     pub plans: &'a [Plan],
     /// The memory.
     pub budget: &'a Budget,
+    /// What is known of customers, if anyone asks what conversions are to them.
+    pub histories: Option<Histories<'a>>,
 }
 
 impl<'a> Context<'a> {
     /// What the sums of a table are finished with.
     #[must_use]
     pub fn finish(&self, table: usize) -> Finish<'a> {
-        let Self { setup, profiles, kinds, plans, budget } = *self;
+        let Self { setup, profiles, kinds, plans, budget, .. } = *self;
         Finish { setup, table: &setup.tables[table], plan: &plans[table], profiles, kinds, budget }
     }
 }
@@ -92,6 +91,8 @@ pub struct Crediting<'a> {
     found_rows: Vec<Vec<u32>>,
     stamp: u64,
     subset: Vec<usize>,
+    /// Who acquired the customers of the bucket, if they are listed.
+    pub(crate) acquired: Option<Acquired>,
 }
 
 /// What a thread brings home.
@@ -104,63 +105,6 @@ pub struct Brought {
     pub left: Spool,
     /// Credits, if they are wanted.
     pub credits: Option<Spool>,
-}
-
-/// Room for the parts of one conversion.
-#[derive(Default)]
-pub(crate) struct Split {
-    apportion: Apportion,
-    pub weights: Vec<f64>,
-    pub shares: Vec<i64>,
-    pub values: Vec<Vec<i64>>,
-    given: Vec<i64>,
-}
-
-impl Split {
-    /// Takes what a model said of `length` touches. False where none of them gets anything.
-    pub fn begin(&mut self, credit: Credit, length: usize) -> bool {
-        match credit {
-            Credit::Nothing => false,
-            Credit::Weights => self.apportion.set_weights(&self.weights),
-            Credit::Ends { first, between, last } => self.apportion.set_ends(length, first, between, last),
-            Credit::One(_) | Credit::Equal | Credit::Whole => true,
-        }
-    }
-
-    /// Divides an amount: `give` is told of stretches of touches and what each touch of them gets, some of them twice.
-    #[inline]
-    pub fn each(&mut self, credit: Credit, length: usize, amount: i64, mut give: impl FnMut(Range<usize>, i64)) {
-        match credit {
-            Credit::Nothing => {}
-            Credit::One(touch) => give(touch..touch + 1, amount),
-            Credit::Whole => give(0..length, amount),
-            Credit::Equal => equal_runs(amount, length, give),
-            Credit::Weights | Credit::Ends { .. } => self.apportion.split_runs(amount, give),
-        }
-    }
-
-    /// Divides the share and the values into parts that are kept.
-    pub fn keep(&mut self, credit: Credit, length: usize, values: &[i64]) {
-        for (of, amount) in std::iter::once(&WHOLE_SHARE).chain(values).enumerate() {
-            let mut parts = std::mem::take(if of == 0 { &mut self.shares } else { &mut self.values[of - 1] });
-            parts.clear();
-            parts.resize(length, 0);
-            self.each(credit, length, *amount, |touches, part| parts[touches].iter_mut().for_each(|all| *all += part));
-            *(if of == 0 { &mut self.shares } else { &mut self.values[of - 1] }) = parts;
-        }
-    }
-}
-
-/// Journeys that wait for a model's expression.
-#[derive(Default)]
-struct Deferred {
-    /// Conversion, window, and where its touches end.
-    journeys: Vec<(usize, usize, usize)>,
-    times: Vec<i64>,
-    profiles: Vec<u32>,
-    ids: Cells,
-    /// Per table, each touch's row.
-    rows: Vec<Vec<u32>>,
 }
 
 impl<'a> Crediting<'a> {
@@ -179,13 +123,14 @@ impl<'a> Crediting<'a> {
             left: Block::default(),
             left_spool: spool("unattributed"),
             deferred: std::iter::repeat_with(Deferred::default).take(setup.models.len()).collect(),
-            split: Split { values: vec![Vec::new(); setup.values.len()], ..Split::default() },
+            split: Split::new(setup.values.len()),
             parts: Parts::default(),
             rows: vec![Vec::new(); tables],
             found: (usize::MAX, Vec::new()),
             found_rows: vec![Vec::new(); tables],
             stamp: 0,
             subset: Vec::new(),
+            acquired: setup.lists_customers().then(|| Acquired::new(setup.models.len(), setup.rules.windows.len())),
         }
     }
 
@@ -194,20 +139,24 @@ impl<'a> Crediting<'a> {
     /// # Errors
     /// Where a model's expression gives no usable weight.
     pub fn credit(&mut self, eligible: &Eligible<'_>) -> Result<(), EngineError> {
-        let Context { setup, profiles, plans, .. } = self.context;
+        let Context { setup, profiles, plans, budget, .. } = self.context;
         let &Eligible { conversions, conversion, window, chosen, .. } = eligible;
         self.find_rows(eligible);
         for ((grouped, plan), rows) in self.grouped.iter().zip(plans).zip(&self.rows) {
             // Mostly the models of the last conversion give again.
             grouped.warm_up(plan, rows, window, self.parts.lanes());
         }
-        let (day, values) = (conversions.days[conversion], conversions.values(conversion));
+        let (of, values) = (OfConversion::new(conversions, conversion), conversions.values(conversion));
+        let counted = (of.day, of.share);
         let long = chosen.len() > PARTS_TOUCHES;
         self.parts.begin(if long { 0 } else { chosen.len() }, setup.models.len(), values.len());
         let mut any_parts = false;
         let mut subset = std::mem::take(&mut self.subset);
         let mut touches_of_model: Vec<u32>;
         for (number, model) in setup.models.iter().enumerate() {
+            if long {
+                budget.check()?;
+            }
             // The touches of this model: all of them, unless `only` leaves fewer.
             let flags = |place: usize| profiles.facts[eligible.profiles[chosen[place] as usize] as usize].flags;
             let narrowed = match model.narrow(chosen.len(), flags, &mut subset) {
@@ -243,24 +192,26 @@ impl<'a> Crediting<'a> {
                 continue;
             }
             if long || self.credits.is_some() {
-                self.split.keep(credit, touches.len(), values);
+                self.split.keep(credit, touches.len(), of.share, values);
             }
+            let profile = |touch: usize| eligible.profiles[touches[touch] as usize];
+            self.acquire((conversions, conversion), (number, window), (credit, touches.len()), &profile);
             if let Credit::One(touch) = credit {
                 for ((grouped, plan), all) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
                     if plan.counts(number) {
-                        grouped.add_whole(plan, (number, window), all[place_of(touch)], 1, values);
+                        grouped.add_whole(plan, (number, window), all[place_of(touch)], (of.share, 1), values);
                     }
                 }
-                self.credited.count(day, (number, window), Outcome::Attributed, values);
+                self.credited.count(counted, (number, window), Outcome::Attributed, values);
             } else if credit == Credit::Whole {
                 for ((grouped, plan), all) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
                     if plan.counts(number) {
                         self.stamp += 1;
                         let rows = (0..touches.len()).map(|touch| all[place_of(touch)]);
-                        grouped.add_participation(plan, (number, window), rows, self.stamp, values);
+                        grouped.add_participation(plan, (number, window), rows, (self.stamp, of.share), values);
                     }
                 }
-                self.credited.count(day, (number, window), Outcome::Attributed, values);
+                self.credited.count(counted, (number, window), Outcome::Attributed, values);
             } else if long {
                 for ((grouped, plan), all) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
                     if plan.counts(number) {
@@ -268,16 +219,16 @@ impl<'a> Crediting<'a> {
                         grouped.add_model(plan, (number, window), &rows, &self.split.shares, &self.split.values);
                     }
                 }
-                self.credited.count(day, (number, window), Outcome::Attributed, values);
+                self.credited.count(counted, (number, window), Outcome::Attributed, values);
             } else {
                 let parts = &mut self.parts;
                 parts.open(number);
-                for (of, amount) in std::iter::once(&WHOLE_SHARE).chain(values).enumerate() {
+                for (part_of, amount) in std::iter::once(&of.share).chain(values).enumerate() {
                     self.split.each(credit, touches.len(), *amount, |some, part| {
                         if narrowed {
-                            some.for_each(|touch| parts.give_one(place_of(touch), number, of, part));
+                            some.for_each(|touch| parts.give_one(place_of(touch), number, part_of, part));
                         } else {
-                            parts.give(some, number, of, part);
+                            parts.give(some, number, part_of, part);
                         }
                     });
                 }
@@ -301,13 +252,24 @@ impl<'a> Crediting<'a> {
                 }
             }
             // The ledger adds up what was given, not what there was to give.
-            for number in 0..setup.models.len() {
-                if let Some(given) = self.parts.given(number) {
-                    self.credited.count(day, (number, window), Outcome::Attributed, given);
-                }
+            for (number, given) in self.parts.given() {
+                self.credited.count(counted, (number, window), Outcome::Attributed, given);
             }
         }
         Ok(())
+    }
+
+    /// Notes who acquired a customer, if the conversion is a first order. What the model gave is in the split.
+    fn acquire(
+        &mut self,
+        (conversions, conversion): (&Conversions, usize),
+        place: (usize, usize),
+        (credit, length): (Credit, usize),
+        profile: &dyn Fn(usize) -> u32,
+    ) {
+        if let (Some(acquired), true) = (&mut self.acquired, conversions.makes_customer(conversion)) {
+            acquired.attribute(conversion, place, (&mut self.split, credit, length), (profile, self.context.profiles));
+        }
     }
 
     /// Finds the row of each eligible touch in each table.
@@ -322,7 +284,7 @@ impl<'a> Crediting<'a> {
             self.found.1.clear();
             self.found.1.extend_from_slice(eligible.chosen);
         }
-        let of_conversion = (conversions.days[eligible.conversion], conversions.kinds[eligible.conversion]);
+        let of_conversion = OfConversion::new(conversions, eligible.conversion);
         let tables = self.grouped.iter_mut().zip(plans).zip(&mut self.found_rows).zip(&mut self.rows);
         for (((grouped, plan), found), rows) in tables.filter(|(((_, plan), _), _)| plan.counts_any()) {
             if !same_end {
@@ -339,12 +301,15 @@ impl<'a> Crediting<'a> {
 
     /// Leaves a conversion unattributed under one model.
     pub fn leave(&mut self, conversions: &Conversions, conversion: usize, model: usize, window: usize, reason: Unattributed) {
-        let (day, values) = (conversions.days[conversion], conversions.values(conversion));
+        let (of, values) = (OfConversion::new(conversions, conversion), conversions.values(conversion));
         for (grouped, plan) in self.grouped.iter_mut().zip(self.context.plans).filter(|(_, plan)| plan.counts(model)) {
-            grouped.add_unattributed(plan, (model, window), (day, conversions.kinds[conversion]), values);
+            grouped.add_unattributed(plan, (model, window), of, values);
         }
-        self.credited.count(day, (model, window), Outcome::Unattributed, values);
+        self.credited.count((of.day, of.share), (model, window), Outcome::Unattributed, values);
         self.left.push(&unattributed::row(conversion, model, window, reason));
+        if let (Some(acquired), true) = (&mut self.acquired, conversions.makes_customer(conversion)) {
+            acquired.leave(conversion, (model, window));
+        }
     }
 
     /// Ends a bucket (or, where `all` is false, a conversion): what waits is evaluated and written if it is much, or all of it.
@@ -466,7 +431,10 @@ impl<'a> Crediting<'a> {
                 self.leave(conversions, conversion, model, window, Unattributed::Ignored);
                 continue;
             }
-            self.split.keep(Credit::Weights, length, values);
+            let share = conversions.share(conversion);
+            self.split.keep(Credit::Weights, length, share, values);
+            let profile = |touch: usize| deferred.profiles[touches.start + touch];
+            self.acquire((conversions, conversion), (model, window), (Credit::Weights, length), &profile);
             let split = &mut self.split;
             for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&deferred.rows) {
                 // A table that does not count this model has no rows.
@@ -476,7 +444,8 @@ impl<'a> Crediting<'a> {
             }
             split.given.clear();
             split.given.extend(split.values.iter().map(|parts| parts.iter().sum::<i64>()));
-            self.credited.count(conversions.days[conversion], (model, window), Outcome::Attributed, &split.given);
+            let counted = (conversions.days[conversion], share);
+            self.credited.count(counted, (model, window), Outcome::Attributed, &split.given);
             if let Some(credits) = &mut self.credits {
                 let touch = |touch: usize| (deferred.times[touch], deferred.profiles[touch], deferred.ids.raw(touch));
                 let (share, value) = (|touch: usize| split.shares[touch], |of: usize, touch: usize| split.values[of][touch]);
@@ -485,67 +454,4 @@ impl<'a> Crediting<'a> {
         }
         Ok(())
     }
-}
-
-impl Deferred {
-    fn push(
-        &mut self,
-        eligible: &Eligible<'_>,
-        touches: &[u32],
-        rows: &[Vec<u32>],
-        counts: &dyn Fn(usize) -> bool,
-        place_of: &dyn Fn(usize) -> usize,
-    ) {
-        for touch in touches {
-            self.times.push(eligible.times[*touch as usize]);
-            self.profiles.push(eligible.profiles[*touch as usize]);
-            self.ids.push_raw((eligible.id)(*touch));
-        }
-        self.rows.resize_with(rows.len(), Vec::new);
-        let counted = self.rows.iter_mut().zip(rows).enumerate().filter(|(table, _)| counts(*table));
-        counted.for_each(|(_, (all, rows))| all.extend((0..touches.len()).map(|touch| rows[place_of(touch)])));
-        self.journeys.push((eligible.conversion, eligible.window, self.times.len()));
-    }
-
-    fn columns(&self, context: &Context<'_>, conversions: &Conversions) -> TouchColumns {
-        let journeys = self.journeys.iter().map(|(conversion, _, end)| (conversions.times[*conversion], *end));
-        touch_columns(context.setup, context.profiles, journeys, &self.times, &self.profiles, &self.ids)
-    }
-}
-
-/// Touches of many journeys as an expression sees them. A journey is the time of its conversion and where its touches end.
-pub(crate) fn touch_columns(
-    setup: &Setup,
-    profiles: &Profiles,
-    journeys: impl Iterator<Item = (i64, usize)>,
-    times: &[i64],
-    of_touches: &[u32],
-    ids: &Cells,
-) -> TouchColumns {
-    let (mut positions, mut lengths, mut ages) = (Vec::new(), Vec::new(), Vec::new());
-    let mut start = 0;
-    for (conversion_time, end) in journeys {
-        for (place, time) in times[start..end].iter().enumerate() {
-            positions.push((place + 1) as i64);
-            lengths.push((end - start) as i64);
-            ages.push(Some((conversion_time - time) as f64 / DAY as f64));
-        }
-        start = end;
-    }
-    let mut columns = vec![
-        ("position".to_owned(), Column::Ints(positions)),
-        ("length".to_owned(), Column::Ints(lengths)),
-        ("age_days".to_owned(), Column::Floats(ages)),
-    ];
-    for place in setup.weight_attributes() {
-        let codes = of_touches.iter().map(|profile| profiles.codes[place][*profile as usize]).collect();
-        columns.push((
-            setup.attribute_field(place).name,
-            Column::Codes { codes, dictionary: Arc::clone(&profiles.dictionaries[place]) },
-        ));
-    }
-    if let Some(kind) = &setup.touch_id_type {
-        columns.push(("id".to_owned(), Column::Values((0..ids.len()).map(|touch| ids.value(touch, kind)).collect())));
-    }
-    TouchColumns { columns }
 }

@@ -9,8 +9,8 @@ use attributary_journeys::Profiles;
 use rustc_hash::FxHashSet;
 
 use crate::bucket::Records;
-use crate::conversions::Conversions;
 use crate::records::TouchRecords;
+use crate::sorted::Conversions;
 
 /// The touches of a bucket, those of each customer side by side. The customers who convert come first, in the order of their
 /// conversions; then, if everyone is followed, the others.

@@ -8,12 +8,15 @@ use std::sync::{Arc, Mutex, OnceLock};
 use attributary_core::batch::ConversionBatch;
 use attributary_core::journey::Rejected;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rustc_hash::FxHashSet;
 
 use crate::bucket::{Bucket, Buckets, Records};
 use crate::budget::Budget;
-use crate::conversions::{Kinds, RECORD_BYTES, bucket_of, fault, into_inner, kind, lock, record};
+use crate::conversions::{RECORD_BYTES, bucket_of, fault, into_inner, kind, lock, record};
 use crate::converters::Converters;
 use crate::error::EngineError;
+use crate::kinds::Kinds;
+use crate::lanes::{Lanes, values};
 use crate::ledger::Ledger;
 use crate::records::{ConversionRecords, Words, unpack_origin};
 use crate::rejects::{Rejects, Side};
@@ -32,6 +35,17 @@ pub struct Suspects<'a> {
     ids: Converters,
     idle: Mutex<Vec<Vec<ConversionRecords>>>,
     by_id: Buckets<ConversionRecords>,
+    extras: usize,
+}
+
+/// Rows that were duplicates.
+pub(crate) struct Duplicates {
+    /// By customer: a hash as that of their record, and their origin.
+    pub dropped: Vec<Bucket<Words>>,
+    /// How many there are.
+    pub count: u64,
+    /// Their origins, if some conversions refund others: neither a refund nor its order may be one of them.
+    pub origins: FxHashSet<u64>,
 }
 
 impl<'a> Suspects<'a> {
@@ -50,7 +64,16 @@ impl<'a> Suspects<'a> {
         Ok(twice.into_inner().map(|ids| {
             let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
             let by_id = Buckets::new("suspects", 1 << budget.bucket_bits(), kind(setup, true), records, &budget);
-            Self { setup, rejects, budget, kinds: Mutex::new(kinds), ids, idle: Mutex::default(), by_id }
+            Self {
+                setup,
+                rejects,
+                budget,
+                kinds: Mutex::new(kinds),
+                ids,
+                idle: Mutex::default(),
+                by_id,
+                extras: Lanes::of(setup).count(),
+            }
         }))
     }
 
@@ -69,9 +92,10 @@ impl<'a> Suspects<'a> {
             }
             let number = bucket_of(hash, false, &self.budget);
             let chunk = &mut chunks[number];
-            let values = batch.values.iter().filter_map(|values| values[row]);
-            chunk.push(record(batch, row, hash, &kinds), values.clone().map(|value| value.minor));
-            chunk.push_by_id(values.map(|value| value.difference as i64), hash);
+            let values = values(batch, row).flatten();
+            let extras = std::iter::repeat_n(0, self.extras);
+            chunk.push(record(batch, row, hash, &kinds), values.clone().map(|(minor, _)| minor).chain(extras));
+            chunk.push_by_id(values.map(|(_, difference)| difference), hash);
             chunk.names_mut().push_identity(&*batch.ids, row);
             if chunk.names_customers() {
                 chunk.names_mut().push_identity(&*batch.customers, row);
@@ -82,8 +106,8 @@ impl<'a> Suspects<'a> {
         Ok(())
     }
 
-    /// Rejects the duplicates, which were taken for accepted ones, and says who they are, by customer, and how many.
-    pub(crate) fn finish(self, ledger: &mut Ledger) -> Result<(Vec<Bucket<Words>>, u64), EngineError> {
+    /// Rejects the duplicates, which were taken for accepted ones, and says who they are.
+    pub(crate) fn finish(self, ledger: &mut Ledger) -> Result<Duplicates, EngineError> {
         let Self { setup, rejects, budget, kinds, idle, by_id, .. } = self;
         let by_id = by_id.finish(into_inner(idle), &budget)?;
         let dropped =
@@ -91,13 +115,14 @@ impl<'a> Suspects<'a> {
         let work =
             Unique { setup, rejects, budget: &budget, kind_ranks: into_inner(kinds).ranks(), dropped, idle: Mutex::default() };
         by_id.into_par_iter().try_for_each(|bucket| work.drop_duplicates(bucket, budget.bucket_bits(), u64::MAX))?;
-        let (mut of_threads, mut count) = (Vec::new(), 0);
+        let (mut of_threads, mut count, mut origins) = (Vec::new(), 0, FxHashSet::default());
         for local in into_inner(work.idle) {
             ledger.absorb(local.ledger);
             count += local.count;
+            origins.extend(local.origins);
             of_threads.push(local.chunks);
         }
-        Ok((work.dropped.finish(of_threads, &budget)?, count))
+        Ok(Duplicates { dropped: work.dropped.finish(of_threads, &budget)?, count, origins })
     }
 }
 
@@ -128,6 +153,7 @@ struct Local {
     chunks: Vec<Words>,
     ledger: Ledger,
     count: u64,
+    origins: Vec<u64>,
 }
 
 impl Unique<'_> {
@@ -143,7 +169,12 @@ impl Unique<'_> {
         self.budget.expect_id(rows, 2 * bytes)?;
         let records = bucket.load(self.budget)?;
         let idle = lock(&self.idle).pop();
-        let mut local = idle.unwrap_or_else(|| Local { chunks: self.dropped.chunks(), ledger: Ledger::default(), count: 0 });
+        let mut local = idle.unwrap_or_else(|| Local {
+            chunks: self.dropped.chunks(),
+            ledger: Ledger::default(),
+            count: 0,
+            origins: Vec::new(),
+        });
         for place in self.duplicates(&records) {
             local.count += 1;
             let record = records.record(place);
@@ -158,6 +189,9 @@ impl Unique<'_> {
             let number = bucket_of(hash, record.anonymous, self.budget);
             let chunk = &mut local.chunks[number];
             chunk.push(&[hash, record.origin]);
+            if self.setup.refunds {
+                local.origins.push(record.origin);
+            }
             self.dropped.hand_on_full(number, chunk, self.budget)?;
         }
         lock(&self.idle).push(local);

@@ -3,7 +3,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use attributary_core::WHOLE_SHARE;
 use attributary_core::apportion::Apportion;
 use attributary_core::batch::{NO_TIME, TouchBatch};
 use attributary_core::journey::{Journey, Unattributed, Verdict};
@@ -14,12 +13,12 @@ use attributary_journeys::profiles::ProfileCache;
 use attributary_journeys::{ProfileInterner, Profiles, Selector, Touches};
 
 use crate::cells::Cells;
-use crate::conversions::Conversions;
-use crate::credit::touch_columns;
 use crate::customers::{Customer, Customers};
+use crate::deferred::touch_columns;
 use crate::error::EngineError;
 use crate::records::{Shape, TouchRecords};
 use crate::setup::{ModelSetup, Narrowed, Setup};
+use crate::sorted::Conversions;
 
 /// Takes the touches of one customer out of the log.
 pub struct CustomerCollector {
@@ -149,8 +148,8 @@ fn explain_customer(
             let unattributed = match selected {
                 Err(reason) => Some(reason),
                 Ok(()) => {
-                    let values = conversions.values(conversion);
-                    explain_model((setup, profiles, model, &id), (records, customer), time, values, &chosen, &mut credits)?
+                    let amounts = (conversions.share(conversion), conversions.values(conversion));
+                    explain_model((setup, profiles, model, &id), (records, customer), time, amounts, &chosen, &mut credits)?
                 }
             };
             journeys.push(ExplainedJourney { model: number, window, unattributed, credits });
@@ -172,7 +171,7 @@ fn explain_model(
     (setup, profiles, model, conversion): (&Setup, &Profiles, &ModelSetup, &str),
     (records, customer): (&TouchRecords, Customer<'_>),
     time: i64,
-    values: &[i64],
+    (share, values): (i64, &[i64]),
     chosen: &[u32],
     credits: &mut [ExplainedCredit],
 ) -> Result<Option<Unattributed>, EngineError> {
@@ -240,7 +239,7 @@ fn explain_model(
         }
         parts
     };
-    let shares = split(WHOLE_SHARE);
+    let shares = split(share);
     let amounts: Vec<Vec<i64>> = values.iter().map(|value| split(*value)).collect();
     for (place, touch) in touches.iter().enumerate() {
         let amounts = amounts.iter().map(|parts| parts[place]).collect();

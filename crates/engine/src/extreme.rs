@@ -12,14 +12,15 @@ use attributary_core::journey::{Journey, Unattributed};
 use attributary_core::model::{Credit, Fallback, Weighing};
 use rustc_hash::FxHashMap;
 
-use crate::conversions::Conversions;
 use crate::credit::{Context, Crediting, Eligible};
 use crate::error::EngineError;
 use crate::ledger::Outcome;
 use crate::setup::ModelSetup;
-use crate::tables::grouped::FIXED_LANES;
+use crate::sorted::Conversions;
+use crate::tables::grouped::{FIXED_LANES, OfConversion};
 
-/// Some conversions of one day and kind, in the order of their times, each with its eligible touches.
+/// Some conversions of one day, kind and standing, none of them a refund or a first order, in the order of their times, each
+/// with its eligible touches.
 pub(crate) struct Stretch<'a> {
     pub conversions: &'a Conversions,
     /// The conversions, and which of the customer's touches are eligible.
@@ -81,12 +82,12 @@ impl Crediting<'_> {
         model: &ModelSetup,
         view: &View<'_>,
     ) -> Result<(), EngineError> {
-        let Context { setup, profiles, plans, .. } = self.context;
+        let Context { setup, profiles, plans, budget, .. } = self.context;
         let &Stretch { conversions, window, .. } = stretch;
         let (Some((first, begin)), Some((_, end))) = (view.conversions.first(), view.conversions.last()) else { return Ok(()) };
         // Later conversions look no further back than earlier ones, and no less far forward.
         let seen = begin.start..end.end;
-        let of_conversion = (conversions.days[*first], conversions.kinds[*first]);
+        let of_conversion = OfConversion::new(conversions, *first);
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); plans.len()];
         for ((grouped, plan), rows) in
             self.grouped.iter_mut().zip(plans).zip(&mut rows).filter(|((_, plan), _)| plan.counts(number))
@@ -99,6 +100,8 @@ impl Crediting<'_> {
         let mut noted = Noted::new(0, stride);
         let mut participations = Vec::new();
         for (conversion, eligible) in &view.conversions {
+            // A day of them may take minutes under a model that weighs each touch by itself.
+            budget.check()?;
             let (conversion, touches) = (*conversion, &view.touches[eligible.clone()]);
             // Places among the touches that are seen.
             let own = eligible.start - seen.start..eligible.end - seen.start;
@@ -130,7 +133,7 @@ impl Crediting<'_> {
             match credit {
                 Credit::Whole => participations.push((conversion, own)),
                 Credit::Weights => {
-                    self.split.keep(credit, touches.len(), values);
+                    self.split.keep(credit, touches.len(), WHOLE_SHARE, values);
                     for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&rows) {
                         if plan.counts(number) {
                             let (shares, values) = (&self.split.shares, &self.split.values);
@@ -151,7 +154,7 @@ impl Crediting<'_> {
                     }
                 }
             }
-            self.credited.count(conversions.days[conversion], (number, window), Outcome::Attributed, values);
+            self.credited.count((conversions.days[conversion], WHOLE_SHARE), (number, window), Outcome::Attributed, values);
         }
         self.settle(number, window, &rows, &noted);
         for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&rows).filter(|((_, plan), _)| plan.counts(number))

@@ -60,6 +60,11 @@ impl Ledger {
         self.absorb(Self { source: days.days.into_iter().map(Some).zip(sums).collect(), ..Self::default() });
     }
 
+    /// Adds what a first order carries besides what its row says: one amount per value, 0 for those of the source.
+    pub fn carry(&mut self, day: Day, values: impl Iterator<Item = i64>) {
+        add(&mut self.source.entry(Some(day)).or_default().source, values);
+    }
+
     /// Makes a rejected conversion of one that [`Ledger::accept`] has counted.
     pub fn drop_accepted(&mut self, day: Day, values: &[i64], differences: &[i64]) {
         let entry = self.source.entry(Some(day)).or_default();
@@ -154,8 +159,8 @@ impl Credited {
         }
     }
 
-    /// Counts a conversion of a day under a model and a window.
-    pub fn count(&mut self, day: Day, (model, window): (usize, usize), outcome: Outcome, values: &[i64]) {
+    /// Counts a conversion of a day under a model and a window; a refund, of which there is no `share`, by its values only.
+    pub fn count(&mut self, (day, share): (Day, i64), (model, window): (usize, usize), outcome: Outcome, values: &[i64]) {
         let per_day = self.models * self.windows;
         let row = self.days.row(day);
         if self.counts.len() < self.days.days.len() * per_day {
@@ -163,7 +168,7 @@ impl Credited {
             self.sums.resize(self.days.days.len() * per_day * self.values, [0; 2]);
         }
         let place = row * per_day + window * self.models + model;
-        self.counts[place][outcome as usize] += 1;
+        self.counts[place][outcome as usize] += u64::from(share > 0);
         for (sums, value) in self.sums[place * self.values..].iter_mut().zip(values) {
             sums[outcome as usize] += i128::from(*value);
         }
@@ -177,10 +182,10 @@ impl Credited {
             for pair in 0..self.models * self.windows {
                 let place = row * self.models * self.windows + pair;
                 let counts = self.counts[place];
-                if counts != [0; 2] {
-                    let sums = &self.sums[place * self.values..][..self.values];
+                let sums = &self.sums[place * self.values..][..self.values];
+                if counts != [0; 2] || sums.iter().any(|sums| *sums != [0; 2]) {
                     let of = |outcome: Outcome| {
-                        let any = counts[outcome as usize] > 0;
+                        let any = counts[outcome as usize] > 0 || sums.iter().any(|sums| sums[outcome as usize] != 0);
                         if any { sums.iter().map(|sums| sums[outcome as usize]).collect() } else { Vec::new() }
                     };
                     let credited = CreditedDay {

@@ -4,6 +4,7 @@
 //! The order of work: [`conversions::ConversionCollector`] takes the conversions, [`partition::Partition`] the touches,
 //! [`walk::walk`] does the rest. Everything that is summed is an integer, so nothing hangs on threads, files or memory.
 
+mod acquired;
 pub mod bucket;
 pub mod budget;
 pub mod cells;
@@ -11,19 +12,28 @@ pub mod conversions;
 pub mod converters;
 pub mod credit;
 mod customers;
+mod deferred;
 pub mod duplicates;
 pub mod error;
 pub mod explain;
 mod extreme;
+pub mod histories;
+pub mod kinds;
+pub mod lanes;
 pub mod ledger;
 pub mod partition;
 pub mod records;
+pub mod refunds;
 pub mod rejects;
 pub mod runs;
 pub mod setup;
+pub mod sorted;
+pub mod source;
+mod split;
 pub mod spool;
 pub mod tables;
 pub mod walk;
+mod walker;
 
 pub use error::EngineError;
-pub use setup::{GroupColumn, Interrupt, ModelSetup, Period, Range, Setup, TableSetup};
+pub use setup::{CustomersSetup, GroupColumn, Interrupt, ModelSetup, Period, Range, Segments, Setup, TableSetup, Worth};

@@ -163,6 +163,8 @@ impl Records for TouchRecords {
 pub struct ConversionShape {
     /// How many values there are.
     pub values: usize,
+    /// How many further numbers there are, see [`crate::lanes`].
+    pub extras: usize,
     /// Whether customers are integers that fit 64 bits: then a key is all there is to know of them.
     pub narrow: bool,
     /// Whether it is kept what rounding did to the values, and records are put into buckets by the hash of their id. Once ids
@@ -175,7 +177,7 @@ pub struct ConversionShape {
 pub struct ConversionRecords {
     shape: ConversionShape,
     /// Per record: the lower half of the customer's key, time, kind (see [`ANONYMOUS`]), origin; the upper half unless the
-    /// shape is narrow; the values in minor units; by id, what rounding did to each value in 10⁻¹² of the major unit (half a
+    /// shape is narrow; the values in minor units; the extras; by id, what rounding did to each value in 10⁻¹² of the major unit (half a
     /// minor unit at most, so it fits) and the hash of the id.
     words: Vec<u64>,
     /// Per record its id and, unless the shape is narrow, its customer, as the source has them.
@@ -209,7 +211,7 @@ impl ConversionShape {
     }
 
     fn words(self) -> usize {
-        FIXED_WORDS + self.upper_words() + self.values + if self.by_id { self.values + 1 } else { 0 }
+        FIXED_WORDS + self.upper_words() + self.values + self.extras + if self.by_id { self.values + 1 } else { 0 }
     }
 
     fn names(self) -> usize {
@@ -224,7 +226,7 @@ impl ConversionRecords {
         Self { shape, ..Self::default() }
     }
 
-    /// Appends a record and its values; what is then put into [`ConversionRecords::names_mut`] is its id, and its customer
+    /// Appends a record, its values and behind them its extras; what is then put into [`ConversionRecords::names_mut`] is its id, and its customer
     /// where [`ConversionRecords::names_customers`].
     pub fn push(&mut self, record: ConversionRecord, values: impl Iterator<Item = i64>) {
         let ConversionRecord { key, anonymous, time, kind, origin } = record;
@@ -234,6 +236,12 @@ impl ConversionRecords {
             self.words.push((key.0 >> 64) as u64);
         }
         self.words.extend(values.map(|value| value as u64));
+    }
+
+    /// Appends all of another's records, which are of the same shape.
+    pub fn append(&mut self, other: &Self) {
+        self.words.extend_from_slice(&other.words);
+        self.names.append(&other.names);
     }
 
     /// Appends what the record that was pushed last has besides if the shape is by id.
@@ -274,10 +282,17 @@ impl ConversionRecords {
         bytemuck::cast_slice(&self.words_of(record)[from..][..self.shape.values])
     }
 
+    /// The extras of a record.
+    #[must_use]
+    pub fn extras(&self, record: usize) -> &[i64] {
+        let from = FIXED_WORDS + self.shape.upper_words() + self.shape.values;
+        bytemuck::cast_slice(&self.words_of(record)[from..][..self.shape.extras])
+    }
+
     /// What rounding did to the values of a record, if the shape is by id.
     #[must_use]
     pub fn differences(&self, record: usize) -> &[i64] {
-        let from = FIXED_WORDS + self.shape.upper_words() + self.shape.values;
+        let from = FIXED_WORDS + self.shape.upper_words() + self.shape.values + self.shape.extras;
         bytemuck::cast_slice(&self.words_of(record)[from..][..self.shape.values])
     }
 

@@ -10,7 +10,7 @@ use crate::budget::Budget;
 use crate::cells::Cells;
 use crate::error::EngineError;
 use crate::runs::Runs;
-use crate::setup::Setup;
+use crate::setup::{Interrupt, Setup};
 
 /// Which source a row came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +19,15 @@ pub enum Side {
     Touchpoints,
     /// `[conversions]`.
     Conversions,
+    /// `[[spend]]`.
+    Spend,
+    /// `[fx]`.
+    Rates,
+}
+
+impl Side {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Touchpoints, Self::Conversions, Self::Spend, Self::Rates];
 }
 
 impl Side {
@@ -28,6 +37,8 @@ impl Side {
         match self {
             Self::Touchpoints => "touchpoints",
             Self::Conversions => "conversions",
+            Self::Spend => "spend",
+            Self::Rates => "fx",
         }
     }
 }
@@ -38,6 +49,8 @@ type Place = (Side, u32, u64, Rejected);
 /// The rejected rows of a run, gathered from many threads.
 pub struct Rejects {
     gathered: Mutex<Gathered>,
+    /// Touches before this time are none of the run's: they are read for the sake of a refund's order.
+    touches_from: Option<i64>,
     budget: Arc<Budget>,
 }
 
@@ -65,6 +78,7 @@ pub struct RejectedRows {
     /// The rows in memory, in order.
     order: Vec<u32>,
     runs: Runs,
+    budget: Arc<Budget>,
 }
 
 /// A rejected row.
@@ -87,17 +101,18 @@ pub struct RejectedRow {
 }
 
 impl Rejects {
-    /// For a run.
+    /// For a run, which ends once there is an `interrupt`.
     #[must_use]
-    pub fn new(setup: &Setup) -> Self {
+    pub fn new(setup: &Setup, interrupt: &Interrupt) -> Self {
         let gathered = Gathered {
             rows: Columns::default(),
             counts: FxHashMap::default(),
             runs: Runs::new(setup.temp.join("rejects")),
             failed: None,
         };
-        let budget = Arc::new(Budget::new(setup.memory, setup.threads, setup.bucket_bits, &setup.temp));
-        Self { gathered: Mutex::new(gathered), budget }
+        let budget = Arc::new(Budget::new(setup.memory, setup.threads, setup.bucket_bits, &setup.temp, interrupt));
+        let touches_from = setup.range.from.map(|from| setup.rules.earliest_touch(from));
+        Self { gathered: Mutex::new(gathered), touches_from, budget }
     }
 
     /// The memory of the run.
@@ -116,6 +131,9 @@ impl Rejects {
         customers: &dyn Identities,
         ids: Option<&dyn Identities>,
     ) {
+        if self.is_before(place.0, time) {
+            return;
+        }
         self.gather(place, reason, |rows| {
             rows.times.push(time);
             rows.customers.push_identity(customers, row);
@@ -128,11 +146,18 @@ impl Rejects {
 
     /// Adds one row whose customer and id are at hand as [`Cells::raw`] gave them.
     pub fn add_raw(&self, place: (Side, u32, u64), reason: Rejected, time: i64, customer: &[u8], id: &[u8]) {
+        if self.is_before(place.0, time) {
+            return;
+        }
         self.gather(place, reason, |rows| {
             rows.times.push(time);
             rows.customers.push_raw(customer);
             rows.ids.push_raw(id);
         });
+    }
+
+    fn is_before(&self, side: Side, time: i64) -> bool {
+        side == Side::Touchpoints && time != NO_TIME && self.touches_from.is_some_and(|from| time < from)
     }
 
     fn gather(&self, place: (Side, u32, u64), reason: Rejected, push: impl FnOnce(&mut Columns)) {
@@ -162,7 +187,7 @@ impl Rejects {
             gathered.runs.flush()?;
         }
         let Gathered { rows, counts, runs, .. } = gathered;
-        Ok(RejectedRows { order: rows.order(), counts, rows, runs })
+        Ok(RejectedRows { order: rows.order(), counts, rows, runs, budget: self.budget })
     }
 }
 
@@ -222,7 +247,7 @@ impl RejectedRows {
                 Ok(RejectedRow { side, file, row: number, reason, time, customer, id })
             })));
         }
-        let mut merge = Runs::merge(std::slice::from_ref(&self.runs))?;
+        let mut merge = Runs::merge(std::slice::from_ref(&self.runs), &self.budget)?;
         Ok(Box::new(std::iter::from_fn(move || merge.next_row().map(|row| row.map(decoded)).transpose())))
     }
 }
@@ -234,7 +259,7 @@ fn decoded((key, rest): (Vec<u8>, Vec<u8>)) -> RejectedRow {
     let (length, rest) = rest.split_at(4);
     let (customer, id) = rest.split_at(bytemuck::pod_read_unaligned::<u32>(length) as usize);
     RejectedRow {
-        side: if key[0] == Side::Touchpoints as u8 { Side::Touchpoints } else { Side::Conversions },
+        side: Side::ALL.into_iter().find(|side| *side as u8 == key[0]).unwrap_or(Side::Conversions),
         file: number(&key[1..5]) as u32,
         row: number(&key[5..13]),
         reason: Rejected::ALL.into_iter().find(|reason| *reason as u8 == key[13]).unwrap_or(Rejected::DuplicateId),

@@ -25,7 +25,8 @@ pub struct Runs {
 }
 
 /// The rows of some runs in the order of their keys; of equal keys in the order of the runs.
-pub struct Merge {
+pub struct Merge<'a> {
+    budget: &'a Budget,
     readers: Vec<RunReader>,
     /// The next row of each run that has one.
     heads: BinaryHeap<Reverse<Head>>,
@@ -127,11 +128,15 @@ impl Runs {
     ///
     /// # Errors
     /// Where a file cannot be read.
-    pub fn merge(all: &[Self]) -> Result<Merge, EngineError> {
+    pub fn merge<'a, 'r>(
+        all: impl IntoIterator<Item = &'r Self, IntoIter: Clone>,
+        budget: &'a Budget,
+    ) -> Result<Merge<'a>, EngineError> {
         const BUFFERS: usize = 8 << 20;
-        let count: usize = all.iter().map(|runs| runs.starts.len()).sum();
+        let all = all.into_iter();
+        let count: usize = all.clone().map(|runs| runs.starts.len()).sum();
         let buffer = (BUFFERS / count.max(1)).clamp(1 << 12, 1 << 17);
-        let mut merge = Merge { readers: Vec::with_capacity(count), heads: BinaryHeap::with_capacity(count) };
+        let mut merge = Merge { budget, readers: Vec::with_capacity(count), heads: BinaryHeap::with_capacity(count) };
         for runs in all {
             let ends = runs.starts.iter().skip(1).chain(std::iter::once(&runs.written));
             let Some(file) = &runs.file else { continue };
@@ -146,12 +151,13 @@ impl Runs {
     }
 }
 
-impl Merge {
+impl Merge<'_> {
     /// The next row.
     ///
     /// # Errors
-    /// Where a file cannot be read.
+    /// Where a file cannot be read, or someone interrupts.
     pub fn next_row(&mut self) -> Result<Option<Row>, EngineError> {
+        self.budget.check()?;
         let Some(Reverse((key, reader, rest))) = self.heads.pop() else { return Ok(None) };
         self.fill(reader)?;
         Ok(Some((key, rest)))
@@ -184,13 +190,31 @@ impl RunReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::Interrupt;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_merge_ends_once_the_run_shall() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let interrupt = Interrupt::default();
+        let budget = Budget::new(0, 1, 8, folder.path(), &interrupt);
+        let mut runs = Runs::new(folder.path().join("runs"));
+        runs.begin();
+        for key in [b"a", b"b"] {
+            runs.push(key, &[], &budget).expect("written");
+        }
+        runs.flush().expect("written");
+        let mut merge = Runs::merge(std::slice::from_ref(&runs), &budget).expect("opened");
+        assert!(merge.next_row().is_ok_and(|row| row.is_some()));
+        interrupt.interrupt();
+        assert!(matches!(merge.next_row(), Err(EngineError::Interrupted)));
+    }
 
     proptest! {
         #[test]
         fn a_merge_is_one_sorted_list(runs in prop::collection::vec(prop::collection::vec(".{0,4}", 0..20), 0..8)) {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let budget = Budget::new(0, 1, 8, folder.path());
+            let budget = Budget::new(0, 1, 8, folder.path(), &Interrupt::default());
             let mut files = [Runs::new(folder.path().join("a")), Runs::new(folder.path().join("b"))];
             let mut expected = Vec::new();
             for (number, mut keys) in runs.into_iter().enumerate() {
@@ -204,7 +228,7 @@ mod tests {
             }
             expected.sort_by(|one, other| one.0.cmp(&other.0));
             files.iter_mut().for_each(|file| file.flush().expect("written"));
-            let mut merge = Runs::merge(&files).expect("opened");
+            let mut merge = Runs::merge(&files, &budget).expect("opened");
             let mut found = Vec::new();
             while let Some(row) = merge.next_row().expect("read") {
                 found.push(row);

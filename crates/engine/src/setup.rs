@@ -1,6 +1,7 @@
 //! What the engine is told: the rules, models, values and tables of one run.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attributary_core::model::{Fallback, Weighing};
@@ -17,8 +18,18 @@ pub struct Setup {
     pub rules: Rules,
     /// The conversion days that are computed.
     pub range: Range,
-    /// Names of the values, which become columns.
+    /// Names of the values, which become columns: those of the source, then those of `worths`.
     pub values: Vec<String>,
+    /// Values that no source has: what a customer is worth, carried by their first order and 0 on all others.
+    pub worths: Vec<Worth>,
+    /// Whether some conversions refund others.
+    pub refunds: bool,
+    /// Whether the source gives values in several currencies.
+    pub exchange: bool,
+    /// Which kinds of conversions are orders, that is make a customer; none: all.
+    pub order_kinds: Option<Vec<String>>,
+    /// What becomes of customers, if anybody asks.
+    pub customers: Option<CustomersSetup>,
     /// The currency's code and its digits behind the point.
     pub currency: (String, u8),
     /// The models, in the pipeline's order; their names are unique.
@@ -52,6 +63,59 @@ pub struct Setup {
     pub stretch_pairs: u64,
     /// How many threads share the memory: those of the rayon pool that the walk is called in.
     pub threads: usize,
+}
+
+/// What a customer is worth, as a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// What they are expected to bring in so many days from the end of the observation on, see [`crate::histories::Predict`].
+    Predicted {
+        /// Days.
+        horizon: u32,
+    },
+    /// What they brought of a value of the source, refunds taken off.
+    Historic {
+        /// The value's place.
+        value: usize,
+        /// Within so many days of the first order; none: so far.
+        within: Option<u32>,
+    },
+}
+
+/// Which tables of customers are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomersSetup {
+    /// Days up to which customers are observed, this one included; none: the last conversion of the source.
+    pub until: Option<Day>,
+    /// The place of the value that says what an order brought in.
+    pub revenue: usize,
+    /// That of what was earned by it, if it is mapped.
+    pub margin: Option<usize>,
+    /// Whether the tables are written, or only values made of what they say.
+    pub tables: bool,
+    /// For how many days the table foresees what a customer will bring.
+    pub horizon: u32,
+    /// What the segments are told apart by.
+    pub segments: Segments,
+}
+
+/// Where the segments of customers begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segments {
+    /// Who came back and then bought nothing for longer than so many days is lapsing.
+    pub lapsing_after: u32,
+    /// Who has so many orders, ...
+    pub loyal_orders: u64,
+    /// ... and at least this score of what they brought in, is loyal and of high value.
+    pub loyal_score: u8,
+}
+
+impl CustomersSetup {
+    /// The place of the value that says what a customer is worth: the margin, or what they brought in where none is mapped.
+    #[must_use]
+    pub fn worth(&self) -> usize {
+        self.margin.unwrap_or(self.revenue)
+    }
 }
 
 /// One model as the pipeline has it.
@@ -113,6 +177,8 @@ pub enum GroupColumn {
     Touch(Period),
     /// The conversion's kind.
     Kind,
+    /// Whether the conversion is a customer's first order, a later one, or none, see [`crate::histories::Standing`].
+    Standing,
     /// An attribute of the touch: a place as in `core::batch::attribute`.
     Attribute(usize),
 }
@@ -164,10 +230,28 @@ impl Range {
 }
 
 impl Setup {
+    /// Whether tables of customers are written.
+    #[must_use]
+    pub fn lists_customers(&self) -> bool {
+        self.customers.as_ref().is_some_and(|customers| customers.tables)
+    }
+
     /// Whether customers who never convert are followed too.
     #[must_use]
     pub fn follows_everyone(&self) -> bool {
         self.paths > 0
+    }
+
+    /// How many of the values are in the source.
+    #[must_use]
+    pub fn source_values(&self) -> usize {
+        self.values.len() - self.worths.len()
+    }
+
+    /// Whether all conversions of a customer must be known, also those outside the range.
+    #[must_use]
+    pub fn follows_histories(&self) -> bool {
+        self.customers.is_some() || self.tables.iter().any(|table| table.by.contains(&GroupColumn::Standing))
     }
 
     /// The name of an attribute.
@@ -200,9 +284,9 @@ impl Setup {
     }
 }
 
-/// Somebody's wish that the run should end; looked at often.
-#[derive(Debug, Default)]
-pub struct Interrupt(AtomicBool);
+/// Somebody's wish that the run should end; looked at often. Copies share it.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// Asks the run to end.

@@ -10,8 +10,8 @@ use attributary_core::time::Day;
 
 use crate::budget::Budget;
 use crate::cells::Cells;
-use crate::conversions::Conversions;
 use crate::error::EngineError;
+use crate::sorted::Conversions;
 
 /// Rows as columns of integers, and one of ids. The first column is the row's conversion.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +25,15 @@ pub struct Block {
 /// The conversions that some rows speak of, each once. A row names its conversion by the place here.
 #[derive(Clone, Debug, Default)]
 pub struct Named {
-    /// Microseconds UTC.
+    /// Microseconds UTC; of refunds their own.
     pub times: Vec<i64>,
     /// Codes of kinds.
     pub kinds: Vec<i64>,
     /// The values of a conversion side by side.
     pub values: Vec<i64>,
+    /// Where values were converted, of each conversion the code of its currency, the rate, and its own values (see
+    /// [`crate::lanes::Exchanged`]).
+    pub exchanged: Vec<i64>,
     /// Ids as the source has them.
     pub ids: Cells,
     /// Customers as the source has them.
@@ -104,9 +107,13 @@ impl Named {
         for conversion in block.columns.first_mut().into_iter().flatten() {
             if last != Some(*conversion) {
                 let place = *conversion as usize;
-                named.times.push(conversions.times[place]);
+                named.times.push(conversions.own_time(place));
                 named.kinds.push(conversions.kinds[place].into());
                 named.values.extend_from_slice(conversions.values(place));
+                if let Some(exchanged) = conversions.exchanged(place) {
+                    named.exchanged.extend([exchanged.currency.into(), exchanged.rate]);
+                    named.exchanged.extend_from_slice(exchanged.originals);
+                }
                 named.ids.push_raw(conversions.ids.raw(place));
                 named.customers.push_raw(conversions.customers.raw(place));
                 last = Some(*conversion);
@@ -120,6 +127,7 @@ impl Named {
         self.times.extend_from_slice(&other.times);
         self.kinds.extend_from_slice(&other.kinds);
         self.values.extend_from_slice(&other.values);
+        self.exchanged.extend_from_slice(&other.exchanged);
         self.ids.append(&other.ids);
         self.customers.append(&other.customers);
     }
@@ -172,7 +180,7 @@ impl Spool {
             bytes.extend_from_slice(bytemuck::cast_slice(numbers));
         };
         append(&mut bytes, &[block.columns.len() as i64]);
-        for column in block.columns.iter().chain([&named.times, &named.kinds, &named.values]) {
+        for column in block.columns.iter().chain([&named.times, &named.kinds, &named.values, &named.exchanged]) {
             append(&mut bytes, column);
         }
         for cells in [&block.ids, &named.ids, &named.customers] {
@@ -215,7 +223,7 @@ impl Spool {
                 column.extend_from_slice(&cells);
             }
         }
-        let [times, kinds, values] = std::array::from_fn(|_| numbers(&mut rest));
+        let [times, kinds, values, exchanged] = std::array::from_fn(|_| numbers(&mut rest));
         let mut cells = || {
             let ends: Vec<u64> = bytemuck::cast_vec(numbers(&mut rest));
             let length = ends.last().copied().unwrap_or(0) as usize;
@@ -225,7 +233,7 @@ impl Spool {
         };
         block.ids.append(&cells());
         let [ids, customers] = std::array::from_fn(|_| cells());
-        named.append(&Named { times, kinds, values, ids, customers });
+        named.append(&Named { times, kinds, values, exchanged, ids, customers });
         Ok(())
     }
 }

@@ -102,7 +102,7 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     let temp = tempfile::tempdir().expect("a temporary folder");
     let (setup, predicates) = setup(settings, how, temp.path());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(how.threads).build().expect("a pool");
-    let rejects = Rejects::new(&setup);
+    let rejects = Rejects::new(&setup, &Interrupt::default());
     let mut ledger = Ledger::default();
 
     let batches = || {
@@ -112,8 +112,8 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     let collector = ConversionCollector::new(&setup, &rejects, conversions.len() as u64);
     batches().for_each(|batch| collector.add(&batch).expect("conversions are taken"));
     let collected = collector.finish().expect("conversions are collected");
-    if let Some(suspects) = collected.suspects() {
-        batches().for_each(|batch| suspects.add(&batch).expect("suspects are taken"));
+    if collected.reason().is_some() {
+        batches().for_each(|batch| collected.add(&batch).expect("suspects are taken"));
     }
     let converted = collected.finish(&mut ledger).expect("ids are unique");
 
@@ -129,9 +129,8 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
         partition.add(&touch_batch(rows, settings, &predicates)).expect("touches are taken");
     }
     let partitioned = partition.finish(&setup).expect("the partition is closed");
-    let mut walked = pool
-        .install(|| walk(&setup, converted, partitioned, &rejects, &mut ledger, &Interrupt::default()))
-        .expect("the walk ends well");
+    let mut walked =
+        pool.install(|| walk(&setup, converted, partitioned, &rejects, &mut ledger, None)).expect("the walk ends well");
 
     let sink = Memory::default();
     for (number, (table, (_, sums))) in setup.tables.iter().zip(&walked.tables).enumerate() {
@@ -139,7 +138,7 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
         sink.file(&table.name, tables::ONLY_FILE, &grouped::fields(&setup, table, false), rows).expect("written");
     }
     if let Some(credits) = &walked.credits {
-        tables::credits::write(&setup, credits, &walked.kinds, &walked.profiles, &sink).expect("written");
+        tables::credits::write(&setup, credits, (&walked.kinds, &walked.currencies.0), &walked.profiles, &sink).expect("written");
     }
     tables::unattributed::write(&setup, &walked.unattributed, &walked.kinds, &sink).expect("written");
     let rejected = rejects.finish().expect("kept");
@@ -256,6 +255,11 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         memory: how.memory,
         bucket_bits: how.bucket_bits,
         stretch_pairs: how.stretch_pairs,
+        worths: Vec::new(),
+        refunds: false,
+        exchange: false,
+        order_kinds: None,
+        customers: None,
         temp: temp.to_owned(),
         threads: how.threads,
     };
@@ -434,5 +438,7 @@ fn conversion_batch(rows: &[ConversionRow], settings: &OracleSettings) -> Conver
         times: rows.iter().map(|row| row.time.unwrap_or(NO_TIME)).collect(),
         kinds: words(rows.iter().map(|row| row.kind.clone()), settings.mapped.kind),
         values: (0..settings.values.len()).map(|value| rows.iter().map(|row| row.values[value]).collect()).collect(),
+        refunds: None,
+        exchange: None,
     }
 }

@@ -1,22 +1,36 @@
-//! Value columns of any number type as exact minor units.
+//! Columns of any number type as exact amounts and counts.
 
-use attributary_core::money::{Rounded, from_decimal, from_float, from_minor, parse_decimal};
+use attributary_core::money::{Given, Rounded, parse_decimal};
 use polars::prelude::{DataType, PolarsResult, Series, polars_bail};
 
 use crate::ValueUnit;
 
 /// The amounts of a column; none where a cell is null, not finite or too large.
 pub(crate) fn amounts(column: &Series, unit: ValueUnit, exponent: u8) -> PolarsResult<Vec<Option<Rounded>>> {
+    let mut amounts = Vec::with_capacity(column.len());
+    each(column, unit, |given| amounts.push(given.and_then(|given| given.rounded(exponent))))?;
+    Ok(amounts)
+}
+
+/// The counts of a column; none where a cell is null, negative, no whole number or too large.
+pub(crate) fn counts(column: &Series) -> PolarsResult<Vec<Option<u64>>> {
+    let mut counts = Vec::with_capacity(column.len());
+    each(column, ValueUnit::Major, |given| counts.push(given.and_then(count)))?;
+    Ok(counts)
+}
+
+/// Gives each cell of a column to `take`; none where it is null.
+pub(crate) fn each(column: &Series, unit: ValueUnit, mut take: impl FnMut(Option<Given>)) -> PolarsResult<()> {
     let whole = |number: i128| match unit {
-        ValueUnit::Major => from_decimal(number, 0, exponent),
-        ValueUnit::Minor => from_minor(number),
+        ValueUnit::Major => Given::Decimal { unscaled: number, scale: 0 },
+        ValueUnit::Minor => Given::Minor(number),
     };
     macro_rules! integers {
         ($cells:expr) => {
-            $cells.iter().map(|cell| whole(cell?.into())).collect()
+            $cells.iter().for_each(|cell| take(cell.map(|cell| whole(cell.into()))))
         };
     }
-    Ok(match column.dtype() {
+    match column.dtype() {
         DataType::Int8 => integers!(column.i8()?),
         DataType::Int16 => integers!(column.i16()?),
         DataType::Int32 => integers!(column.i32()?),
@@ -25,32 +39,42 @@ pub(crate) fn amounts(column: &Series, unit: ValueUnit, exponent: u8) -> PolarsR
         DataType::UInt16 => integers!(column.u16()?),
         DataType::UInt32 => integers!(column.u32()?),
         DataType::UInt64 => integers!(column.u64()?),
-        DataType::Float32 => column.f32()?.iter().map(|cell| from_float(cell?.into(), exponent)).collect(),
-        DataType::Float64 => column.f64()?.iter().map(|cell| from_float(cell?, exponent)).collect(),
+        DataType::Float32 => column.f32()?.iter().for_each(|cell| take(cell.map(|cell| Given::Float(cell.into())))),
+        DataType::Float64 => column.f64()?.iter().for_each(|cell| take(cell.map(Given::Float))),
         DataType::Decimal(_, scale) => {
             let scale = *scale as u32;
-            column.decimal()?.physical().iter().map(|cell| from_decimal(cell?, scale, exponent)).collect()
+            let decimals = column.decimal()?.physical().iter();
+            decimals.for_each(|cell| take(cell.map(|unscaled| Given::Decimal { unscaled, scale })));
         }
         // Only CSV comes as text, of which every cell was seen to be a number when it was opened.
-        DataType::String => {
-            let read = |cell: Option<&str>| {
-                let (unscaled, scale) = parse_decimal(cell?)??;
-                match unit {
-                    ValueUnit::Major => from_decimal(unscaled, scale, exponent),
-                    ValueUnit::Minor => {
-                        if scale == 0 {
-                            from_minor(unscaled)
-                        } else {
-                            None
-                        }
-                    }
-                }
-            };
-            column.str()?.iter().map(read).collect()
-        }
-        DataType::Null => vec![None; column.len()],
+        DataType::String => column.str()?.iter().for_each(|cell| take(cell.and_then(|cell| written(cell, unit)))),
+        DataType::Null => (0..column.len()).for_each(|_| take(None)),
         other => polars_bail!(SchemaMismatch: "an amount of type {}", other),
-    })
+    }
+    Ok(())
+}
+
+fn written(cell: &str, unit: ValueUnit) -> Option<Given> {
+    let (unscaled, scale) = parse_decimal(cell)??;
+    match unit {
+        ValueUnit::Major => Some(Given::Decimal { unscaled, scale }),
+        ValueUnit::Minor => (scale == 0).then_some(Given::Minor(unscaled)),
+    }
+}
+
+fn count(given: Given) -> Option<u64> {
+    match given {
+        Given::Decimal { unscaled: 0, .. } => Some(0),
+        Given::Decimal { unscaled, scale } => {
+            let unit = 10_i128.checked_pow(scale)?;
+            if unscaled % unit == 0 { u64::try_from(unscaled / unit).ok() } else { None }
+        }
+        // 2⁶⁴ is the first that is too much.
+        Given::Float(number) => {
+            (number.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(&number)).then_some(number as u64)
+        }
+        Given::Minor(number) => u64::try_from(number).ok(),
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +108,25 @@ mod tests {
         assert_eq!(minor(&decimals, ValueUnit::Major), [Some(268), Some(-100)]);
         assert_eq!(minor(&Series::new(PlSmallStr::EMPTY, [u64::MAX]), ValueUnit::Minor), [None]);
         assert!(amounts(&Series::new(PlSmallStr::EMPTY, [true]), ValueUnit::Major, 2).is_err());
+    }
+
+    #[test]
+    fn counts_are_whole_and_not_negative() {
+        let found = |column: &Series| counts(column).expect("counts");
+        let floats =
+            [Some(3.0), Some(3.5), Some(-1.0), Some(-0.0), Some(f64::NAN), Some(1.8446744073709552e19), Some(1e18), None];
+        let expected = [Some(3), None, None, Some(0), None, None, Some(1_000_000_000_000_000_000), None];
+        assert_eq!(found(&Series::new(PlSmallStr::EMPTY, floats)), expected);
+        assert_eq!(found(&Series::new(PlSmallStr::EMPTY, [Some(-1_i32), Some(0), None])), [None, Some(0), None]);
+        assert_eq!(found(&Series::new(PlSmallStr::EMPTY, [u64::MAX])), [Some(u64::MAX)]);
+        let texts =
+            Series::new(PlSmallStr::EMPTY, ["12", "12.0", "12.5", "1e3", "1e30", "0e-99", "-4", "inf", "x", "1e-2147483648"]);
+        let expected = [Some(12), Some(12), None, Some(1_000), None, Some(0), None, None, None, None];
+        assert_eq!(found(&texts), expected);
+        let decimals =
+            Series::new(PlSmallStr::EMPTY, ["2.000", "-1.000", "1.005"]).cast(&DataType::Decimal(10, 3)).expect("decimals");
+        assert_eq!(found(&decimals), [Some(2), None, None]);
+        assert_eq!(found(&Series::full_null(PlSmallStr::EMPTY, 2, &DataType::Null)), [None, None]);
     }
 
     trait Magnitude {

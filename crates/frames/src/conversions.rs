@@ -1,6 +1,9 @@
 //! Conversions: the plan of each file, and its batches as plain columns.
 
+use std::sync::Arc;
+
 use attributary_core::batch::ConversionBatch;
+use attributary_core::rates::Rates;
 use attributary_core::time::Zone;
 use attributary_core::value::{ColumnType, Value};
 use attributary_rowgroups::{Amount, Attribute, Batches, Columns};
@@ -9,10 +12,13 @@ use polars::prelude::PolarsResult;
 use crate::amounts::amounts;
 use crate::coded::{coded, nothing};
 use crate::error::FrameError;
-use crate::identities::identities;
+use crate::exchange::{Exchanging, Market};
+use crate::identities::{identities, named};
 use crate::plain::{self, PlainFile, Reading};
-use crate::plan::{Plain, Resolver, Role};
+use crate::plan::{Plain, Resolved, Role, quoted};
 use crate::scan::{RawBatch, Scan};
+use crate::select::Selection;
+use crate::source::OpenFile;
 use crate::times::within;
 use crate::{ColumnSpec, ConversionMapping, Progress, SourceFile, SourceSpec, Stop, TimeBounds, ValueSpec, ValueUnit};
 
@@ -22,8 +28,11 @@ pub struct ConversionSource {
     customer: ColumnType,
     id: ColumnType,
     has_kind: bool,
+    has_refunds: bool,
+    has_currency: bool,
     values: Vec<(String, ValueUnit)>,
     exponent: u8,
+    market: Option<Market>,
     /// The files that need no query.
     plain: Vec<PlainFile>,
 }
@@ -31,6 +40,8 @@ pub struct ConversionSource {
 const ID: &str = "id";
 const CUSTOMER: &str = "customer";
 const KIND: &str = "kind";
+const REFUND_OF: &str = "refund_of";
+const CURRENCY: &str = "currency";
 
 impl ConversionSource {
     /// Finds the files, checks that each has the mapped columns in types that will do, and compiles the SQL.
@@ -40,45 +51,52 @@ impl ConversionSource {
     /// SQL that is wrong.
     pub fn open(spec: &SourceSpec, mapping: &ConversionMapping) -> Result<Self, FrameError> {
         let files = Scan::files(spec)?;
-        let resolver = Resolver { files: &files, missing_as_null: spec.missing_as_null };
-        let mut wanted = vec![
-            (format!("{}.columns.id", spec.key), ID.to_owned(), &mapping.id, Role::Key),
-            (format!("{}.columns.customer", spec.key), CUSTOMER.to_owned(), &mapping.customer, Role::Key),
-        ];
-        if let Some(kind) = &mapping.kind {
-            wanted.push((format!("{}.columns.kind", spec.key), KIND.to_owned(), kind, Role::Label));
+        let mut selection = Selection::new(spec, &files);
+        let key = |name: &str| format!("{}.columns.{name}", spec.key);
+        let id = selection.add(&key(ID), ID, &mapping.id, Role::Key)?;
+        let customer = selection.add(&key(CUSTOMER), CUSTOMER, &mapping.customer, Role::Key)?;
+        let kind = mapping.kind.as_ref().map(|kind| selection.add(&key(KIND), KIND, kind, Role::Label)).transpose()?;
+        let mut refunds = None;
+        if let Some(column) = &mapping.refund_of {
+            // Where ids are text, a CSV column of which all cells are numbers is meant as text too.
+            let role = if id.kind == ColumnType::Text { Role::TextKey } else { Role::Key };
+            let resolved = selection.add(&key(REFUND_OF), REFUND_OF, column, role)?;
+            same_kind_as_id(&id, &resolved)
+                .map_err(|expected| wrong_refund(key(REFUND_OF), column, &resolved, &files, expected))?;
+            refunds = Some(resolved);
         }
+        if let Some(currency) = &mapping.currency {
+            selection.add(&key(CURRENCY), CURRENCY, currency, Role::Label)?;
+        }
+        let mut values = Vec::new();
         for (place, value) in mapping.values.iter().enumerate() {
-            let role = match value.unit {
-                ValueUnit::Major => Role::Amount,
-                ValueUnit::Minor => Role::MinorAmount,
-            };
-            wanted.push((format!("{}.values.{}", spec.key, value.name), value_column(place), &value.column, role));
+            let key = format!("{}.values.{}", spec.key, value.name);
+            values.push(selection.add(&key, &value_column(place), &value.column, amount_role(value.unit))?);
         }
-        let mut kinds = Vec::new();
-        let mut selected = vec![(Vec::new(), Vec::new()); files.len()];
-        let mut sql_keys = Vec::new();
-        let mut stands = Vec::new();
-        for (key, name, column, role) in wanted {
-            let resolved = resolver.resolve(&key, column, role)?;
-            for ((columns, _), (cells, _)) in selected.iter_mut().zip(resolved.cells) {
-                columns.push(cells.alias(name.as_str()));
-            }
-            kinds.push(resolved.kind);
-            stands.push(resolved.plain);
-            if matches!(column, ColumnSpec::Sql(_)) {
-                sql_keys.push(key);
-            }
-        }
-        let scan = Scan::new(spec, &mapping.time, files, selected, sql_keys)?;
-        let plain = (0..scan.files.len()).filter_map(|file| {
-            let of_file: Vec<&Plain> = stands.iter().map(|stands| &stands[file]).collect();
-            plain::open(&scan, file, plain_columns(mapping, &of_file)?)
-        });
-        let plain = plain.collect();
+        let stand = Stand { id: &id, customer: &customer, kind: kind.as_ref(), refunds: refunds.as_ref(), values: &values };
+        let columns: Vec<_> = (0..files.len()).map(|file| stand.columns(mapping, file)).collect();
+        let Selection { selected, sql_keys, .. } = selection;
+        let scan = Scan::new(spec, ("time", &mapping.time), files, selected, sql_keys)?;
+        let plain = columns.into_iter().enumerate().filter_map(|(file, columns)| plain::open(&scan, file, columns?)).collect();
         let values = mapping.values.iter().enumerate().map(|(place, value)| (value_column(place), value.unit)).collect();
-        let (id, customer) = (kinds[0].clone(), kinds[1].clone());
-        Ok(Self { scan, customer, id, has_kind: mapping.kind.is_some(), values, exponent: mapping.exponent, plain })
+        Ok(Self {
+            scan,
+            customer: customer.kind,
+            id: id.kind,
+            has_kind: kind.is_some(),
+            has_refunds: refunds.is_some(),
+            has_currency: mapping.currency.is_some(),
+            values,
+            exponent: mapping.exponent,
+            market: None,
+            plain,
+        })
+    }
+
+    /// What amounts are converted with where a currency is mapped; the day of a row is that of its time in `zone`. Without it no
+    /// row has a rate.
+    pub fn set_rates(&mut self, rates: Arc<Rates>, zone: Zone) {
+        self.market = Some(Market { rates, zone });
     }
 
     /// The files, in the order of their paths' bytes: the order in which batches number them.
@@ -123,44 +141,113 @@ impl ConversionSource {
     }
 
     fn batch(&self, batch: RawBatch) -> PolarsResult<ConversionBatch> {
-        let values = self.values.iter().map(|(name, unit)| amounts(batch.column(name)?, *unit, self.exponent));
+        let mut exchanging = match self.has_currency {
+            true => Some(Exchanging::new(batch.column(CURRENCY)?, &batch.times, self.market.as_ref())?),
+            false => None,
+        };
+        let values = self.values.iter().map(|(name, unit)| match &mut exchanging {
+            Some(exchanging) => exchanging.amounts(batch.column(name)?, *unit, self.exponent),
+            None => amounts(batch.column(name)?, *unit, self.exponent),
+        });
+        let values = values.collect::<PolarsResult<_>>()?;
         Ok(ConversionBatch {
             file: batch.file,
             ids: identities(batch.column(ID)?)?,
             customers: identities(batch.column(CUSTOMER)?)?,
             kinds: if self.has_kind { coded(batch.column(KIND)?)? } else { nothing(batch.rows.len()) },
-            values: values.collect::<PolarsResult<_>>()?,
+            values,
+            refunds: if self.has_refunds { Some(named(batch.column(REFUND_OF)?)?) } else { None },
+            exchange: exchanging.map(Exchanging::finish),
             rows: batch.rows,
             times: batch.times,
         })
     }
 }
 
-/// The columns of a file, if all of them are taken as they stand: id, customer, perhaps a kind, values. What the time is is not
-/// known here.
-fn plain_columns(mapping: &ConversionMapping, stands: &[&Plain]) -> Option<Columns> {
-    let column = |plain: &Plain| match plain {
-        Plain::Column(name) => Some(name.clone()),
-        _ => None,
-    };
-    let (kind, values) = stands[2..].split_at(usize::from(mapping.kind.is_some()));
-    let attribute = |kind: &&Plain| match kind {
-        Plain::Nothing | Plain::Constant(Value::Null) => Some(Attribute::Nothing),
-        Plain::Constant(value) => Some(Attribute::Constant(value.clone())),
-        Plain::Column(name) => Some(Attribute::Column(name.clone())),
-        Plain::Computed => None,
-    };
-    let amount = |(plain, value): (&&Plain, &ValueSpec)| {
-        Some(Amount { column: column(plain)?, minor: value.unit == ValueUnit::Minor, exponent: mapping.exponent })
-    };
-    Some(Columns {
-        customer: column(stands[1])?,
-        time: String::new(),
-        zone: Zone::utc(),
-        id: Some(column(stands[0])?),
-        attributes: kind.iter().map(attribute).collect::<Option<_>>()?,
-        amounts: values.iter().zip(&mapping.values).map(amount).collect::<Option<_>>()?,
-    })
+/// The columns of conversions in every file.
+struct Stand<'a> {
+    id: &'a Resolved,
+    customer: &'a Resolved,
+    kind: Option<&'a Resolved>,
+    refunds: Option<&'a Resolved>,
+    values: &'a [Resolved],
+}
+
+impl Stand<'_> {
+    /// The columns of a file, if all of them are taken as they stand. What the time is is not known here.
+    fn columns(&self, mapping: &ConversionMapping, file: usize) -> Option<Columns> {
+        // Currencies and rates are known to the query alone.
+        if mapping.currency.is_some() {
+            return None;
+        }
+        let column = |resolved: &Resolved| match &resolved.plain[file] {
+            Plain::Column(name) => Some(name.clone()),
+            _ => None,
+        };
+        let attribute = |kind: &Resolved| match &kind.plain[file] {
+            Plain::Nothing | Plain::Constant(Value::Null) => Some(Attribute::Nothing),
+            Plain::Constant(value) => Some(Attribute::Constant(value.clone())),
+            Plain::Column(name) => Some(Attribute::Column(name.clone())),
+            Plain::Computed => None,
+        };
+        let amount = |(resolved, value): (&Resolved, &ValueSpec)| {
+            Some(Amount { column: column(resolved)?, minor: value.unit == ValueUnit::Minor, exponent: mapping.exponent })
+        };
+        Some(Columns {
+            customer: column(self.customer)?,
+            time: String::new(),
+            zone: Zone::utc(),
+            id: Some(column(self.id)?),
+            refund_of: match self.refunds {
+                Some(refunds) => Some(column(refunds)?),
+                None => None,
+            },
+            attributes: self.kind.into_iter().map(attribute).collect::<Option<_>>()?,
+            amounts: self.values.iter().zip(&mapping.values).map(amount).collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Text never equals a number: refunds that name orders otherwise than the orders do would find none. Gives what is expected.
+fn same_kind_as_id(id: &Resolved, refunds: &Resolved) -> Result<(), &'static str> {
+    if id.first.is_none() || refunds.first.is_none() {
+        return Ok(());
+    }
+    match (&id.kind, &refunds.kind) {
+        (ColumnType::Int { .. }, ColumnType::Int { .. }) => Ok(()),
+        (id, refunds) if id == refunds => Ok(()),
+        (ColumnType::Int { .. }, _) => Err("integers, as the id is"),
+        (ColumnType::Binary, _) => Err("binary, as the id is"),
+        _ => Err("text, as the id is"),
+    }
+}
+
+fn wrong_refund(key: String, column: &ColumnSpec, refunds: &Resolved, files: &[OpenFile], expected: &'static str) -> FrameError {
+    let found = refunds.kind.to_string();
+    match column {
+        ColumnSpec::Sql(sql) => {
+            FrameError::Sql { key, sql: sql.clone(), problem: format!("it gives {found}, expected {expected}") }
+        }
+        ColumnSpec::Names(names) => {
+            let file = &files[refunds.first.unwrap_or_default()];
+            let name = names.iter().find(|name| file.column(name).is_some()).map_or("", String::as_str);
+            let cast = match expected.split(',').next() {
+                Some("integers") => Some("BIGINT"),
+                Some("text") => Some("VARCHAR"),
+                _ => None,
+            };
+            let hint = cast.map(|cast| format!("refund_of = {{ sql = \"CAST({} AS {cast})\" }}", quoted(name)).into());
+            FrameError::WrongType { key, column: name.into(), file: file.file.path.clone(), found: found.into(), expected, hint }
+        }
+    }
+}
+
+/// The role of a column of amounts.
+pub(crate) fn amount_role(unit: ValueUnit) -> Role {
+    match unit {
+        ValueUnit::Major => Role::Amount,
+        ValueUnit::Minor => Role::MinorAmount,
+    }
 }
 
 fn value_column(place: usize) -> String {

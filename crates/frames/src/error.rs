@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use attributary_core::money::decimal_text;
+use attributary_core::rates::RATE_SCALE;
+use attributary_core::time::{Day, day_text};
+
 /// Who has to act on a [`FrameError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -120,6 +124,31 @@ pub enum FrameError {
         /// Its type there.
         other_found: Box<str>,
     },
+    /// A currency that has two rates on one day.
+    #[error(
+        "{key}: {currency} is {} on {} in row {row} of {}, but {} in row {other_row} of {}",
+        rate_text(*found), day_text(*day), file.display(), rate_text(*other_found), other_file.display()
+    )]
+    MixedRates {
+        /// The section of the pipeline file.
+        key: String,
+        /// The currency.
+        currency: Box<str>,
+        /// The day.
+        day: Day,
+        /// The file of the later row.
+        file: Box<Path>,
+        /// The later row's place in it, from 0.
+        row: u64,
+        /// Its rate, in 10⁻¹².
+        found: i64,
+        /// The file of the row before it.
+        other_file: Box<Path>,
+        /// That row's place in it, from 0.
+        other_row: u64,
+        /// Its rate, in 10⁻¹².
+        other_found: i64,
+    },
     /// An SQL expression that fails on the rows of a file, such as a cast of a text that is no number.
     #[error("{keys}: fails on a row of {}: {problem}", file.display())]
     Computation {
@@ -165,6 +194,9 @@ impl FrameError {
             Self::MixedTypes { .. } => {
                 Some("write the files with one type, or read the odd ones as a source of their own".to_owned())
             }
+            Self::MixedRates { key, .. } => {
+                Some(format!("keep one rate for each currency and day, or choose with `where` in [{key}]"))
+            }
             Self::Computation { .. } => Some("TRY_CAST gives null where CAST fails".to_owned()),
             Self::Unreadable { .. } | Self::WrongRowCount { .. } => {
                 Some("write the file again, or move it away: names that start with _ or . are skipped".to_owned())
@@ -172,6 +204,11 @@ impl FrameError {
             Self::Sql { .. } | Self::TooManyPredicates { .. } | Self::Stopped => None,
         }
     }
+}
+
+/// A rate without the zeros that end it.
+fn rate_text(rate: i64) -> String {
+    decimal_text(rate.into(), RATE_SCALE).trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn missing_hint(key: &str, columns: &[String], found: &[String], elsewhere: bool) -> String {

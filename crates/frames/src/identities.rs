@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attributary_core::batch::Identities;
 use attributary_core::key::Key;
 use attributary_core::value::Value;
-use polars::prelude::{DataType, PolarsResult, Series, polars_bail};
+use polars::prelude::{DataType, IntoSeries, PolarsResult, Series, StringChunked, polars_bail};
 use polars_arrow::array::{Array, BinaryViewArray, PrimitiveArray, StaticArray, Utf8ViewArray};
 use polars_arrow::types::NativeType;
 
@@ -31,6 +31,15 @@ pub(crate) fn identities(column: &Series) -> PolarsResult<Arc<dyn Identities>> {
         DataType::Categorical(..) | DataType::Enum(..) => return identities(&column.cast(&DataType::String)?),
         other => polars_bail!(SchemaMismatch: "a key of type {}", other),
     })
+}
+
+/// The identities of a column that names something or nothing: an empty text is a null.
+pub(crate) fn named(column: &Series) -> PolarsResult<Arc<dyn Identities>> {
+    if column.dtype() == &DataType::String && column.str()?.iter().any(|text| text == Some("")) {
+        let texts: StringChunked = column.str()?.iter().map(|text| text.filter(|text| !text.is_empty())).collect();
+        return identities(&texts.into_series());
+    }
+    identities(column)
 }
 
 struct Texts(Utf8ViewArray);

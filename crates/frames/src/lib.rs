@@ -2,7 +2,8 @@
 //! rows on as batches of plain columns, from many threads and in bounded memory.
 //!
 //! ```text
-//! SourceSpec + mapping ── open ──► TouchSource / ConversionSource ── read ──► TouchBatch / ConversionBatch, to a sink
+//! SourceSpec + mapping ── open ──► TouchSource / ConversionSource / SpendSource ── read ──► TouchBatch / … , to a sink
+//! SourceSpec + mapping ── open ──► RateSource ── rates ──► Rates, with which the others convert
 //! ```
 
 use std::path::PathBuf;
@@ -13,16 +14,21 @@ use attributary_core::time::Zone;
 mod amounts;
 mod coded;
 mod conversions;
+mod days;
 mod error;
+mod exchange;
 mod functions;
 mod guard;
 mod identities;
 mod json;
 mod plain;
 mod plan;
+mod rates;
 mod read;
 mod scan;
+mod select;
 mod source;
+mod spend;
 mod sql;
 mod threads;
 mod times;
@@ -33,7 +39,9 @@ mod weight;
 pub use conversions::ConversionSource;
 pub use error::{Fault, FrameError};
 pub use guard::silence_reader_panics;
-pub use threads::set_threads;
+pub use rates::{RateRow, RateSource, RejectedRate};
+pub use spend::SpendSource;
+pub use threads::{set_memory, set_threads};
 pub use touches::TouchSource;
 pub use weight::compile_weight;
 
@@ -49,7 +57,7 @@ pub fn extensions() -> Vec<String> {
 /// Where a source is and how its files are to be taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceSpec {
-    /// The section of the pipeline file, `touchpoints` or `conversions`: messages name keys by it.
+    /// The section of the pipeline file, such as `touchpoints` or `conversions`: messages name keys by it.
     pub key: String,
     /// The resolved path of a file, a folder or a pattern.
     pub source: String,
@@ -152,8 +160,54 @@ pub struct ConversionMapping {
     pub kind: Option<ColumnSpec>,
     /// The values.
     pub values: Vec<ValueSpec>,
-    /// The digits behind the point of the currency.
+    /// The order that a row refunds: of the kind of the id (text, binary or integers). Null and empty text are no refund.
+    pub refund_of: Option<ColumnSpec>,
+    /// The currency of all values of a row, as a code of ISO 4217; where it is not mapped, all are in the reporting currency.
+    pub currency: Option<ColumnSpec>,
+    /// The digits behind the point of the reporting currency.
     pub exponent: u8,
+}
+
+/// Which columns are what in advertising costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpendMapping {
+    /// The day, or the time: dates and texts without a time are days of the source's own zone.
+    pub date: ColumnSpec,
+    /// The channel.
+    pub channel: Option<ColumnSpec>,
+    /// The campaign.
+    pub campaign: Option<ColumnSpec>,
+    /// What was spent.
+    pub amount: ColumnSpec,
+    /// What the amount counts.
+    pub unit: ValueUnit,
+    /// The currency of the amount, as a code of ISO 4217; where it is not mapped, it is the reporting currency.
+    pub currency: Option<ColumnSpec>,
+    /// The clicks.
+    pub clicks: Option<ColumnSpec>,
+    /// The impressions.
+    pub impressions: Option<ColumnSpec>,
+    /// What was optimised for.
+    pub goal: Option<ColumnSpec>,
+    /// The goal of all rows, where no column has it.
+    pub goal_constant: Option<String>,
+    /// The row's id: text, binary or integers.
+    pub id: Option<ColumnSpec>,
+    /// Those of the touchpoints' dimensions that the costs have too; they keep their type.
+    pub dimensions: Vec<DimensionSpec>,
+    /// The digits behind the point of the reporting currency.
+    pub exponent: u8,
+}
+
+/// Which columns are what in a table of exchange rates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateMapping {
+    /// The day, as it is written.
+    pub date: ColumnSpec,
+    /// The currency, as a code of ISO 4217.
+    pub currency: ColumnSpec,
+    /// What one unit of it is worth in the reporting currency.
+    pub rate: ColumnSpec,
 }
 
 /// A file of a source.

@@ -20,6 +20,8 @@ pub(crate) const EPOCH_SQL: &str = "CAST(CAST(ts AS BIGINT) * 1000000 AS TIMESTA
 pub(crate) enum Role {
     /// A customer or an id.
     Key,
+    /// A key that has to be text where it can be.
+    TextKey,
     /// A time.
     Time,
     /// Channel, campaign, interaction, kind: becomes text.
@@ -30,17 +32,20 @@ pub(crate) enum Role {
     Amount,
     /// An amount in whole minor units.
     MinorAmount,
+    /// A number of things.
+    Count,
 }
 
 impl Role {
     fn expected(self) -> &'static str {
         match self {
-            Self::Key => "text, binary or integers",
+            Self::Key | Self::TextKey => "text, binary or integers",
             Self::Time => "timestamps, dates or ISO 8601 text",
             Self::Label => "text, or what has one form as text: integers, booleans, dates",
             Self::Dimension => "text, integers, decimals, booleans, dates or timestamps",
             Self::Amount => "integers, decimals or floats",
             Self::MinorAmount => "integers, as the unit is minor",
+            Self::Count => "whole numbers",
         }
     }
 
@@ -53,10 +58,10 @@ impl Role {
         let day_or_time = matches!(kind, DataType::Date | DataType::Datetime(..));
         let text = kind == &DataType::String;
         match self {
-            Self::Key => text || integer || kind == &DataType::Binary,
+            Self::Key | Self::TextKey => text || integer || kind == &DataType::Binary,
             Self::Time => text || day_or_time,
             Self::Label | Self::Dimension => text || integer || decimal || day_or_time || kind == &DataType::Boolean,
-            Self::Amount => integer || decimal || float,
+            Self::Amount | Self::Count => integer || decimal || float,
             Self::MinorAmount => integer,
         }
     }
@@ -67,9 +72,9 @@ impl Role {
             // As text, floats are as good a key as any: they are compared as written.
             Self::Key => matches!(inferred, DataType::Float64 | DataType::Boolean),
             Self::Dimension => inferred == &DataType::Float64,
-            Self::Label => true,
+            Self::Label | Self::TextKey => true,
             Self::Time => false,
-            Self::Amount | Self::MinorAmount => inferred != &DataType::String && inferred != &DataType::Boolean,
+            Self::Amount | Self::MinorAmount | Self::Count => inferred != &DataType::String && inferred != &DataType::Boolean,
         }
     }
 
@@ -78,7 +83,7 @@ impl Role {
             Self::Time if kind.is_integer() || kind.is_float() => {
                 Some(format!("for seconds since 1970: time = {{ sql = \"{}\" }}", EPOCH_SQL.replace("ts", &quoted(column))))
             }
-            Self::Key if kind.is_float() => {
+            Self::Key | Self::TextKey if kind.is_float() => {
                 Some(format!("if they are whole numbers: {{ sql = \"CAST({} AS BIGINT)\" }}", quoted(column)))
             }
             Self::Label | Self::Dimension if kind.is_float() || kind == &DataType::Binary => {
@@ -86,6 +91,9 @@ impl Role {
             }
             Self::Amount if kind == &DataType::String => {
                 Some(format!("{{ sql = \"CAST({} AS DECIMAL(38, 6))\" }} makes numbers of it", quoted(column)))
+            }
+            Self::Count if kind == &DataType::String => {
+                Some(format!("{{ sql = \"CAST({} AS BIGINT)\" }} makes numbers of it", quoted(column)))
             }
             Self::MinorAmount if kind.is_float() || matches!(kind, DataType::Decimal(..)) => {
                 Some("leave out the unit if the column holds major units".to_owned())
@@ -96,7 +104,7 @@ impl Role {
 }
 
 /// A name as SQL takes it.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let plain = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
         && !name.starts_with(|first: char| first.is_ascii_digit());
     if plain { name.to_owned() } else { format!("\\\"{name}\\\"") }
@@ -110,6 +118,8 @@ pub(crate) struct Resolved {
     pub cells: Vec<(Expr, DataType)>,
     /// For each file whether that is a column as it stands.
     pub plain: Vec<Plain>,
+    /// The first file that has more of it than nulls of no type.
+    pub first: Option<usize>,
 }
 
 /// What is behind a column where nothing has to be computed.
@@ -151,16 +161,17 @@ impl Resolver<'_> {
         };
         let cells: Vec<_> = cells.into_iter().map(|(cells, kind)| for_role(role, cells, kind)).collect();
         let kind = self.united(key, spec, role, &cells)?;
+        let first = cells.iter().position(|(_, own)| own != &DataType::Null);
         // Where a file has none of it, its nulls are of the type that the others have.
         let typed = |(cells, own): (Expr, DataType)| match own {
-            DataType::Null if matches!(role, Role::Key | Role::Label | Role::Dimension) => {
+            DataType::Null if matches!(role, Role::Key | Role::TextKey | Role::Label | Role::Dimension) => {
                 let own = polars_type(&kind);
                 (null_of(own.clone()), own)
             }
             own => (cells, own),
         };
         let cells = cells.into_iter().map(typed).collect();
-        Ok(Resolved { kind, cells, plain })
+        Ok(Resolved { kind, cells, plain, first })
     }
 
     /// The first name that each file has.
@@ -184,7 +195,7 @@ impl Resolver<'_> {
             }
         }
         // A text in one file makes it a text in every file where it is written as one.
-        let any_text = matches!(role, Role::Key | Role::Dimension)
+        let any_text = matches!(role, Role::Key | Role::TextKey | Role::Dimension)
             && columns
                 .iter()
                 .flatten()
@@ -355,7 +366,7 @@ impl Resolver<'_> {
             united = match united {
                 None => Some((place, kind)),
                 // Each file's times and amounts are turned into one form by their own type.
-                Some(before) if matches!(role, Role::Time | Role::Amount | Role::MinorAmount) => Some(before),
+                Some(before) if matches!(role, Role::Time | Role::Amount | Role::MinorAmount | Role::Count) => Some(before),
                 Some((other, before)) => match wider(&before, &kind) {
                     Some(kind) => Some((other, kind)),
                     None => {

@@ -1,14 +1,17 @@
 //! Runs the plans of all files and hands their batches to worker threads: bounded memory, every row once, and no short read
 //! that looks like the end of a file.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsError, PolarsResult};
+use polars::prelude::{DataFrame, Engine, Expr, LazyFrame, PlanCallback, PolarsError, PolarsResult, col};
 
 use crate::error::{FrameError, unreadable};
 use crate::guard::{Failure, guarded};
+use crate::source::ROW;
+use crate::threads::memory_of_queries;
 use crate::{Progress, SourceFile, Stop};
 
 /// What is to be read of one file.
@@ -17,10 +20,16 @@ pub(crate) struct FilePlan<'a> {
     pub place: usize,
     /// The file.
     pub file: &'a SourceFile,
-    /// Makes the plan, of which the first column is [`crate::source::ROW`], and says how many bytes it reads.
-    pub frame: Box<dyn Fn() -> PolarsResult<(LazyFrame, u64)> + Sync + 'a>,
+    /// All rows of the file, not read yet, and how many bytes are.
+    pub scan: Box<dyn Fn() -> PolarsResult<(LazyFrame, u64)> + Sync + 'a>,
+    /// What is asked of rows of the file: the plan, of which the first column is [`ROW`].
+    pub ask: Box<dyn Fn(LazyFrame) -> LazyFrame + Sync + 'a>,
+    /// Which times are wanted, if not all.
+    pub within: Option<Expr>,
     /// Whether all rows of the file must arrive.
     pub whole: bool,
+    /// Where any stretch of its rows can be read without those before it: how many columns are read.
+    pub in_parts: Option<usize>,
     /// The keys of the SQL texts that are part of the plan.
     pub sql_keys: &'a [String],
 }
@@ -65,6 +74,7 @@ pub(crate) fn read(plans: &[FilePlan<'_>], threads: usize, progress: &Progress, 
     let (sender, receiver) = sync_channel::<Batch>(threads);
     let run = Run {
         plans,
+        threads,
         progress,
         seen: plans.iter().map(|_| AtomicU64::new(0)).collect(),
         next: AtomicUsize::new(0),
@@ -94,6 +104,7 @@ pub(crate) fn read(plans: &[FilePlan<'_>], threads: usize, progress: &Progress, 
 
 struct Run<'a> {
     plans: &'a [FilePlan<'a>],
+    threads: usize,
     progress: &'a Progress,
     /// For each file, how many of its rows have passed.
     seen: Vec<AtomicU64>,
@@ -134,9 +145,19 @@ impl Run<'_> {
             Ok(pieces.any(|start| sender.send((place, batch.slice(start as i64, BATCH_ROWS))).is_err()))
         });
         let outcome = guarded(|| {
-            let (frame, bytes) = (plan.frame)()?;
+            let (rows, bytes) = (plan.scan)()?;
             self.progress.read.fetch_add(bytes, Ordering::Relaxed);
-            frame.sink_batches(hand_on, true, None)?.collect_with_engine(Engine::Streaming).map(|_| ())
+            for part in parts(plan, &rows, bytes, self.threads)? {
+                if self.stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let rows = match part {
+                    Some(part) => rows.clone().slice(part.start as i64, part.end - part.start),
+                    None => rows.clone(),
+                };
+                (plan.ask)(rows).sink_batches(hand_on.clone(), true, None)?.collect_with_engine(Engine::Streaming)?;
+            }
+            Ok(())
         });
         lock(&gate).take();
         outcome.map_err(|failure| read_error(plan, &failure))?;
@@ -189,6 +210,44 @@ impl Run<'_> {
             *first = Some((place, error));
         }
     }
+}
+
+/// The stretches of a file's rows that are read one after another; none stands for all of them.
+fn parts(plan: &FilePlan<'_>, all: &LazyFrame, bytes: u64, threads: usize) -> PolarsResult<Vec<Option<Range<u32>>>> {
+    // Polars numbers rows by 32 bits.
+    let (Some(columns), Some(rows)) = (plan.in_parts, plan.file.rows.and_then(|rows| u32::try_from(rows).ok())) else {
+        return Ok(vec![None]);
+    };
+    let of_part = part_rows(columns, bytes / u64::from(rows.max(1)), threads);
+    if rows <= of_part {
+        return Ok(vec![None]);
+    }
+    let wanted = match &plan.within {
+        // Within a stretch of rows no row group is skipped by its statistics. So those that cannot matter are left out here.
+        Some(within) => {
+            let ends = all.clone().filter(within.clone()).select([col(ROW).min().alias("first"), col(ROW).max().alias("last")]);
+            let ends = ends.collect_with_engine(Engine::Streaming)?.unwrap_single();
+            let end = |name: &str| ends.column(name)?.get(0).map(|end| end.extract::<u32>());
+            match (end("first")?, end("last")?) {
+                (Some(first), Some(last)) => first..last + 1,
+                _ => 0..0,
+            }
+        }
+        None => 0..rows,
+    };
+    let starts = wanted.clone().step_by(of_part as usize);
+    Ok(starts.map(|start| Some(start..wanted.end.min(start.saturating_add(of_part)))).collect())
+}
+
+/// How many rows are read at a time. A row group is decoded as a whole and may have millions of them; while one is decoded and
+/// filtered, others wait and are worked on.
+fn part_rows(columns: usize, bytes_of_row: u64, threads: usize) -> u32 {
+    /// What a cell takes as polars has it, and what it takes before it was compressed.
+    const CELL: u64 = 24;
+    const UNPACKED: u64 = 4;
+    let memory = memory_of_queries() / (threads as u64 + 3);
+    let row = (CELL * columns as u64).max(UNPACKED * bytes_of_row).max(1);
+    (memory / row).clamp(1 << 14, u32::MAX.into()) as u32
 }
 
 fn read_error(plan: &FilePlan<'_>, failure: &Failure) -> FrameError {

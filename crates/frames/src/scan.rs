@@ -17,7 +17,7 @@ use crate::times::{condition, instants, within};
 use crate::{ColumnSpec, Progress, SourceFile, SourceSpec, TimeBounds};
 
 /// The time's column in a plan, beside those that the mapping adds.
-const TIME: &str = "time";
+pub(crate) const TIME: &str = "time";
 
 /// The files of a source with all that is asked of them.
 pub(crate) struct Scan {
@@ -60,13 +60,13 @@ impl Scan {
     /// computed from them.
     pub(crate) fn new(
         spec: &SourceSpec,
-        time: &ColumnSpec,
+        (name, time): (&str, &ColumnSpec),
         opened: Vec<OpenFile>,
         selected: Vec<(Vec<Expr>, Vec<Expr>)>,
         mut sql_keys: Vec<String>,
     ) -> Result<Self, FrameError> {
         let resolver = Resolver { files: &opened, missing_as_null: spec.missing_as_null };
-        let key = format!("{}.columns.time", spec.key);
+        let key = format!("{}.columns.{name}", spec.key);
         let time_cells = resolver.resolve(&key, time, crate::plan::Role::Time)?;
         if matches!(time, ColumnSpec::Sql(_)) {
             sql_keys.push(key);
@@ -119,11 +119,16 @@ impl Scan {
             .map(|file| {
                 let (cells, kind) = &self.time.cells[file];
                 let condition = condition(cells, kind, bounds, &self.zone);
+                let used = self.used(file, condition.as_ref());
+                let asked = condition.clone();
                 FilePlan {
                     place: file,
                     file: &self.files[file],
                     whole: condition.is_none() && self.filter.is_none(),
-                    frame: Box::new(move || self.frame(file, condition.clone())),
+                    in_parts: self.opened[file].is_parquet().then_some(used.len() + 1),
+                    scan: Box::new(move || self.opened[file].scan(&used)),
+                    ask: Box::new(move |rows| self.ask(file, rows, asked.clone())),
+                    within: condition,
                     sql_keys: &self.sql_keys,
                 }
             })
@@ -134,18 +139,22 @@ impl Scan {
         })
     }
 
-    /// The plan of a file, and the bytes that it reads.
-    fn frame(&self, file: usize, condition: Option<Expr>) -> PolarsResult<(LazyFrame, u64)> {
+    /// The columns of a file that are read.
+    fn used(&self, file: usize, condition: Option<&Expr>) -> BTreeSet<String> {
+        let (selected, _) = &self.selected[file];
+        let filter = self.filter.as_ref().map(|filter| &filter[file]);
+        selected.iter().chain([&self.time.cells[file].0]).chain(condition).chain(filter).flat_map(columns_in).collect()
+    }
+
+    /// What is asked of rows of a file.
+    fn ask(&self, file: usize, mut frame: LazyFrame, condition: Option<Expr>) -> LazyFrame {
         let (selected, added) = &self.selected[file];
-        let conditions: Vec<_> = condition.into_iter().chain(self.filter.as_ref().map(|filter| filter[file].clone())).collect();
-        let used = selected.iter().chain([&self.time.cells[file].0]).chain(&conditions);
-        let (mut frame, bytes) = self.opened[file].scan(&used.flat_map(columns_in).collect())?;
-        for condition in conditions {
+        for condition in condition.into_iter().chain(self.filter.as_ref().map(|filter| filter[file].clone())) {
             frame = frame.filter(condition);
         }
         let own = [col(ROW), self.time.cells[file].0.clone().alias(TIME)];
         frame = frame.select(own.into_iter().chain(selected.iter().cloned()).collect::<Vec<_>>());
-        Ok((if added.is_empty() { frame } else { frame.with_columns(added.clone()) }, bytes))
+        if added.is_empty() { frame } else { frame.with_columns(added.clone()) }
     }
 
     fn batch(&self, file: usize, mut frame: DataFrame, bounds: &TimeBounds) -> PolarsResult<RawBatch> {

@@ -1,4 +1,20 @@
-//! How many threads polars may use. It reads that from its environment when it first runs, and never again.
+//! What polars may use. Its number of threads it reads from its environment when it first runs, and never again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What batches of queries may take together, in bytes.
+static QUERIES: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Bounds what is read at a time by queries, which have an eighth of `memory` bytes. As the threads, that is of the whole process:
+/// where it has several runs at once, the last word holds.
+pub fn set_memory(memory: u64) {
+    QUERIES.store(memory / 8, Ordering::Relaxed);
+}
+
+/// What batches of queries may take together, in bytes.
+pub(crate) fn memory_of_queries() -> u64 {
+    QUERIES.load(Ordering::Relaxed)
+}
 
 /// Bounds the threads of polars to `threads`, and says whether that took effect.
 ///

@@ -66,7 +66,7 @@ impl TouchSource {
         let selected = (0..files.len()).map(|file| (mapped.selected(file), conditions[file].clone())).collect();
         let attributes = mapped.columns[2..].iter().map(|column| column.as_ref().map(|column| column.place.clone())).collect();
         let keys = mapping.sql_keys(&spec.key);
-        let scan = Scan::new(spec, &mapping.time, files, selected, keys)?;
+        let scan = Scan::new(spec, ("time", &mapping.time), files, selected, keys)?;
         let predicates: Vec<String> = (0..mapping.predicates.len()).map(predicate_column).collect();
         let columns = columns.into_iter().enumerate();
         let files: Vec<_> = columns.filter_map(|(place, columns)| plain::open(&scan, place, columns?)).collect();
@@ -230,6 +230,7 @@ impl Mapped<'_> {
                 None => None,
             },
             attributes,
+            refund_of: None,
             amounts: Vec::new(),
         })
     }

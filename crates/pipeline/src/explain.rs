@@ -10,8 +10,10 @@ use attributary_core::value::{ColumnType, Value};
 use attributary_engine::cells::Cells;
 use attributary_engine::conversions::Converted;
 use attributary_engine::explain::{CustomerCollector, ExplainedCredit as Credit};
+use attributary_engine::histories::OrderKinds;
 use attributary_engine::ledger::Ledger;
 use attributary_engine::rejects::{RejectedRow, RejectedRows, Rejects, Side};
+use attributary_engine::sorted::Histories;
 use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{SourceFile, Stop, TimeBounds};
 
@@ -20,6 +22,7 @@ use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
 use crate::run::read_conversions;
+use crate::worth::{observe, read_rates};
 
 /// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
 ///
@@ -33,18 +36,23 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
     plan.setup.range = Range::default();
     let temp = tempfile::tempdir().map_err(EngineError::temp(std::env::temp_dir()))?;
     plan.setup.temp = temp.path().to_owned();
-    let setup = &plan.setup;
     let everything = TimeBounds { from: None, to: None };
     let progress = Progress::default();
     progress.total_bytes.store(0, Ordering::Relaxed);
 
-    let rejects = Rejects::new(setup);
+    let rejects = Rejects::new(&plan.setup, interrupt);
+    read_rates(&mut plan, &rejects, interrupt)?;
+    let setup = &plan.setup;
     let stop = || interrupt.check().map_err(|_| Stop);
-    let converted = read_conversions(&plan, &rejects, &mut Ledger::default(), &progress.conversions, interrupt)?;
+    let mut converted = read_conversions(&plan, &rejects, &mut Ledger::default(), &progress.conversions, interrupt)?;
+    let observed = observe(&plan.pipeline, setup, &mut converted)?;
     let Converted { buckets, kinds, accepted, budget, .. } = converted;
+    let orders = OrderKinds::of(setup, &kinds);
+    let observation = observed.as_ref().map(|(observation, _)| observation);
+    let histories = setup.follows_histories().then_some(Histories { orders: &orders, observation });
     let mut found = None;
     for bucket in buckets {
-        let conversions = bucket.load(setup, &budget)?;
+        let conversions = bucket.load(setup, histories, &budget)?;
         let id = |place: usize| conversions.ids.value(place, &setup.conversion_id_type).display(&setup.conversion_id_type);
         if let Some(place) = (0..conversions.len()).find(|place| id(*place) == conversion_id) {
             found = Some((conversions, place));
@@ -78,7 +86,7 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
     Ok(Explanation {
         conversion_id: conversion_id.to_owned(),
         customer: known.then(|| conversions.customers.value(conversion, &setup.customer_type).display(&setup.customer_type)),
-        time: instant_text(conversions.times[conversion]),
+        time: instant_text(conversions.own_time(conversion)),
         day: day_text(conversions.days[conversion]),
         kind: kinds.values.get(conversions.kinds[conversion] as usize).and_then(|kind| kind.as_text()).map(str::to_owned),
         values: names.into_iter().zip(conversions.values(conversion).iter().map(|minor| amount(*minor))).collect(),

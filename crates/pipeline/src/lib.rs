@@ -15,6 +15,7 @@ pub mod report;
 mod run;
 mod secrets;
 mod temp;
+mod worth;
 mod writer;
 
 pub use attributary_engine::Interrupt;

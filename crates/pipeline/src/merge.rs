@@ -10,13 +10,15 @@ use attributary_core::batch::attribute::CHANNEL;
 use attributary_core::table::{Column, Field, Rows};
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_core::value::Value;
+use attributary_engine::rejects::Side;
 use attributary_engine::tables::{self, ONLY_FILE, SinkError, TableSink, ledger::Line};
 use attributary_engine::{EngineError, GroupColumn, Range, Setup, TableSetup};
 use attributary_store::{FileEntry, Output, PublishedRun, TableEntry, read_table};
 
 use crate::error::Error;
-use crate::plan::Plan;
-use crate::run::{Computed, TopChannels, Totals, current, rejects_rows, write_ledger};
+use crate::plan::{Plan, is_base};
+use crate::run::{Computed, TopChannels, Totals, current, rejects_rows, spend_line, write_ledger};
+use crate::worth::Returns;
 use crate::writer::{Section, Writer};
 
 /// The run that is merged into; none where nothing is published yet.
@@ -25,6 +27,12 @@ use crate::writer::{Section, Writer};
 /// Where its settings are not those of this run.
 pub(crate) fn base(output: &Output, plan: &Plan) -> Result<Option<PublishedRun>, Error> {
     let Some(base) = current(output)? else { return Ok(None) };
+    if !plan.setup.worths.is_empty() {
+        return Err(Error::Usage {
+            problem: "--merge: predicted_clv and historic_clv change on all days with every new order".to_owned(),
+            hint: Some("run all days anew without --merge, or leave these values out of the pipeline that is merged".to_owned()),
+        });
+    }
     let ours = &plan.pipeline.fingerprints.settings_sha256;
     if base.manifest.settings_sha256 != *ours || base.manifest.version != env!("CARGO_PKG_VERSION") {
         return Err(Error::Usage {
@@ -79,12 +87,18 @@ pub(crate) fn whole_range(base: &PublishedRun, range: Range) -> Result<Range, Er
 }
 
 /// Writes all tables of the merged run but the paths and the rejected rows.
-pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, writer: &Writer<'_>) -> Result<Totals, Error> {
+pub(crate) fn write(
+    plan: &Plan,
+    computed: &Computed,
+    base: &PublishedRun,
+    returns: &mut Option<Returns>,
+    writer: &Writer<'_>,
+) -> Result<Totals, Error> {
     let setup = &plan.setup;
     let mut channels = None;
     for (number, (table, (_, sums))) in setup.tables.iter().zip(&computed.walked.tables).enumerate() {
         let fields = tables::grouped::fields(setup, table, true);
-        let shows_day = tables::grouped::shows_day(table);
+        let shows_day = tables::grouped::shows_day(table) && !is_base(table);
         let entry = if shows_day { base.manifest.table(&table.name) } else { state(base, &table.name) };
         let mut all = Sums::new(&fields, setup.values.len());
         for_each_row(base, entry, &fields, |cells| {
@@ -96,6 +110,11 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
             all.add_rows(&rows?);
         }
         let partial = all.rows(None);
+        if is_base(table) {
+            returns.as_mut().map_or(Ok(()), |returns| returns.add(setup, table, &fields, &partial))?;
+            writer.all(|| tables::write_whole(&writer.state(), &table.name, &fields, partial))?;
+            continue;
+        }
         let (final_fields, rows) = if shows_day {
             (fields.clone(), partial.clone())
         } else {
@@ -113,13 +132,15 @@ pub(crate) fn write(plan: &Plan, computed: &Computed, base: &PublishedRun, write
     if let Some(credits) = &computed.walked.credits {
         let kept = carry_days(setup.range, base, "credits", writer)?;
         let sink = DaysOnly { sink: writer.tables(), skip: kept };
-        writer.all(|| tables::credits::write(setup, credits, &computed.walked.kinds, &computed.walked.profiles, &sink))?;
+        let walked = &computed.walked;
+        let names = (&walked.kinds, &walked.currencies.0);
+        writer.all(|| tables::credits::write(setup, credits, names, &walked.profiles, &sink))?;
     }
     let kept = carry_days(setup.range, base, "unattributed", writer)?;
     let sink = DaysOnly { sink: writer.tables(), skip: kept };
     writer.all(|| tables::unattributed::write(setup, &computed.walked.unattributed, &computed.walked.kinds, &sink))?;
     let days = merged_ledger(plan, computed, base)?;
-    let ledger = writer.all(|| write_ledger(setup, days, writer))?;
+    let ledger = writer.all(|| write_ledger(setup, days, spend_line(plan, computed), writer))?;
     Ok(Totals { ledger, channels: channels.unwrap_or_default() })
 }
 
@@ -246,12 +267,16 @@ impl TableSink for DaysOnly<'_> {
 pub(crate) fn rejects(plan: &Plan, computed: &Computed, base: &PublishedRun) -> Result<Rows, Error> {
     let setup = &plan.setup;
     let fields = tables::rejects::fields(setup);
-    let bounds = plan.touch_bounds();
+    let bounds = plan.touch_bounds(None);
     let replaced = |cells: &[Value]| {
         let time = match &cells[5] {
             Value::Int(time) => i64::try_from(*time).ok(),
             _ => None,
         };
+        // Spend and rates are read anew for all days.
+        if [Side::Spend, Side::Rates].iter().any(|side| cells[0].as_text() == Some(side.name())) {
+            return true;
+        }
         if cells[0].as_text() == Some("touchpoints") {
             // Duplicates are sought among the touches of those who convert in a range: these days say nothing of the others'.
             if cells[3].as_text() == Some("duplicate_id") {
@@ -272,8 +297,9 @@ pub(crate) fn rejects(plan: &Plan, computed: &Computed, base: &PublishedRun) -> 
     for new in rejects_rows(plan, &computed.rejected)? {
         rows.extend((0..new.len()).map(|row| cells_of(&new, row)));
     }
-    // Touchpoints first, then by file and row, as a run writes them.
-    rows.sort_by(|one, other| other[0].cmp(&one[0]).then_with(|| one[1..].cmp(&other[1..])));
+    // By source as the run has them, touchpoints first, then by file and row.
+    let side = |cells: &[Value]| Side::ALL.iter().position(|side| cells[0].as_text() == Some(side.name()));
+    rows.sort_by(|one, other| side(one).cmp(&side(other)).then_with(|| one[1..].cmp(&other[1..])));
     rows.dedup();
     let column = |place: usize| Column::Values(rows.iter().map(|cells| cells[place].clone()).collect());
     Ok(Rows { columns: (0..fields.len()).map(column).collect() })

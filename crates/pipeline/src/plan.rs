@@ -10,10 +10,10 @@ use attributary_core::model::{ExpressionCompiler, WeightExpression};
 use attributary_core::table::Field;
 use attributary_core::value::ColumnType;
 use attributary_engine::bucket::bucket_bits;
-use attributary_engine::{GroupColumn, ModelSetup, Period, Range, Setup, TableSetup};
+use attributary_engine::{CustomersSetup, GroupColumn, ModelSetup, Period, Range, Segments, Setup, TableSetup, Worth};
 use attributary_frames::{
-    ColumnSpec, ConversionMapping, ConversionSource, DimensionSpec, FrameError, Predicate, SourceSpec, TimeBounds, TouchMapping,
-    TouchSource, ValueSpec, ValueUnit,
+    ColumnSpec, ConversionMapping, ConversionSource, DimensionSpec, FrameError, Predicate, RateMapping, RateSource, SourceFile,
+    SourceSpec, SpendMapping, SpendSource, TimeBounds, TouchMapping, TouchSource, ValueSpec, ValueUnit,
 };
 use attributary_journeys as journeys;
 use attributary_journeys::Rules;
@@ -32,6 +32,10 @@ pub struct Plan {
     pub touchpoints: TouchSource,
     /// The conversions' source.
     pub conversions: ConversionSource,
+    /// The sources of spend: those of `[[spend]]`, and the touchpoints where a touch has a cost.
+    pub spend: Vec<SpendSource>,
+    /// The source of exchange rates.
+    pub rates: Option<RateSource>,
     /// What the engine is told; without temporary folder yet.
     pub setup: Setup,
 }
@@ -52,15 +56,34 @@ impl Plan {
             ConversionSource::open(&source_spec("conversions", &pipeline.conversions.source), &conversion_mapping(&pipeline));
         let conversions = conversions.map_err(located)?;
         same_kind_of_customer(&touchpoints, &conversions)?;
+        let spend: Vec<SpendSource> = spend_mappings(&pipeline)
+            .iter()
+            .map(|(spec, mapping)| SpendSource::open(spec, mapping).map_err(located))
+            .collect::<Result<_, _>>()?;
+        let rates = |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source), &rate_mapping(entry));
+        let rates = pipeline.rates.as_ref().map(rates).transpose().map_err(located)?;
+        same_dimensions(&pipeline, &touchpoints, &spend)?;
         let setup = setup(&pipeline, options, &touchpoints, &conversions)?;
-        Ok(Self { pipeline, touchpoints, conversions, setup })
+        Ok(Self { pipeline, touchpoints, conversions, spend, rates, setup })
     }
 
-    /// The times of touches that can matter to the run.
+    /// The sources of spend that are not the touchpoints.
+    pub fn own_spend(&self) -> impl Iterator<Item = &SpendSource> {
+        self.spend.iter().take(self.pipeline.spend.len())
+    }
+
+    /// The files of all sources of spend, one source after the other.
+    pub fn spend_files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.spend.iter().flat_map(SpendSource::files)
+    }
+
+    /// The times of touches that can matter to the run. The earliest order that is refunded in the range may lie before it.
     #[must_use]
-    pub fn touch_bounds(&self) -> TimeBounds {
+    pub fn touch_bounds(&self, earliest_refunded: Option<i64>) -> TimeBounds {
         let Setup { rules, range, .. } = &self.setup;
-        TimeBounds { from: range.from.map(|from| rules.earliest_touch(from)), to: range.to.map(|to| rules.zone.start_of(to)) }
+        let days =
+            range.from.into_iter().chain(earliest_refunded.filter(|_| range.from.is_some()).map(|time| rules.zone.day(time)));
+        TimeBounds { from: days.map(|day| rules.earliest_touch(day)).min(), to: range.to.map(|to| rules.zone.start_of(to)) }
     }
 }
 
@@ -101,13 +124,19 @@ fn setup(
     mapped_attributes.extend(touch.interaction.as_ref().map(|_| attribute::INTERACTION));
     mapped_attributes.extend((0..dimensions.len()).map(|place| attribute::DIMENSIONS + place));
     let memory = options.memory.unwrap_or_else(machine::default_memory);
+    attributary_frames::set_memory(memory);
     let mut setup = Setup {
         rules: rules(pipeline),
         range: Range { from: options.from, to: options.to },
-        values: pipeline.conversions.values.iter().map(|value| value.name.clone()).collect(),
+        values: values(pipeline),
+        worths: pipeline.conversions.worths.iter().map(|worth| worth_of(pipeline, worth.worth)).collect(),
+        refunds: pipeline.conversions.refund_of.is_some(),
+        exchange: pipeline.conversions.currency.is_some(),
+        order_kinds: pipeline.conversions.order_kinds.clone(),
+        customers: pipeline.customers.as_ref().map(|entry| customers(pipeline, entry, options)),
         currency: (pipeline.currency.code.clone(), pipeline.currency.exponent),
         models: Vec::new(),
-        tables: pipeline.tables.iter().map(table).collect(),
+        tables: pipeline.tables.iter().map(table).chain(bases(pipeline)).collect(),
         credits: pipeline.credits,
         paths: pipeline.paths,
         dimensions,
@@ -124,6 +153,66 @@ fn setup(
     };
     setup.models = models(pipeline, &setup)?;
     Ok(setup)
+}
+
+/// The values of the source, then those that first orders carry.
+fn values(pipeline: &Pipeline) -> Vec<String> {
+    let of_source = pipeline.conversions.values.iter().map(|value| value.name.clone());
+    of_source.chain(pipeline.conversions.worths.iter().map(|worth| worth.name.clone())).collect()
+}
+
+/// The value that says what was earned: the margin, or the revenue where none is mapped.
+fn worth_of(pipeline: &Pipeline, worth: file::Worth) -> Worth {
+    match worth {
+        file::Worth::Predicted(horizon) => Worth::Predicted { horizon },
+        file::Worth::Historic(within) => {
+            let (revenue, margin) = revenue_and_margin(pipeline);
+            Worth::Historic { value: margin.unwrap_or(revenue), within }
+        }
+    }
+}
+
+/// The places of the values that say what came in and what was earned by it.
+pub(crate) fn revenue_and_margin(pipeline: &Pipeline) -> (usize, Option<usize>) {
+    let called_so = || pipeline.conversions.values.iter().position(|value| value.name == "margin");
+    pipeline.returns.as_ref().map_or_else(|| (0, called_so()), |returns| (returns.revenue, returns.margin))
+}
+
+fn customers(pipeline: &Pipeline, entry: &file::CustomersEntry, options: &Options) -> CustomersSetup {
+    let (revenue, margin) = revenue_and_margin(pipeline);
+    CustomersSetup {
+        until: entry.until.or(options.to.map(|to| to - 1)),
+        revenue,
+        margin,
+        tables: entry.tables,
+        horizon: entry.horizon,
+        segments: Segments {
+            lapsing_after: entry.lapsing_after,
+            loyal_orders: entry.loyal_orders,
+            loyal_score: entry.loyal_score,
+        },
+    }
+}
+
+/// The table that returns are made of: what each group got, by day, kind and standing. It is kept with the run's state.
+pub(crate) const RETURNS_BASE: &str = "returns_base";
+
+/// The table of all conversions by day, kind and standing, likewise.
+pub(crate) const CONVERSIONS_BASE: &str = "conversions_base";
+
+/// Whether a table is only kept with the run's state.
+pub(crate) fn is_base(table: &TableSetup) -> bool {
+    table.name == RETURNS_BASE || table.name == CONVERSIONS_BASE
+}
+
+fn bases(pipeline: &Pipeline) -> Vec<TableSetup> {
+    let Some(returns) = &pipeline.returns else { return Vec::new() };
+    let day = if returns.by_touch { GroupColumn::Touch(Period::Day) } else { GroupColumn::Conversion(Period::Day) };
+    let mut by = vec![day];
+    by.extend(returns.by.iter().map(group_column));
+    by.extend([GroupColumn::Kind, GroupColumn::Standing]);
+    let conversions = vec![GroupColumn::Conversion(Period::Day), GroupColumn::Kind, GroupColumn::Standing];
+    vec![TableSetup { name: RETURNS_BASE.to_owned(), by }, TableSetup { name: CONVERSIONS_BASE.to_owned(), by: conversions }]
 }
 
 fn models(pipeline: &Pipeline, setup: &Setup) -> Result<Vec<ModelSetup>, Error> {
@@ -198,7 +287,11 @@ fn rules(pipeline: &Pipeline) -> Rules {
 }
 
 fn table(table: &file::TableEntry) -> TableSetup {
-    let column = |column: &file::GroupColumn| match column {
+    TableSetup { name: table.name.clone(), by: table.by.iter().map(group_column).collect() }
+}
+
+pub(crate) fn group_column(column: &file::GroupColumn) -> GroupColumn {
+    match column {
         file::GroupColumn::ConversionDate => GroupColumn::Conversion(Period::Day),
         file::GroupColumn::ConversionWeek => GroupColumn::Conversion(Period::Week),
         file::GroupColumn::ConversionMonth => GroupColumn::Conversion(Period::Month),
@@ -209,9 +302,9 @@ fn table(table: &file::TableEntry) -> TableSetup {
         file::GroupColumn::Campaign => GroupColumn::Attribute(attribute::CAMPAIGN),
         file::GroupColumn::Interaction => GroupColumn::Attribute(attribute::INTERACTION),
         file::GroupColumn::Kind => GroupColumn::Kind,
+        file::GroupColumn::Standing => GroupColumn::Standing,
         file::GroupColumn::Dimension(place) => GroupColumn::Attribute(attribute::DIMENSIONS + place),
-    };
-    TableSetup { name: table.name.clone(), by: table.by.iter().map(column).collect() }
+    }
 }
 
 fn source_spec(key: &str, source: &file::Source) -> SourceSpec {
@@ -238,7 +331,9 @@ fn touch_mapping(pipeline: &Pipeline) -> TouchMapping {
     let mut keys: BTreeMap<&str, String> = BTreeMap::new();
     for model in &pipeline.models {
         if let Some(only) = &model.only {
-            keys.entry(only).or_insert_with(|| format!("model.{}.only", model.name));
+            let made = model.name == file::MARKETING;
+            let key = if made { "returns.marketing".to_owned() } else { format!("model.{}.only", model.name) };
+            keys.entry(only).or_insert(key);
         }
     }
     let predicate = |sql: &str| Predicate {
@@ -259,19 +354,98 @@ fn touch_mapping(pipeline: &Pipeline) -> TouchMapping {
 
 fn conversion_mapping(pipeline: &Pipeline) -> ConversionMapping {
     let conversions = &pipeline.conversions;
-    let value = |value: &file::ValueColumn| ValueSpec {
-        name: value.name.clone(),
-        column: column_spec(&value.column),
-        unit: if value.minor { ValueUnit::Minor } else { ValueUnit::Major },
-    };
+    let value =
+        |value: &file::ValueColumn| ValueSpec { name: value.name.clone(), column: column_spec(&value.column), unit: unit(value) };
     ConversionMapping {
         id: column_spec(&conversions.id),
         customer: column_spec(&conversions.customer),
         time: column_spec(&conversions.time),
         kind: conversions.kind.as_ref().map(column_spec),
         values: conversions.values.iter().map(value).collect(),
+        refund_of: conversions.refund_of.as_ref().map(column_spec),
+        currency: conversions.currency.as_ref().map(column_spec),
         exponent: pipeline.currency.exponent,
     }
+}
+
+fn unit(value: &file::ValueColumn) -> ValueUnit {
+    if value.minor { ValueUnit::Minor } else { ValueUnit::Major }
+}
+
+/// What the sources of spend map: those of `[[spend]]`, then the touchpoints where a touch has a cost.
+fn spend_mappings(pipeline: &Pipeline) -> Vec<(SourceSpec, SpendMapping)> {
+    let exponent = pipeline.currency.exponent;
+    let dimension =
+        |dimension: &file::Dimension| DimensionSpec { name: dimension.name.clone(), column: column_spec(&dimension.column) };
+    let of_platform = |spend: &file::Spend| {
+        let mapping = SpendMapping {
+            date: column_spec(&spend.date),
+            channel: spend.channel.as_ref().map(column_spec),
+            campaign: spend.campaign.as_ref().map(column_spec),
+            amount: column_spec(&spend.amount.column),
+            unit: unit(&spend.amount),
+            currency: spend.currency.as_ref().map(column_spec),
+            clicks: spend.clicks.as_ref().map(column_spec),
+            impressions: spend.impressions.as_ref().map(column_spec),
+            goal: spend.goal.as_ref().map(column_spec),
+            goal_constant: spend.goal_constant.clone(),
+            id: spend.id.as_ref().map(column_spec),
+            dimensions: spend.dimensions.iter().map(|(_, of_touch)| dimension(of_touch)).collect(),
+            exponent,
+        };
+        (source_spec(&spend.key, &spend.source), mapping)
+    };
+    let touch = &pipeline.touchpoints;
+    let of_touches = |cost: &file::Column| {
+        let mapping = SpendMapping {
+            date: column_spec(&touch.time),
+            channel: Some(column_spec(&touch.channel)),
+            campaign: touch.campaign.as_ref().map(column_spec),
+            amount: column_spec(cost),
+            unit: ValueUnit::Major,
+            currency: None,
+            clicks: None,
+            impressions: None,
+            goal: None,
+            goal_constant: None,
+            id: touch.id.as_ref().map(column_spec),
+            dimensions: touch.dimensions.iter().map(dimension).collect(),
+            exponent,
+        };
+        (source_spec("touchpoints", &touch.source), mapping)
+    };
+    pipeline.spend.iter().map(of_platform).chain(touch.cost.iter().map(of_touches)).collect()
+}
+
+/// The places, among the touchpoints' dimensions, of those that each source of spend has.
+pub(crate) fn spend_dimensions(pipeline: &Pipeline) -> Vec<Vec<usize>> {
+    let of_platforms = pipeline.spend.iter().map(|spend| spend.dimensions.iter().map(|(place, _)| *place).collect());
+    let all = || (0..pipeline.touchpoints.dimensions.len()).collect();
+    of_platforms.chain(pipeline.touchpoints.cost.iter().map(|_| all())).collect()
+}
+
+fn rate_mapping(entry: &file::RatesEntry) -> RateMapping {
+    RateMapping { date: column_spec(&entry.date), currency: column_spec(&entry.currency), rate: column_spec(&entry.rate) }
+}
+
+/// What was spent on a country is put beside what a country brought in: both must name countries alike.
+fn same_dimensions(pipeline: &Pipeline, touchpoints: &TouchSource, spend: &[SpendSource]) -> Result<(), Error> {
+    let of_touches = touchpoints.dimension_types();
+    for (entry, source) in pipeline.spend.iter().zip(spend) {
+        for ((place, dimension), kind) in entry.dimensions.iter().zip(source.dimension_types()) {
+            let same = matches!((&of_touches[*place], kind), (ColumnType::Int { .. }, ColumnType::Int { .. }));
+            if !same && of_touches[*place] != *kind {
+                return Err(Error::Input {
+                    problem: format!(
+                        "{}.dimensions.{} is {kind}, but touchpoints.dimensions has it as {}: nothing would be found",
+                        entry.key, dimension.name, of_touches[*place],
+                    ),
+                    hint: Some("bring both to one type, for example { sql = \"CAST(store AS VARCHAR)\" }".to_owned()),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Text never equals a number: touches and conversions that name customers differently would all stay unattributed.

@@ -7,17 +7,19 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use attributary_core::batch::ConversionBatch;
 use attributary_core::journey::Rejected;
 use attributary_core::table::Rows;
-use attributary_core::time::instant_text;
+use attributary_core::time::{Day, instant_text};
 use attributary_engine::conversions::{ConversionCollector, Converted};
+use attributary_engine::histories::Observation;
 use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
 use attributary_engine::rejects::{RejectedRows, Rejects, Side};
+use attributary_engine::tables::customers::CohortRow;
 use attributary_engine::tables::{self, SinkError, TableSink};
 use attributary_engine::walk::{Extreme, Walked, walk};
 use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
 use attributary_store::{
-    BytesRead, ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, TouchpointCounts,
+    BytesRead, ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, SpendCounts, TouchpointCounts,
 };
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -26,9 +28,10 @@ use crate::file::Pipeline;
 use crate::machine;
 use crate::merge;
 use crate::options::{Options, Phase, Progress};
-use crate::plan::{Plan, with_pipeline};
+use crate::plan::{Plan, is_base, with_pipeline};
 use crate::report::{LedgerLine, ModelSummary, RunReport, range_text};
 use crate::temp;
+use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend, write_currencies, write_customers};
 use crate::writer::{Writer, lock};
 
 /// Runs a pipeline and publishes what it computes.
@@ -56,26 +59,35 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     let (from, to) = range_text(options.from, options.to);
     tracing::info!(pipeline = plan.pipeline.name, from, to, "started");
 
+    // Whether its settings go together shows before the long part.
+    Returns::new(&plan, plan.setup.range, None)?;
+
     let temp = temp::of_run(options, &folder)?;
     plan.setup.temp = temp.path().to_owned();
 
     let base = if options.merge { merge::base(&output, &plan)? } else { None };
-    // Paths are no sum over days: a merged run counts them anew over all its days.
     let whole = base.as_ref().map(|base| merge::whole_range(base, plan.setup.range)).transpose()?;
-    let again = whole.filter(|_| plan.setup.paths > 0);
-    let wanted_paths = plan.setup.paths;
+    let range = whole.unwrap_or(plan.setup.range);
+    // Paths, customers and amounts by currency are no sums over days: a merged run counts them anew over all its days.
+    let again = whole.filter(|_| plan.setup.paths > 0 || plan.setup.lists_customers() || plan.setup.exchange);
+    let wanted = (plan.setup.paths, plan.setup.customers.clone());
     if again.is_some() {
-        plan.setup.paths = 0;
+        (plan.setup.paths, plan.setup.customers) = (0, None);
     }
-    let mut computed = compute(&plan, progress, interrupt)?;
-    plan.setup.paths = wanted_paths;
+    let mut computed = compute(&mut plan, range, progress, interrupt)?;
+    (plan.setup.paths, plan.setup.customers) = wanted;
 
     progress.enter(Phase::Writing);
     let writer = Writer::new(staging, interrupt);
+    let mut returns = Returns::new(&plan, range, computed.days)?;
     let totals = match &base {
-        None => writer.all(|| write_tables(&plan, &mut computed, &writer))?,
-        Some(base) => merge::write(&plan, &computed, base, &writer)?,
+        None => writer.all(|| write_tables(&plan, &mut computed, &mut returns, &writer))?,
+        Some(base) => merge::write(&plan, &computed, base, &mut returns, &writer)?,
     };
+    let mut cohorts = None;
+    if again.is_none() {
+        cohorts = writer.all(|| write_whole(&plan.setup, &mut computed, &writer))?;
+    }
     if let Some(base) = &base {
         let rejects = match again {
             Some(range) => {
@@ -84,7 +96,9 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
                 let again = temp.path().join("again");
                 std::fs::create_dir(&again).map_err(EngineError::temp(&again))?;
                 plan.setup.temp = again;
-                write_paths_again(&mut plan, range, &writer, progress, interrupt)?
+                let of_whole = walk_again(&mut plan, range, &writer, progress, interrupt)?;
+                cohorts = of_whole.1;
+                of_whole.0
             }
             None => vec![merge::rejects(&plan, &computed, base)?],
         };
@@ -92,9 +106,15 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
         let mut rejects = rejects.into_iter().map(Ok);
         writer.all(|| writer.tables().file("rejects", tables::ONLY_FILE, &fields, &mut rejects))?;
     }
+    if let Some(mut returns) = returns {
+        returns.spend(&computed.spending)?;
+        if let Some(cohorts) = &cohorts {
+            returns.cohorts(cohorts, &plan.setup)?;
+        }
+        writer.all(|| returns.write(cohorts.is_some(), &writer))?;
+    }
     interrupt.check()?;
 
-    let range = whole.unwrap_or(plan.setup.range);
     let manifest = manifest(&plan, &computed, &totals, range, started);
     let rows = manifest.rows.clone();
     drop(temp);
@@ -129,6 +149,11 @@ pub(crate) struct Computed {
     pub rejected: RejectedRows,
     pub touches_read: u64,
     pub bytes_read: BytesRead,
+    /// The first and the last day of the range that has conversions.
+    pub days: Option<(Day, Day)>,
+    pub spending: Spending,
+    /// What is known of all customers, if anyone asked.
+    pub observed: Option<(Observation, Option<Fits>)>,
 }
 
 /// A model and a window, and the channels with what they got of the first value, most first.
@@ -141,32 +166,49 @@ pub(crate) struct Totals {
     pub channels: Vec<TopChannels>,
 }
 
-/// Reads everything and walks it.
-pub(crate) fn compute(plan: &Plan, progress: &Progress, interrupt: &Interrupt) -> Result<Computed, Error> {
+/// Reads everything and walks it. Spend is read for all `days` that are published.
+pub(crate) fn compute(plan: &mut Plan, days: Range, progress: &Progress, interrupt: &Interrupt) -> Result<Computed, Error> {
+    let rejects = Rejects::new(&plan.setup, interrupt);
+    read_rates(plan, &rejects, interrupt)?;
     let setup = &plan.setup;
     let bytes = |files: &[SourceFile]| files.iter().map(|file| file.bytes).sum::<u64>();
     progress.total_bytes.store(bytes(plan.touchpoints.files()) + bytes(plan.conversions.files()), Ordering::Relaxed);
-    let rejects = Rejects::new(setup);
     let mut ledger = Ledger::default();
     progress.enter(Phase::Conversions);
-    let converted = read_conversions(plan, &rejects, &mut ledger, &progress.conversions, interrupt)?;
+    let mut converted = read_conversions(plan, &rejects, &mut ledger, &progress.conversions, interrupt)?;
     let (conversions_read, conversions_accepted) = (converted.read, converted.accepted);
+    let of_days = converted.days;
+    let observed = observe(&plan.pipeline, setup, &mut converted)?;
+    let spending = read_spend(plan, days, &rejects, interrupt)?;
 
     progress.enter(Phase::Touchpoints);
+    let bounds = plan.touch_bounds(converted.earliest_refunded);
     let total = bytes(plan.touchpoints.files());
     let passed = || progress.touchpoints.bytes.load(Ordering::Relaxed) as f64 / total.max(1) as f64;
     let partition = Partition::new(setup, &converted, &rejects, &passed);
     reading(interrupt, &|batch| partition.add(batch), &|take| {
-        plan.touchpoints.read(&plan.touch_bounds(), setup.threads, &progress.touchpoints, &|batch| take(&batch))
+        plan.touchpoints.read(&bounds, setup.threads, &progress.touchpoints, &|batch| take(&batch))
     })?;
 
     progress.enter(Phase::Walking);
     let partitioned = partition.finish(setup)?;
     let touches_read = partitioned.read;
-    let walked = walk(setup, converted, partitioned, &rejects, &mut ledger, interrupt)?;
+    let walked =
+        walk(setup, converted, partitioned, &rejects, &mut ledger, observed.as_ref().map(|(observation, _)| observation))?;
     let read = |progress: &attributary_frames::Progress| progress.read.load(Ordering::Relaxed);
     let bytes_read = BytesRead { touchpoints: read(&progress.touchpoints), conversions: read(&progress.conversions) };
-    Ok(Computed { walked, conversions_read, conversions_accepted, ledger, rejected: rejects.finish()?, touches_read, bytes_read })
+    Ok(Computed {
+        walked,
+        conversions_read,
+        conversions_accepted,
+        ledger,
+        rejected: rejects.finish()?,
+        touches_read,
+        bytes_read,
+        days: of_days,
+        spending,
+        observed,
+    })
 }
 
 /// Reads the conversions, and a second time where ids are there more than once.
@@ -188,10 +230,10 @@ pub(crate) fn read_conversions(
     let collector = ConversionCollector::new(setup, rejects, expected);
     read(progress, &|batch| collector.add(batch))?;
     let collected = collector.finish()?;
-    if let Some(suspects) = collected.suspects() {
-        tracing::debug!("some conversion ids occur more than once: the source is read again");
+    if let Some(reason) = collected.reason() {
+        tracing::debug!("{reason}: the source is read again");
         let again = attributary_frames::Progress::default();
-        read(&again, &|batch| suspects.add(batch))?;
+        read(&again, &|batch| collected.add(batch))?;
         progress.read.fetch_add(again.read.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     Ok(collected.finish(ledger)?)
@@ -220,17 +262,23 @@ fn reading<B>(
 }
 
 /// Writes all tables, as many at a time as there are threads.
-fn write_tables(plan: &Plan, computed: &mut Computed, writer: &Writer<'_>) -> Result<Totals, SinkError> {
+fn write_tables(
+    plan: &Plan,
+    computed: &mut Computed,
+    returns: &mut Option<Returns>,
+    writer: &Writer<'_>,
+) -> Result<Totals, SinkError> {
     let setup = &plan.setup;
     let walked = &computed.walked;
     let days = || {
         if let Some(credits) = &walked.credits {
-            tables::credits::write(setup, credits, &walked.kinds, &walked.profiles, &writer.tables())?;
+            let names = (&walked.kinds, &walked.currencies.0);
+            tables::credits::write(setup, credits, names, &walked.profiles, &writer.tables())?;
         }
         tables::unattributed::write(setup, &walked.unattributed, &walked.kinds, &writer.tables())
     };
     let grouped = || {
-        let tables: Vec<_> = setup.tables.iter().enumerate().collect();
+        let tables: Vec<_> = setup.tables.iter().enumerate().filter(|(_, table)| !is_base(table)).collect();
         let channels = tables.par_iter().map(|(number, table)| {
             let (sums, finish) = (&walked.tables[*number].1, walked.finish(setup, *number));
             let fields = tables::grouped::fields(setup, table, false);
@@ -256,19 +304,46 @@ fn write_tables(plan: &Plan, computed: &mut Computed, writer: &Writer<'_>) -> Re
     let (days, grouped) = rayon::join(days, grouped);
     days?;
     let channels = grouped?.into_iter().flatten().next().unwrap_or_default();
+    for (number, table) in setup.tables.iter().enumerate().filter(|(_, table)| is_base(table)) {
+        let fields = tables::grouped::fields(setup, table, true);
+        let mut rows = tables::grouped::finish(&walked.tables[number].1, walked.finish(setup, number), true)?.map(|rows| {
+            let rows = rows?;
+            returns.as_mut().map_or(Ok(()), |returns| returns.add(setup, table, &fields, &rows))?;
+            Ok(rows)
+        });
+        writer.state().file(&table.name, tables::ONLY_FILE, &fields, &mut rows)?;
+    }
     let file = |side: Side, file: u32| file_name(plan, side, file);
     let mut rejects = tables::rejects::rows(setup, &computed.rejected, &file)?;
     writer.tables().file("rejects", tables::ONLY_FILE, &tables::rejects::fields(setup), &mut rejects)?;
     drop(rejects);
-    write_paths(setup, computed, writer)?;
-    let ledger = write_ledger(setup, tables::ledger::day_lines(&computed.ledger, setup), writer)?;
+    let ledger = write_ledger(setup, tables::ledger::day_lines(&computed.ledger, setup), spend_line(plan, computed), writer)?;
     Ok(Totals { ledger, channels })
+}
+
+/// Spend as a line of the ledger, if there is any source of it.
+pub(crate) fn spend_line(plan: &Plan, computed: &Computed) -> Option<tables::ledger::Line> {
+    (!plan.spend.is_empty()).then(|| computed.spending.ledger_line())
+}
+
+/// Writes what must see all days at once: paths, customers, amounts by currency. The cohorts of the customers are for the returns.
+fn write_whole(setup: &Setup, computed: &mut Computed, writer: &Writer<'_>) -> Result<Option<Vec<CohortRow>>, SinkError> {
+    write_paths(setup, computed, writer)?;
+    write_currencies(setup, computed, &computed.spending, writer)?;
+    write_customers(setup, computed, writer)?;
+    let walked = &computed.walked;
+    Ok(setup.lists_customers().then(|| tables::customers::cohorts(&walked.books, setup, &walked.profiles)))
 }
 
 fn file_name(plan: &Plan, side: Side, file: u32) -> String {
     let files = match side {
         Side::Touchpoints => plan.touchpoints.files(),
         Side::Conversions => plan.conversions.files(),
+        Side::Rates => plan.rates.as_ref().map_or(&[][..], |rates| rates.files()),
+        // All sources of spend are counted through.
+        Side::Spend => {
+            return plan.spend_files().nth(file as usize).map_or_else(String::new, |file| file.path.display().to_string());
+        }
     };
     files.get(file as usize).map_or_else(String::new, |file| file.path.display().to_string())
 }
@@ -282,10 +357,15 @@ pub(crate) fn rejects_rows(plan: &Plan, rejected: &RejectedRows) -> Result<Vec<R
 pub(crate) fn write_ledger(
     setup: &Setup,
     days: Vec<tables::ledger::Line>,
+    spend: Option<tables::ledger::Line>,
     writer: &Writer<'_>,
 ) -> Result<Vec<tables::ledger::Line>, SinkError> {
     use tables::ledger::{fields, lines, rows};
-    let lines = lines(&days, setup);
+    let mut lines = lines(&days, setup);
+    // Sorted by model, as all lines are: no model's name is before it.
+    if let Some(spend) = spend {
+        lines.insert(lines.partition_point(|line| line.model < spend.model), spend);
+    }
     if let Some(line) = lines.iter().find(|line| line.difference() != 0) {
         return Err(EngineError::Bug(format!("the ledger differs: {line:?}")).into());
     }
@@ -294,24 +374,30 @@ pub(crate) fn write_ledger(
     Ok(lines)
 }
 
-/// Walks a whole range once more, of which only the paths are wanted, and what that walk rejects, which is returned: it sees the
-/// customers who do not convert too.
-fn write_paths_again(
+/// Walks a whole range once more, of which only what must see all days at once is wanted, and what that walk rejects, which is
+/// returned: it sees the customers who do not convert too.
+fn walk_again(
     plan: &mut Plan,
     range: Range,
     writer: &Writer<'_>,
     progress: &Progress,
     interrupt: &Interrupt,
-) -> Result<Vec<Rows>, Error> {
+) -> Result<(Vec<Rows>, Option<Vec<CohortRow>>), Error> {
     let wanted_range = std::mem::replace(&mut plan.setup.range, range);
-    let (models, tables) = (std::mem::take(&mut plan.setup.models), std::mem::take(&mut plan.setup.tables));
+    // Who acquired a customer only models say.
+    let no_models = !plan.setup.lists_customers();
+    let models = if no_models { std::mem::take(&mut plan.setup.models) } else { Vec::new() };
+    let tables = std::mem::take(&mut plan.setup.tables);
     let wanted_credits = std::mem::replace(&mut plan.setup.credits, false);
-    let mut computed = compute(plan, progress, interrupt)?;
-    writer.all(|| write_paths(&plan.setup, &mut computed, writer))?;
+    let mut computed = compute(plan, range, progress, interrupt)?;
+    let cohorts = writer.all(|| write_whole(&plan.setup, &mut computed, writer))?;
     let rejects = rejects_rows(plan, &computed.rejected)?;
-    (plan.setup.models, plan.setup.tables) = (models, tables);
+    if no_models {
+        plan.setup.models = models;
+    }
+    plan.setup.tables = tables;
     (plan.setup.credits, plan.setup.range) = (wanted_credits, wanted_range);
-    Ok(rejects)
+    Ok((rejects, cohorts))
 }
 
 fn write_paths(setup: &Setup, computed: &mut Computed, writer: &Writer<'_>) -> Result<(), SinkError> {
@@ -334,6 +420,9 @@ fn warnings(computed: &Computed) -> Vec<String> {
     const SHOWN: usize = 3;
     let extremes = &computed.walked.extremes;
     let mut warnings: Vec<String> = extremes.iter().take(SHOWN).map(warning).collect();
+    let fits = computed.observed.as_ref().and_then(|(_, fits)| fits.as_ref());
+    warnings.extend(fits.iter().flat_map(|fits| fits.warnings()));
+    warnings.extend(computed.spending.warnings.iter().cloned());
     if extremes.len() > SHOWN {
         warnings.push(format!("{} further customers are like that", extremes.len() - SHOWN));
     }
@@ -360,12 +449,15 @@ fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range: Range, sta
     let conversions = plan.conversions.files();
     let inputs = touchpoints.iter().map(|file| input("touchpoints", file));
     let inputs = inputs.chain(conversions.iter().map(|file| input("conversions", file)));
+    let inputs = inputs.chain(plan.own_spend().flat_map(|spend| spend.files()).map(|file| input("spend", file)));
+    let inputs = inputs.chain(plan.rates.iter().flat_map(|rates| rates.files()).map(|file| input("fx", file)));
     let rejected = |side: Side| {
         let counts = Rejected::ALL.map(|reason| (reason.to_string(), computed.rejected.count(side, reason)));
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     };
     let (from, to) = range_text(range.from, range.to);
-    let in_range = totals.ledger.first().map_or(0, |line| line.attributed_conversions + line.unattributed_conversions);
+    let counted = totals.ledger.iter().map(|line| line.attributed_conversions + line.unattributed_conversions);
+    let in_range = counted.max().unwrap_or(0);
     Manifest {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pipeline: plan.pipeline.name.clone(),
@@ -386,6 +478,8 @@ fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range: Range, sta
                 accepted: computed.conversions_accepted,
                 in_range,
             },
+            spend: (!plan.spend.is_empty())
+                .then(|| SpendCounts { read: computed.spending.read, rejected: computed.spending.rejected_rows.clone() }),
         },
         models: plan
             .pipeline

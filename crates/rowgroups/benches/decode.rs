@@ -64,6 +64,7 @@ fn decode(path: &Path) -> Result<u64, Box<dyn Error>> {
         zone: Zone::utc(),
         id: None,
         attributes: vec![column("channel"), column("campaign"), Attribute::Nothing],
+        refund_of: None,
         amounts: Vec::new(),
     };
     let file = LogFile::open(path, wanted)?.ok_or("a column is of a type that is not decoded")?;

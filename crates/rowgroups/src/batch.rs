@@ -17,7 +17,7 @@ use attributary_core::value::Value;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use crate::amounts::amounts;
-use crate::columns::{Dictionaries, coded, identities};
+use crate::columns::{Dictionaries, coded, identities, named};
 use crate::{Attribute, Columns, Problem, guarded};
 
 /// The rows of a row group, some at a time, in order.
@@ -80,6 +80,7 @@ impl<'a> Batches<'a> {
         let wanted = self.wanted;
         self.next(within, |decoded| {
             let Decoded { rows, times, customers, ids, attributes, batch } = decoded;
+            let refunds = wanted.refund_of.as_ref().map(|name| named(column(&batch, name)?)).transpose()?;
             let values = wanted.amounts.iter().map(|amount| amounts(column(&batch, &amount.column)?, amount));
             Ok(ConversionBatch {
                 file,
@@ -88,6 +89,8 @@ impl<'a> Batches<'a> {
                 customers,
                 values: values.collect::<Result<_, _>>()?,
                 kinds: attributes.into_iter().next().unwrap_or_else(|| nothing(times.len())),
+                refunds,
+                exchange: None,
                 times,
             })
         })

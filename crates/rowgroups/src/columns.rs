@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::types::{
     ArrowPrimitiveType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, DictionaryArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, DictionaryArray, PrimitiveArray, StringViewArray};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use attributary_core::NOT_SET;
@@ -138,6 +138,15 @@ pub(crate) fn identities(column: &ArrayRef) -> Result<Arc<dyn Identities>, Arrow
         DataType::UInt64 => integers!(UInt64Type),
         other => return Err(ArrowError::SchemaError(format!("a key of type {other}"))),
     })
+}
+
+/// The identities of a column that names something or nothing: an empty text is a null.
+pub(crate) fn named(column: &ArrayRef) -> Result<Arc<dyn Identities>, ArrowError> {
+    if let Some(texts) = column.as_string_view_opt().filter(|texts| texts.iter().any(|text| text == Some(""))) {
+        let texts: StringViewArray = texts.iter().map(|text| text.filter(|text| !text.is_empty())).collect();
+        return Ok(Arc::new(Bytes { cells: texts.to_binary_view(), text: true }));
+    }
+    identities(column)
 }
 
 /// Texts, or bytes.

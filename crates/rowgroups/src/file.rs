@@ -141,7 +141,7 @@ fn decoded_schema(schema: &Schema, wanted: &Columns) -> Option<(Schema, Clock, V
         }
         Some(())
     };
-    for key in std::iter::once(&wanted.customer).chain(&wanted.id) {
+    for key in std::iter::once(&wanted.customer).chain(&wanted.id).chain(&wanted.refund_of) {
         decode(key, &key_type)?;
     }
     for attribute in &wanted.attributes {

@@ -31,6 +31,8 @@ pub struct Columns {
     /// Of touches in the order of `core::batch::attribute`, where null and empty channels are `(not set)`; of conversions their
     /// kind.
     pub attributes: Vec<Attribute>,
+    /// Of conversions the order that they refund: text, binary or integers.
+    pub refund_of: Option<String>,
     /// The values of conversions.
     pub amounts: Vec<Amount>,
 }
@@ -44,7 +46,14 @@ impl Columns {
             Attribute::Nothing | Attribute::Constant(_) => None,
         });
         let amounts = self.amounts.iter().map(|amount| &amount.column);
-        [&self.customer, &self.time].into_iter().chain(&self.id).chain(attributes).chain(amounts).cloned().collect()
+        [&self.customer, &self.time]
+            .into_iter()
+            .chain(&self.id)
+            .chain(&self.refund_of)
+            .chain(attributes)
+            .chain(amounts)
+            .cloned()
+            .collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::iter;
 use attributary_core::table::{Column, Field, NULL_CODE, Rows};
 use attributary_core::value::{ColumnType, Value};
 
+use crate::orders::Order;
 use crate::rows::{Cells, ConversionRow, Keys, TouchRow};
 use crate::visits::World;
 
@@ -12,6 +13,15 @@ use crate::visits::World;
 enum Event {
     Touch(TouchRow),
     Conversion(ConversionRow),
+}
+
+impl Event {
+    fn order(&self) -> Option<&Order> {
+        match self {
+            Self::Touch(_) => None,
+            Self::Conversion(row) => Some(&row.order),
+        }
+    }
 }
 
 impl World {
@@ -27,6 +37,9 @@ impl World {
             Field::new("order_id", self.key_type()),
             Field::new("revenue", ColumnType::Decimal { precision: 18, scale: 2 }),
         ]
+        .into_iter()
+        .chain(self.further_fields())
+        .collect()
     }
 
     /// The touch and conversion rows of a slice as columns.
@@ -39,10 +52,11 @@ impl World {
         let mut customers = Keys::new(self, "c", self.crowd.all, rows);
         let mut times = Vec::with_capacity(rows);
         let mut codes: [Vec<u32>; 3] = std::array::from_fn(|_| Vec::with_capacity(rows));
-        let mut order_ids = Keys::new(self, "o", orders, rows);
+        let mut order_ids = Keys::new(self, "o", self.order_numbers(), rows);
         let mut revenue = Vec::with_capacity(rows);
-        for event in self.events_in_time(place) {
-            let cells = match event {
+        let events: Vec<Event> = self.events_in_time(place).collect();
+        for event in &events {
+            let cells = match *event {
                 Event::Touch(TouchRow { touch, id, nulls }) => {
                     ids.push(Some(id));
                     customers.push(nulls.spare(Cells::CUSTOMER, touch.customer));
@@ -68,7 +82,9 @@ impl World {
         let coded = codes.into_iter().zip([&names.events, &names.channels, &names.campaigns]);
         let coded = coded.map(|(codes, dictionary)| Column::Codes { codes, dictionary: dictionary.clone() });
         let columns = [ids.column(), customers.column(), Column::Ints(times)].into_iter().chain(coded);
-        Rows { columns: columns.chain([order_ids.column(), Column::Values(revenue)]).collect() }
+        let orders: Vec<_> = events.iter().map(Event::order).collect();
+        let columns = columns.chain([order_ids.column(), Column::Values(revenue)]).chain(self.further_columns(&orders));
+        Rows { columns: columns.collect() }
     }
 
     /// The events of a slice, oldest first; at one instant touches come before conversions.

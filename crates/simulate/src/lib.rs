@@ -14,20 +14,32 @@
 //! ```text
 //! <out>/events/<day>.parquet        event_id, user_id, event_time, event_name, channel, campaign, order_id, revenue
 //! ```
+//!
+//! If asked for, there is also what the marketing cost. Each ad platform has its own columns, currency and days:
+//!
+//! ```text
+//! <out>/spend/search.parquet        day, channel, campaign, cost, currency, clicks, impressions, goal
+//! <out>/spend/social.parquet        date_start, channel, campaign_name, amount_spent, currency, link_clicks, impressions, goal
+//! <out>/rates.csv                   date, currency, rate
+//! ```
 
 mod calendar;
+mod currency;
 mod error;
 mod events;
+mod loyalty;
 mod market;
 mod orders;
 mod random;
 mod rows;
 mod settings;
+mod spend;
 mod visits;
 mod writing;
 
 use std::path::Path;
 
+pub use currency::Currency;
 pub use error::SimulateError;
 pub use settings::{KeyKind, Layout, Preset, SETTINGS, SettingSpec, Settings};
 

@@ -6,6 +6,7 @@ use attributary_core::value::Value;
 
 use crate::random::{Choice, Random, apportion, scale};
 use crate::settings::{Preset, Settings};
+use crate::spend::{SEARCH, SOCIAL};
 
 /// A way to reach people.
 struct Channel {
@@ -20,40 +21,57 @@ struct Channel {
     closes: u32,
     /// Whether it runs campaigns.
     campaigns: bool,
+    /// The ad platform that it is bought on, if it is.
+    ads: Option<Ads>,
+}
+
+/// What a channel of an ad platform brings.
+#[derive(Clone, Copy, Debug)]
+pub struct Ads {
+    /// A place in [`PLATFORMS`](crate::spend::PLATFORMS).
+    pub platform: usize,
+    /// About what it brings back of 100 spent.
+    pub returns: u64,
 }
 
 const fn channel(name: &'static str, early: u32, late: u32, clicks: u32, closes: u32, campaigns: bool) -> Channel {
-    Channel { name, early, late, clicks, closes, campaigns }
+    Channel { name, early, late, clicks, closes, campaigns, ads: None }
+}
+
+impl Channel {
+    const fn ads(self, platform: usize, returns: u64) -> Self {
+        Self { ads: Some(Ads { platform, returns }), ..self }
+    }
 }
 
 const B2C_CHANNELS: &[Channel] = &[
-    channel("paid_search", 14, 20, 85, 80, true),
+    channel("paid_search", 14, 20, 85, 80, true).ads(SEARCH, 420),
     channel("organic_search", 16, 13, 97, 60, false),
-    channel("social", 20, 8, 18, 35, true),
+    channel("social", 20, 8, 18, 35, true).ads(SOCIAL, 160),
     channel("email", 5, 19, 30, 90, true),
     channel("direct", 6, 18, 100, 100, false),
-    channel("display", 20, 6, 4, 25, true),
+    channel("display", 20, 6, 4, 25, true).ads(SEARCH, 60),
     channel("affiliate", 4, 7, 70, 80, true),
-    channel("shopping_ads", 5, 9, 60, 85, true),
-    channel("video", 8, 2, 5, 20, true),
+    channel("shopping_ads", 5, 9, 60, 85, true).ads(SEARCH, 520),
+    channel("video", 8, 2, 5, 20, true).ads(SOCIAL, 120),
     channel("referral", 5, 4, 95, 50, false),
-    channel("influencer", 6, 2, 25, 30, true),
+    channel("influencer", 6, 2, 25, 30, true).ads(SOCIAL, 130),
     channel("push", 1, 5, 35, 75, true),
     channel("sms", 1, 3, 40, 80, true),
 ];
 
 const B2B_CHANNELS: &[Channel] = &[
     channel("organic_search", 18, 10, 97, 45, false),
-    channel("paid_search", 14, 9, 80, 50, true),
-    channel("linkedin", 20, 8, 12, 30, true),
+    channel("paid_search", 14, 9, 80, 50, true).ads(SEARCH, 350),
+    channel("linkedin", 20, 8, 12, 30, true).ads(SOCIAL, 200),
     channel("email", 8, 18, 30, 55, true),
     channel("direct", 6, 14, 100, 70, false),
     channel("webinar", 8, 10, 90, 75, true),
     channel("sales_call", 1, 20, 100, 100, false),
     channel("event", 6, 7, 95, 85, true),
-    channel("content_syndication", 12, 3, 25, 20, true),
+    channel("content_syndication", 12, 3, 25, 20, true).ads(SOCIAL, 130),
     channel("referral", 5, 5, 95, 80, false),
-    channel("display", 10, 3, 3, 15, true),
+    channel("display", 10, 3, 3, 15, true).ads(SEARCH, 80),
     channel("partner", 3, 5, 80, 85, true),
 ];
 
@@ -111,12 +129,18 @@ pub struct Market {
     pub follow_ups: u64,
     /// After how many days they follow; the least is 2 or more.
     pub follow_up_days: std::ops::Range<i64>,
+    /// After how many days half of the buyers who come most often will never come back.
+    pub half_life: u64,
+    /// What each channel's ads bring, if it has any.
+    pub ads: Vec<Option<Ads>>,
+    reach: Vec<(u32, u32)>,
     early: Choice,
     late: Choice,
     clicks: Vec<u32>,
     closes: Vec<u32>,
     /// Each channel's first campaign and how many it has.
-    campaigns: Vec<(u32, u32)>,
+    pub campaigns: Vec<(u32, u32)>,
+    themes: &'static [&'static str],
     countries: Choice,
     devices: Choice,
     lag: Choice,
@@ -174,11 +198,15 @@ impl Market {
             kinds,
             follow_ups: if b2c { 5 } else { 30 },
             follow_up_days: if b2c { 2..28 } else { 10..80 },
+            half_life: if b2c { 20 } else { 80 },
+            ads: channels.iter().map(|it| it.ads).collect(),
+            reach: channels.iter().map(|it| (it.early, it.late)).collect(),
             early: Choice::new(&channels.iter().map(|it| it.early).collect::<Vec<_>>()),
             late: Choice::new(&channels.iter().map(|it| it.late).collect::<Vec<_>>()),
             clicks: channels.iter().map(|it| it.clicks).collect(),
             closes: channels.iter().map(|it| it.closes).collect(),
             campaigns,
+            themes,
             countries: Choice::new(&COUNTRIES.iter().map(|(_, weight)| *weight).collect::<Vec<_>>()),
             devices: Choice::new(if b2c { B2C_DEVICES } else { B2B_DEVICES }),
             lag: Choice::new(&lags.iter().map(|(weight, ..)| *weight).collect::<Vec<_>>()),
@@ -226,20 +254,56 @@ impl Market {
         random.between(low, high)
     }
 
-    /// The value of a first conversion or of one of its follow-ups, in minor units.
-    pub fn revenue(&self, random: &mut Random, follow_up: bool) -> i64 {
-        let (low, spread, tail) = match (self.kinds[0], follow_up) {
-            ("purchase", _) => (79, 900, 14_000),
-            (_, false) => (50, 400, 1_500),
-            (_, true) => (8_000, 60_000, 900_000),
-        };
+    /// What of 100 touches are clicks.
+    pub fn clicks(&self, channel: u8) -> u64 {
+        self.clicks[usize::from(channel)].into()
+    }
+
+    /// About how many of 2²⁰ touches, and of 2²⁰ in revenue by the last touch, are a channel's.
+    pub fn part(&self, channel: u8) -> [u64; 2] {
+        let touches = |place: usize| u64::from(self.reach[place].0 + self.reach[place].1);
+        // Who is about to buy is reached late on the way.
+        let closing = |place: usize| u64::from(self.reach[place].0 + 2 * self.reach[place].1) * u64::from(self.closes[place]);
+        let all = |one: &dyn Fn(usize) -> u64| (0..self.reach.len()).map(one).sum::<u64>().max(1);
+        let place = usize::from(channel);
+        [(touches(place) << 20) / all(&touches), (closing(place) << 20) / all(&closing)]
+    }
+
+    /// What a campaign is about, by its place among the channel's.
+    pub fn theme(&self, place: u32) -> &'static str {
+        self.themes[place as usize % self.themes.len()]
+    }
+
+    /// The value of a first conversion or of one of its follow-ups, in minor units, where prices are `level` millionths of
+    /// the usual ones.
+    pub fn revenue(&self, random: &mut Random, follow_up: bool, level: u64) -> i64 {
+        let (low, spread, tail) = self.prices(follow_up);
         let draw = random.draw();
         let (square, even) = (scale(draw, draw), random.draw());
         let whole = low + scale(even, spread) + scale(scale(scale(square, square), square), tail);
+        let whole = (whole * level / 1_000_000).max(1);
         // Prices end in .00, .90, .95 or .50; a basket of several things in anything.
         let cents = [100, 90, 95, 50][random.below(4) as usize];
         let basket = if random.below(4) == 0 { random.below(100) } else { 0 };
         ((whole - 1) * 100 + cents + basket) as i64
+    }
+
+    /// What all conversions bring, about, in minor units of SEK.
+    pub fn turnover(&self, conversions: u64) -> u64 {
+        let mean = |(low, spread, tail): (u64, u64, u64)| (low + spread / 2 + tail / 7) * 100;
+        let later = conversions * self.follow_ups / 100;
+        // What refunds take back is not worth a term.
+        let later_mean = if self.kinds[1] == "refund" { 0 } else { mean(self.prices(true)) };
+        (conversions - later) * mean(self.prices(false)) + later * later_mean
+    }
+
+    /// The lowest price, how far prices reach evenly, and how far a few of them reach.
+    fn prices(&self, follow_up: bool) -> (u64, u64, u64) {
+        match (self.kinds[0], follow_up) {
+            ("purchase", _) => (79, 900, 14_000),
+            (_, false) => (50, 400, 1_500),
+            (_, true) => (8_000, 60_000, 900_000),
+        }
     }
 }
 

@@ -1,16 +1,21 @@
-//! Conversions. Most follow a session of the customer's, the sooner the likelier; some follow an earlier conversion (a
-//! refund its purchase, a deal its lead); a few come from customers who were never reached. Each is a function of
+//! Conversions. Most follow a session of the customer's, the sooner the likelier, of whoever it is or of someone who comes
+//! back; some follow an earlier conversion (a refund its purchase, a deal its lead); a few come from customers who were never reached. Each is a function of
 //! (seed, slice, turn), made again wherever something follows it.
 
 use attributary_core::duration::{DAY, SECOND};
 
+use crate::currency::Currency;
 use crate::random::{Random, Share, Stream, scale};
-use crate::visits::{Touch, World};
+use crate::visits::{Session, Touch, World};
 
 /// How many conversions come from customers without any touch.
 const UNREACHED: Share = Share::percent(3);
 /// How many sessions are looked at before one converts for certain.
 const TRIES: usize = 8;
+/// And to find one that brought someone back, as they are few.
+const RETURN_TRIES: usize = 64;
+/// How many numbers beyond those of all conversions refunds may name.
+const STRAY: u64 = 1_000;
 const HOUR: i64 = DAY / 24;
 
 /// A conversion without its id.
@@ -26,6 +31,8 @@ pub struct Order {
     pub revenue: i64,
     /// What is left of it after costs.
     pub margin: i64,
+    /// The number of the order that a refund names.
+    pub refund_of: Option<u64>,
 }
 
 /// A conversion row of a slice.
@@ -40,6 +47,7 @@ pub struct Turn {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     First,
+    Return,
     FollowUp,
     Repeat,
 }
@@ -62,6 +70,7 @@ impl World {
                     let order = self.follow_up(place, turn as u64).unwrap_or_else(|| self.first(place, turn as u64));
                     Turn { order, id_of: turn }
                 }
+                (Kind::Return, _) => Turn { order: self.purchase(place, turn as u64), id_of: turn },
                 _ => Turn { order: self.first(place, turn as u64), id_of: turn },
             };
             turns.push(row);
@@ -75,31 +84,60 @@ impl World {
             Kind::Repeat
         } else if random.chance(Share::percent(self.market.follow_ups)) {
             Kind::FollowUp
+        } else if self.loyalty.purchases(place).is_some_and(|share| random.chance(share)) {
+            Kind::Return
         } else {
             Kind::First
         }
     }
 
+    /// Whether a turn is a purchase or lead of whoever it may be.
+    pub fn is_first(&self, place: usize, turn: u64) -> bool {
+        self.kind(place, turn) == Kind::First
+    }
+
+    /// The purchase or lead of a turn that is one, of someone who comes back if it says so and there is someone.
+    fn purchase(&self, place: usize, turn: u64) -> Order {
+        let again = if self.kind(place, turn) == Kind::Return { self.again(place, turn) } else { None };
+        again.unwrap_or_else(|| self.first(place, turn))
+    }
+
     /// A purchase or lead.
-    fn first(&self, place: usize, turn: u64) -> Order {
+    pub fn first(&self, place: usize, turn: u64) -> Order {
         let mut random = Random::new(self.settings.seed, Stream::Order, place as u64, turn);
         let time = self.calendar.slices[place].draw(&mut random);
         let unreached = self.crowd.all - self.crowd.reached;
         let (customer, time) = if unreached > 0 && random.chance(UNREACHED) {
             (self.crowd.reached + random.below(unreached), time)
         } else {
-            self.after_a_session(&mut random, place, time)
+            let found = self.after_a_session(&mut random, place, time, false);
+            found.unwrap_or_else(|| (self.crowd.draw(&mut random), time))
         };
-        let revenue = self.market.revenue(&mut random, false);
-        Order { time, customer, kind: 0, revenue, margin: margin(&mut random, revenue) }
+        self.purchase_of(&mut random, customer, time)
     }
 
-    /// Looks for a session at some lag before `time` that is ready to convert; who it is, and when.
-    fn after_a_session(&self, random: &mut Random, place: usize, time: i64) -> (u64, i64) {
+    /// What a customer buys.
+    pub fn purchase_of(&self, random: &mut Random, customer: u64, time: i64) -> Order {
+        let revenue = self.market.revenue(random, false, self.level(customer));
+        Order { time, customer, kind: 0, revenue, margin: margin(random, revenue), refund_of: None }
+    }
+
+    /// What prices are for a customer in the currency of theirs, in millionths of the usual ones. Where customers come
+    /// back, some always spend more than others.
+    fn level(&self, customer: u64) -> u64 {
+        let mut purse = Random::new(self.settings.seed, Stream::Purse, customer, 0);
+        let percent = if self.settings.repeat > 0.0 { purse.between(50, 151) as u64 } else { 100 };
+        let currency = self.settings.currencies.get(self.currency(customer)).copied().unwrap_or(Currency::Sek);
+        percent * 10_000 * Currency::Sek.worth() / currency.worth()
+    }
+
+    /// Looks for a session at some lag before `time` that is ready to convert, either of someone who came back or not; who
+    /// it is, and when.
+    pub fn after_a_session(&self, random: &mut Random, place: usize, time: i64, came_back: bool) -> Option<(u64, i64)> {
         let slice = &self.calendar.slices[place];
         let begin = self.calendar.slices[0].time.start;
         let mut found = None;
-        for _ in 0..TRIES {
+        for _ in 0..if came_back { RETURN_TRIES } else { TRIES } {
             let lag = self.market.lag(random);
             let source = if lag < HOUR {
                 Some(place)
@@ -113,7 +151,16 @@ impl World {
             if sessions == 0 {
                 continue;
             }
-            let (stage, touch) = self.last_touch(random, source, sessions);
+            let number = random.below(sessions);
+            // Asked first, as whom a session brings back is found by way of sessions that bring nobody back.
+            if self.is_return(source, number) != came_back {
+                continue;
+            }
+            let session = self.session(source, number);
+            if session.came_back() != came_back {
+                continue;
+            }
+            let (stage, touch) = self.last_touch(session, source);
             // In the same visit, or at least not before it.
             let time =
                 if lag < HOUR { touch.time + lag } else { time.max(touch.time + scale(random.draw(), HOUR as u64) as i64) };
@@ -124,12 +171,11 @@ impl World {
                 break;
             }
         }
-        found.unwrap_or_else(|| (self.crowd.draw(random), time))
+        found
     }
 
-    /// Some session of a slice: how far the interest is, and the session's last touch.
-    fn last_touch(&self, random: &mut Random, place: usize, sessions: u64) -> (u64, Touch) {
-        let session = self.session(place, random.below(sessions));
+    /// How far the interest is in a session, and its last touch.
+    fn last_touch(&self, session: Session, place: usize) -> (u64, Touch) {
         let stage = session.stage();
         let touches = session.touches(&self.market, &self.calendar.slices[place]);
         // A session has at least one touch.
@@ -145,19 +191,30 @@ impl World {
         let lag = Random::new(self.settings.seed, Stream::Lag, turn, 0).between(days.start, days.end) * DAY;
         let source = self.calendar.slice_at(slice.time.start - lag)?;
         let earlier = &self.calendar.slices[source].conversions;
-        if turn >= earlier.end - earlier.start || self.kind(source, turn) != Kind::First {
+        if turn >= earlier.end - earlier.start || !matches!(self.kind(source, turn), Kind::First | Kind::Return) {
             return None;
         }
-        let earlier = self.first(source, turn);
+        let number = earlier.start + turn;
+        let earlier = self.purchase(source, turn);
         let mut random = Random::new(self.settings.seed, Stream::FollowUp, place as u64, turn);
         let order = Order { time: slice.draw(&mut random), customer: earlier.customer, kind: 1, ..earlier };
         if self.market.kinds[1] != "refund" {
-            let revenue = self.market.revenue(&mut random, true);
+            let revenue = self.market.revenue(&mut random, true, self.level(order.customer));
             return Some(Order { revenue, margin: margin(&mut random, revenue), ..order });
         }
         // Three of four are taken back whole, of the others some articles.
         let percent = if random.below(4) > 0 { 100 } else { random.between(15, 85) };
-        Some(Order { revenue: -(earlier.revenue * percent / 100), margin: -(earlier.margin * percent / 100), ..order })
+        // One in a hundred names an order that is not there.
+        let stray = random.below(100) == 0;
+        let named = if stray { self.settings.conversion_rows() + random.below(STRAY) } else { number };
+        let refund_of = self.settings.refund_of.then_some(named);
+        let (revenue, margin) = (-(earlier.revenue * percent / 100), -(earlier.margin * percent / 100));
+        Some(Order { revenue, margin, refund_of, ..order })
+    }
+
+    /// How many numbers of orders there are, with those that only refunds name.
+    pub fn order_numbers(&self) -> u64 {
+        self.settings.conversion_rows() + if self.settings.refund_of { STRAY } else { 0 }
     }
 }
 

@@ -28,6 +28,16 @@ pub enum Stream {
     Lag,
     /// Nulls among conversion rows.
     ConversionRow,
+    /// Which earlier customer a session brings back, if any.
+    Visit,
+    /// How often and how long a customer comes back.
+    Buyer,
+    /// How much a customer spends, and in which currency.
+    Purse,
+    /// What the ad platforms charge.
+    Spend,
+    /// How exchange rates move.
+    Rate,
 }
 
 /// A sequence of random numbers (SplitMix64).

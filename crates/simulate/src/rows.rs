@@ -1,5 +1,7 @@
 //! Touches and conversions as the columns of their tables: in order of time, with ids, repeats and nulls.
 
+use std::sync::Arc;
+
 use attributary_core::table::{Column, Field, NULL_CODE, Rows, Texts};
 use attributary_core::value::{ColumnType, Value};
 
@@ -51,6 +53,35 @@ impl World {
             amount("revenue"),
             amount("gross_margin"),
         ]
+        .into_iter()
+        .chain(self.further_fields())
+        .collect()
+    }
+
+    /// The columns that conversions have if asked for: their currency, and the order that a refund takes back.
+    pub fn further_fields(&self) -> impl Iterator<Item = Field> {
+        let currency = self.has_currencies().then(|| Field::new("currency", ColumnType::Text));
+        let refund_of = self.settings.refund_of.then(|| Field::new("refund_of", self.key_type()));
+        currency.into_iter().chain(refund_of)
+    }
+
+    /// The cells of these columns, null where there is no conversion.
+    pub fn further_columns(&self, orders: &[Option<&Order>]) -> impl Iterator<Item = Column> {
+        let currency = self.has_currencies().then(|| {
+            let code = |order: &Option<&Order>| order.map_or(NULL_CODE, |order| self.currency(order.customer) as u32);
+            let dictionary = self.settings.currencies.iter().map(|it| Value::text(it.code())).collect();
+            Column::Codes { codes: orders.iter().map(code).collect(), dictionary: Arc::new(dictionary) }
+        });
+        let refund_of = self.settings.refund_of.then(|| {
+            let mut keys = Keys::new(self, "o", self.order_numbers(), orders.len());
+            orders.iter().for_each(|order| keys.push(order.and_then(|order| order.refund_of)));
+            keys.column()
+        });
+        currency.into_iter().chain(refund_of)
+    }
+
+    fn has_currencies(&self) -> bool {
+        self.settings.currencies.len() > 1
     }
 
     /// The touch rows of a slice as columns.
@@ -80,7 +111,7 @@ impl World {
     /// The conversion rows of a slice as columns.
     pub fn conversion_rows(&self, place: usize) -> Rows {
         let rows: Vec<ConversionRow> = self.conversions_in_time(place).collect();
-        let mut ids = Keys::new(self, "o", self.settings.conversion_rows(), rows.len());
+        let mut ids = Keys::new(self, "o", self.order_numbers(), rows.len());
         let mut customers = Keys::new(self, "c", self.crowd.all, rows.len());
         for ConversionRow { order, id, nulls } in &rows {
             ids.push(Some(*id));
@@ -96,18 +127,15 @@ impl World {
             amounts(|order| order.revenue),
             amounts(|order| order.margin),
         ];
-        Rows { columns }
+        let orders: Vec<_> = rows.iter().map(|row| Some(&row.order)).collect();
+        Rows { columns: columns.into_iter().chain(self.further_columns(&orders)).collect() }
     }
 
     /// The touch rows of a slice, oldest first.
     pub fn touches_in_time(&self, place: usize) -> impl ExactSizeIterator<Item = TouchRow> {
         let slice = &self.calendar.slices[place];
-        let rows = slice.touch_count() as usize;
-        let mut touches: Vec<Touch> = Vec::with_capacity(rows + 16);
-        for number in 0..self.sessions(slice) {
-            touches.extend(self.session(place, number).touches(&self.market, slice));
-        }
-        touches.truncate(rows);
+        let touches = self.touches(place);
+        let rows = touches.len();
         let order = in_time(touches.iter().map(|touch| touch.time - slice.time.start));
         // Fetched in a loop of its own, which does not wait for each to come from memory.
         let touches: Vec<Touch> = order.into_iter().map(|place| touches[place as usize]).collect();
@@ -126,14 +154,29 @@ impl World {
         })
     }
 
+    /// The touches of a slice session by session, repeats not yet among them.
+    pub fn touches(&self, place: usize) -> Vec<Touch> {
+        let slice = &self.calendar.slices[place];
+        let rows = slice.touch_count() as usize;
+        let mut touches: Vec<Touch> = Vec::with_capacity(rows + 16);
+        for number in 0..self.sessions(slice) {
+            touches.extend(self.session(place, number).touches(&self.market, slice));
+        }
+        touches.truncate(rows);
+        touches
+    }
+
     /// The conversion rows of a slice, oldest first.
     pub fn conversions_in_time(&self, place: usize) -> impl ExactSizeIterator<Item = ConversionRow> {
         let slice = &self.calendar.slices[place];
         let turns = self.turns(place);
         let order = in_time(turns.iter().map(|turn| turn.order.time - slice.time.start));
-        // Ids ascend with time; a repeat has the id of what it repeats.
-        let mut id_of = vec![0; turns.len()];
-        order.iter().enumerate().for_each(|(row, turn)| id_of[*turn as usize] = slice.conversions.start + row as u64);
+        // Ids ascend with time; a repeat has the id of what it repeats. Where refunds name orders they do within a day or
+        // so only, as a refund cannot know the times of all that was ordered on that day.
+        let mut id_of: Vec<u64> = slice.conversions.clone().take(turns.len()).collect();
+        if !self.settings.refund_of {
+            order.iter().enumerate().for_each(|(row, turn)| id_of[*turn as usize] = slice.conversions.start + row as u64);
+        }
 
         let nulls = Nulls::new(self.settings.nulls);
         order.into_iter().map(move |turn| {

@@ -5,6 +5,7 @@ use std::fmt;
 use attributary_core::time::{Day, day_text, parse_day};
 
 use crate::SimulateError;
+use crate::currency::Currency;
 
 /// A setting as people see it.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,8 @@ pub struct SettingSpec {
     /// One line that says what it does.
     pub help: &'static str,
 }
+
+const CURRENCIES: &str = "currencies such as SEK,EUR, each once, of SEK, EUR, USD, NOK, DKK and GBP";
 
 /// Every setting there is.
 pub const SETTINGS: &[SettingSpec] = &[
@@ -33,6 +36,14 @@ pub const SETTINGS: &[SettingSpec] = &[
     spec("keys", "text", "ids of customers, events and orders: text (c-000123), hex16 (16 hex digits) or integer"),
     spec("duplicates", "0.001", "share of rows that repeat another row's id, 0 to 0.5"),
     spec("nulls", "0.005", "share of nulls in each column but ids, times and amounts, 0 to 0.5"),
+    spec("repeat", "0", "share of purchases by customers who come back, a year into the log, 0 to 0.6; 0: come back by chance"),
+    spec(
+        "currencies",
+        "SEK",
+        "what customers pay in, home first (SEK,EUR: a column currency, rates.csv), of SEK EUR USD NOK DKK GBP",
+    ),
+    spec("refund-of", "false", "true: refunds name their order, in a column refund_of (b2c)"),
+    spec("spend", "false", "true: what ads cost, one file for each ad platform (spend/), and rates.csv"),
     spec("threads", "auto", "files written at a time, no matter for their bytes; auto: one a core"),
 ];
 
@@ -71,6 +82,15 @@ pub struct Settings {
     pub duplicates: f64,
     /// Share of nulls in each column but ids, times and amounts, 0 to 0.5.
     pub nulls: f64,
+    /// Share of purchases by customers who come back, a year into the log, 0 to 0.6; the younger the log, the fewer. At 0
+    /// nobody comes back but by chance.
+    pub repeat: f64,
+    /// What customers pay in, the shop's own currency first. Where there are several, conversions say theirs.
+    pub currencies: Vec<Currency>,
+    /// Whether refunds name the order that they take back.
+    pub refund_of: bool,
+    /// Whether there are files of what ads cost.
+    pub spend: bool,
     /// Files written at a time; none is one a core. Does not change a byte.
     pub threads: Option<u32>,
 }
@@ -121,6 +141,10 @@ impl Default for Settings {
             keys: KeyKind::Text,
             duplicates: 0.001,
             nulls: 0.005,
+            repeat: 0.0,
+            currencies: vec![Currency::Sek],
+            refund_of: false,
+            spend: false,
             threads: None,
         }
     }
@@ -141,6 +165,7 @@ impl Settings {
         let count = || digits.parse::<u64>().map_err(|_| wrong("a whole number"));
         let small = || digits.parse::<u32>().map_err(|_| wrong("a whole number below 2^32"));
         let share = || digits.parse::<f64>().map_err(|_| wrong("a share such as 0.01"));
+        let truth = || text.parse::<bool>().map_err(|_| wrong("true or false"));
         let auto = text == "auto";
         match *name {
             "preset" => self.preset = Preset::named(text).ok_or_else(|| wrong("b2c or b2b"))?,
@@ -157,6 +182,10 @@ impl Settings {
             "keys" => self.keys = KeyKind::named(text).ok_or_else(|| wrong("text, hex16 or integer"))?,
             "duplicates" => self.duplicates = share()?,
             "nulls" => self.nulls = share()?,
+            "repeat" => self.repeat = share()?,
+            "currencies" => self.currencies = Currency::list(text).ok_or_else(|| wrong(CURRENCIES))?,
+            "refund-of" => self.refund_of = truth()?,
+            "spend" => self.spend = truth()?,
             "threads" => self.threads = if auto { None } else { Some(small()?) },
             other => unreachable!("{other} is listed and not handled, which a test would have found"),
         }
@@ -185,10 +214,20 @@ impl Settings {
         if first.is_none_or(|first| self.start < first) || last.is_none_or(|last| self.start > last) {
             return Err(wrong("start", day_text(self.start), "a day from 1970-01-01 to 2199-12-31"));
         }
-        for (name, share) in [("duplicates", self.duplicates), ("nulls", self.nulls)] {
-            if !(0.0..=0.5).contains(&share) {
-                return Err(wrong(name, share, "a share from 0 to 0.5"));
+        for (name, share, most) in
+            [("duplicates", self.duplicates, 0.5), ("nulls", self.nulls, 0.5), ("repeat", self.repeat, 0.6)]
+        {
+            if !(0.0..=most).contains(&share) {
+                return Err(wrong(name, share, &format!("a share from 0 to {most}")));
             }
+        }
+        if self.currencies.is_empty() || (1..self.currencies.len()).any(|it| self.currencies[..it].contains(&self.currencies[it]))
+        {
+            let found = self.currencies.iter().map(|it| it.code()).collect::<Vec<_>>().join(",");
+            return Err(wrong("currencies", format!("`{found}`"), CURRENCIES));
+        }
+        if self.refund_of && self.preset == Preset::B2b {
+            return Err(wrong("refund-of", true, "false, as b2b has no refunds"));
         }
         Ok(())
     }
@@ -251,6 +290,10 @@ mod tests {
             keys: KeyKind::Hex16,
             duplicates: 0.0,
             nulls: 0.0,
+            repeat: 0.1,
+            currencies: vec![],
+            refund_of: true,
+            spend: true,
             threads: Some(1),
         };
         for setting in SETTINGS {
@@ -278,6 +321,23 @@ mod tests {
         assert_eq!(error(settings.check()), "setting `nulls` is 0.75, expected a share from 0 to 0.5");
         settings.nulls = f64::NAN;
         assert!(settings.check().is_err());
+        assert_eq!(error(settings.set("spend", "yes")), "setting `spend` is `yes`, expected true or false");
+        let currencies = "expected currencies such as SEK,EUR, each once, of SEK, EUR, USD, NOK, DKK and GBP";
+        assert_eq!(error(settings.set("currencies", "SEK,XXX")), format!("setting `currencies` is `SEK,XXX`, {currencies}"));
+        let checked = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            error(settings.check())
+        };
+        assert_eq!(checked(|it| it.repeat = 0.7), "setting `repeat` is 0.7, expected a share from 0 to 0.6");
+        assert_eq!(
+            checked(|it| it.currencies = vec![Currency::Eur; 2]),
+            format!("setting `currencies` is `EUR,EUR`, {currencies}")
+        );
+        assert_eq!(
+            checked(|it| (it.preset, it.refund_of) = (Preset::B2b, true)),
+            "setting `refund-of` is true, expected false, as b2b has no refunds"
+        );
         settings.days = 0;
         assert_eq!(error(settings.check()), "setting `days` is 0, expected a number from 1 to 3660");
     }

@@ -2,6 +2,7 @@
 //! or a conversion that follows it weeks later — makes it anew.
 
 use crate::calendar::{Calendar, Slice, TICK};
+use crate::loyalty::Loyalty;
 use crate::market::Market;
 use crate::random::{Random, Share, Stream, mix, scale};
 use crate::settings::Settings;
@@ -23,6 +24,8 @@ pub struct World {
     pub calendar: Calendar,
     /// Who there is.
     pub crowd: Crowd,
+    /// How many come back.
+    pub loyalty: Loyalty,
 }
 
 /// The customers, by number from 0.
@@ -48,6 +51,7 @@ pub struct Session {
     touches: u8,
     country: u8,
     device: u8,
+    came_back: bool,
     random: Random,
 }
 
@@ -75,7 +79,8 @@ impl World {
     pub fn new(settings: &Settings) -> Self {
         let market = Market::new(settings);
         let calendar = Calendar::new(settings, &market);
-        Self { calendar, market, crowd: Crowd::new(settings.customers), settings: settings.clone() }
+        let loyalty = Loyalty::new(settings, &market, &calendar);
+        Self { calendar, market, crowd: Crowd::new(settings.customers), loyalty, settings: settings.clone() }
     }
 
     /// How many sessions fill the touch rows of a slice; the last may have more touches than there are rows left.
@@ -98,21 +103,31 @@ impl World {
     pub fn session(&self, place: usize, number: u64) -> Session {
         let mut random = Random::new(self.settings.seed, Stream::Session, place as u64, number);
         let start = self.calendar.slices[place].draw(&mut random);
-        let mut customer = self.crowd.draw(&mut random);
-        let mut interest = self.interest(customer, start);
-        for _ in 0..8 {
-            if interest.is_some() {
-                break;
-            }
-            customer = self.crowd.draw(&mut random);
-            interest = self.interest(customer, start);
-        }
-        let stage = interest.unwrap_or_else(|| random.draw());
+        let visitor = self.visitor(place, number);
+        let (customer, stage) = match visitor {
+            // Who knows the shop is far on the way.
+            Some(customer) => (customer, u64::MAX / 2 + random.draw() / 2),
+            None => self.someone(&mut random, start),
+        };
         let mut traits = Random::new(self.settings.seed, Stream::Customer, customer, 0);
         let (country, usual) = (self.market.country(&mut traits), self.market.device(&mut traits));
         let device = if random.chance(USUAL_DEVICE) { usual } else { self.market.device(&mut random) };
         let touches = self.market.sessions[(number % self.market.sessions.len() as u64) as usize];
-        Session { customer, start, stage, touches, country, device, random }
+        Session { customer, start, stage, touches, country, device, came_back: visitor.is_some(), random }
+    }
+
+    /// A customer who is interested at an instant, and how far that is on its way.
+    fn someone(&self, random: &mut Random, instant: i64) -> (u64, u64) {
+        let mut customer = self.crowd.draw(random);
+        let mut interest = self.interest(customer, instant);
+        for _ in 0..8 {
+            if interest.is_some() {
+                break;
+            }
+            customer = self.crowd.draw(random);
+            interest = self.interest(customer, instant);
+        }
+        (customer, interest.unwrap_or_else(|| random.draw()))
     }
 
     /// How far a customer's interest is at an instant, as a fraction of 2⁶⁴; none while there is no interest.
@@ -169,6 +184,11 @@ impl Session {
     /// How far the customer's interest is on its way to a conversion, as a fraction of 2⁶⁴.
     pub fn stage(&self) -> u64 {
         self.stage
+    }
+
+    /// Whether it is of a customer who has bought and comes back.
+    pub fn came_back(&self) -> bool {
+        self.came_back
     }
 }
 

@@ -1,9 +1,9 @@
 //! From the world to files: some threads, each with one file at a time.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -12,6 +12,7 @@ use attributary_core::table::{Field, Rows};
 use attributary_store::TableFile;
 
 use crate::calendar::Slice;
+use crate::spend::{self, Account};
 use crate::visits::World;
 use crate::{Layout, SimulateError, Summary};
 
@@ -55,13 +56,22 @@ fn tables(world: &World) -> &'static [Table] {
     }
 }
 
+/// The folders that the log is written as.
+fn folders(world: &World) -> Vec<&'static str> {
+    let spend = world.settings.spend.then_some(spend::FOLDER);
+    tables(world).iter().map(|table| table.folder).chain(spend).collect()
+}
+
 /// Writes all files of the world, see [`crate::simulate`].
 pub fn write(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summary, SimulateError> {
-    prepare(out, tables(world))?;
-    let summary = write_files(out, world, progress)?;
+    prepare(out, &folders(world))?;
+    let mut summary = write_files(out, world, progress)?;
+    if let Some(rates) = world.rates() {
+        write_text(out, "rates.csv", &rates, &mut summary)?;
+    }
     // Names first, then the word that all is well.
-    for table in tables(world) {
-        sync_folder(&out.join(table.folder))?;
+    for folder in folders(world) {
+        sync_folder(&out.join(folder))?;
     }
     let marker = out.join(UNFINISHED);
     fs::remove_file(&marker).map_err(failed("remove", &marker))?;
@@ -78,17 +88,22 @@ enum News {
 fn write_files(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summary, SimulateError> {
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let files = world.calendar.files.len();
+    // What ads cost is one piece of work over the whole log, so it is begun first.
+    let before = usize::from(world.settings.spend);
     thread::scope(|scope| {
         let (sender, news) = channel();
         for _ in 0..threads(world) {
             let (sender, next, stop) = (sender.clone(), &next, &stop);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let file = next.fetch_add(1, Ordering::Relaxed);
-                    if file >= files {
+                    let work = next.fetch_add(1, Ordering::Relaxed);
+                    if work >= before + files {
                         break;
                     }
-                    let done = write_stretch(out, world, file, &sender);
+                    let done = match work.checked_sub(before) {
+                        None => write_spend(out, world, stop),
+                        Some(file) => write_stretch(out, world, file, &sender),
+                    };
                     stop.fetch_or(done.is_err(), Ordering::Relaxed);
                     // Nobody listens only after all threads are done.
                     let _ = sender.send(News::Done(done));
@@ -131,6 +146,50 @@ fn write_stretch(out: &Path, world: &World, file: usize, sender: &Sender<News>) 
     Ok(summary)
 }
 
+/// The file of each ad platform, in one pass over all touches, unless something else fails meanwhile.
+fn write_spend(out: &Path, world: &World, stop: &AtomicBool) -> Result<Summary, SimulateError> {
+    let folder = out.join(spend::FOLDER);
+    let mut accounts = Vec::new();
+    for account in Account::all(world) {
+        let [hidden, path] = paths(&folder, account.name());
+        accounts.push((TableFile::create(&hidden, &account.fields(), &PARQUET)?, account, hidden, path));
+    }
+    for place in 0..world.calendar.slices.len() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        for touch in world.touches(place) {
+            accounts.iter_mut().for_each(|(_, account, ..)| account.count(&touch));
+        }
+        let end = world.calendar.slices[place].time.end;
+        let end = if place + 1 == world.calendar.slices.len() { i64::MAX } else { end };
+        for (file, account, ..) in &mut accounts {
+            file.write(&account.bill(end))?;
+        }
+    }
+    let mut summary = Summary::default();
+    for (file, _, hidden, path) in accounts {
+        summary.files += 1;
+        summary.bytes += file.finish()?.bytes;
+        fs::rename(&hidden, &path).map_err(failed("rename", &hidden))?;
+    }
+    Ok(summary)
+}
+
+fn write_text(folder: &Path, name: &str, text: &str, summary: &mut Summary) -> Result<(), SimulateError> {
+    let [hidden, path] = [format!(".{name}"), name.to_owned()].map(|name| folder.join(name));
+    let mut file = File::create(&hidden).map_err(failed("create", &hidden))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write", &hidden))?;
+    summary.files += 1;
+    summary.bytes += text.len() as u64;
+    fs::rename(&hidden, &path).map_err(failed("rename", &hidden))
+}
+
+/// What a file is called while it is being written, and then.
+fn paths(folder: &Path, name: &str) -> [PathBuf; 2] {
+    [format!(".{name}.parquet"), format!("{name}.parquet")].map(|name| folder.join(name))
+}
+
 /// One file, slice by slice, which is added to the summary.
 fn write_file(
     out: &Path,
@@ -141,8 +200,7 @@ fn write_file(
     summary: &mut Summary,
 ) -> Result<(), SimulateError> {
     let plan = &world.calendar.files[file];
-    let folder = out.join(table.folder);
-    let (hidden, path) = (folder.join(format!(".{}.parquet", plan.name)), folder.join(format!("{}.parquet", plan.name)));
+    let [hidden, path] = paths(&out.join(table.folder), &plan.name);
     let mut table_file = TableFile::create(&hidden, &(table.fields)(world), &PARQUET)?;
     for slice in plan.slices.clone() {
         table_file.write(&(table.rows)(world, slice))?;
@@ -159,7 +217,7 @@ fn write_file(
 }
 
 /// Makes the folders, and marks the output as unfinished.
-fn prepare(out: &Path, tables: &[Table]) -> Result<(), SimulateError> {
+fn prepare(out: &Path, folders: &[&str]) -> Result<(), SimulateError> {
     match fs::read_dir(out) {
         Ok(mut entries) => {
             if out.join(UNFINISHED).exists() {
@@ -179,8 +237,8 @@ fn prepare(out: &Path, tables: &[Table]) -> Result<(), SimulateError> {
     let marker = out.join(UNFINISHED);
     let text = "A simulation is being written here, or was broken off. If none is running, remove this folder.\n";
     fs::write(&marker, text).map_err(failed("create", &marker))?;
-    for table in tables {
-        let folder = out.join(table.folder);
+    for folder in folders {
+        let folder = out.join(folder);
         fs::create_dir(&folder).map_err(failed("create", &folder))?;
     }
     Ok(())

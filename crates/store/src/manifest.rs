@@ -94,6 +94,19 @@ pub struct RowCounts {
     pub touchpoints: TouchpointCounts,
     /// Of the conversions.
     pub conversions: ConversionCounts,
+    /// Of the spend, where there is a source of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spend: Option<SpendCounts>,
+}
+
+/// What became of the rows of spend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SpendCounts {
+    /// Rows read.
+    pub read: u64,
+    /// Rows rejected, by reason.
+    pub rejected: BTreeMap<String, u64>,
 }
 
 /// What became of the touchpoints.

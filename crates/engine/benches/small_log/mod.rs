@@ -65,7 +65,7 @@ impl SmallLog {
     /// Takes the conversions.
     #[inline(never)]
     pub fn collect(&self) -> Result<Collected, EngineError> {
-        let (rejects, mut ledger) = (Rejects::new(&self.setup), Ledger::default());
+        let (rejects, mut ledger) = (Rejects::new(&self.setup, &Interrupt::default()), Ledger::default());
         let collector = ConversionCollector::new(&self.setup, &rejects, self.conversions.len() as u64);
         collector.add(&self.conversions)?;
         // No id is there twice.
@@ -85,7 +85,7 @@ impl SmallLog {
     #[inline(never)]
     pub fn walk(&self, collected: Collected, partitioned: Partitioned) -> Result<Walked, EngineError> {
         let Collected { converted, mut ledger, rejects } = collected;
-        walk(&self.setup, converted, partitioned, &rejects, &mut ledger, &Interrupt::default())
+        walk(&self.setup, converted, partitioned, &rejects, &mut ledger, None)
     }
 
     /// The rows of the table, some at a time.
@@ -134,6 +134,11 @@ fn setup() -> Setup {
         stretch_pairs: attributary_engine::walk::STRETCH_PAIRS,
         temp: std::env::temp_dir(),
         threads: 1,
+        worths: Vec::new(),
+        refunds: false,
+        exchange: false,
+        order_kinds: None,
+        customers: None,
     }
 }
 
@@ -209,6 +214,8 @@ fn conversion_batch(touches: &[Touch], random: &mut Random) -> ConversionBatch {
         times,
         kinds: nothing(CONVERSIONS),
         values: vec![values],
+        refunds: None,
+        exchange: None,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use attributary_core::batch::attribute::DIMENSIONS;
+use attributary_core::money::exponent;
+use attributary_core::rates::RATE_SCALE;
 use attributary_core::table::{Column, Field, NULL_CODE, Rows};
 use attributary_core::value::{ColumnType, Value};
 use attributary_journeys::Profiles;
@@ -10,9 +12,10 @@ use attributary_journeys::Profiles;
 use super::unattributed::{conversion_columns, model_and_window};
 use super::{SinkError, TableSink};
 use crate::budget::Budget;
-use crate::conversions::{ConversionKinds, Conversions};
 use crate::error::EngineError;
+use crate::kinds::ConversionKinds;
 use crate::setup::Setup;
+use crate::sorted::Conversions;
 use crate::spool::{Block, CONVERSION, Named, Spool, Spooled};
 
 /// Columns of a spooled credit: conversion, model, window, sequence, length, touch time, profile, share, then the values.
@@ -24,6 +27,9 @@ const TIME: usize = 5;
 const PROFILE: usize = 6;
 const SHARE: usize = 7;
 const VALUES: usize = 8;
+
+/// The most digits behind the point that a currency of ISO 4217 has: in one column there are amounts of several.
+pub const MOST_DIGITS: u8 = 4;
 
 /// One thread's credits on their way to disk.
 pub struct CreditBuffer {
@@ -105,6 +111,12 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
     fields.extend((0..DIMENSIONS + setup.dimensions.len()).map(|place| setup.attribute_field(place)));
     fields.push(Field::new("share", ColumnType::SHARE));
     fields.extend(setup.value_fields());
+    if setup.exchange {
+        fields.push(Field::new("currency", ColumnType::Text));
+        fields.push(Field::new("rate", ColumnType::Decimal { precision: 38, scale: RATE_SCALE }));
+        let original = |name: &String| Field::new(format!("original_{name}"), ColumnType::amount(MOST_DIGITS));
+        fields.extend(setup.values.iter().take(setup.source_values()).map(original));
+    }
     fields
 }
 
@@ -115,16 +127,21 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
 pub fn write(
     setup: &Setup,
     spooled: &Spooled,
-    kinds: &ConversionKinds,
+    (kinds, currencies): (&ConversionKinds, &ConversionKinds),
     profiles: &Profiles,
     sink: &dyn TableSink,
 ) -> Result<(), SinkError> {
     let fields = fields(setup);
-    let to_rows = |block: &Block, named: &Named| rows(setup, (block, named), kinds, profiles);
+    let to_rows = |block: &Block, named: &Named| rows(setup, (block, named), (kinds, currencies), profiles);
     super::unattributed::write_days(spooled, "credits", &fields, &to_rows, sink)
 }
 
-fn rows(setup: &Setup, (block, named): (&Block, &Named), kinds: &ConversionKinds, profiles: &Profiles) -> Rows {
+fn rows(
+    setup: &Setup,
+    (block, named): (&Block, &Named),
+    (kinds, currencies): (&ConversionKinds, &ConversionKinds),
+    profiles: &Profiles,
+) -> Rows {
     let ints = |place: usize| Column::Ints(block.columns[place].clone());
     let wide = |place: usize| Column::Wide(block.columns[place].iter().map(|part| i128::from(*part)).collect());
     let mut columns = model_and_window(setup, &block.columns[MODEL], &block.columns[WINDOW]);
@@ -141,5 +158,30 @@ fn rows(setup: &Setup, (block, named): (&Block, &Named), kinds: &ConversionKinds
     }
     columns.push(wide(SHARE));
     columns.extend((0..setup.values.len()).map(|value| wide(VALUES + value)));
+    if setup.exchange {
+        columns.extend(exchanged(setup, &block.columns[CONVERSION], named, currencies));
+    }
     Rows { columns }
+}
+
+/// What each row's conversion was before it was converted: its currency, the rate, and its whole values, not the credit's part.
+fn exchanged(setup: &Setup, places: &[i64], named: &Named, currencies: &ConversionKinds) -> Vec<Column> {
+    let width = 2 + setup.source_values();
+    let cell = |conversion: &i64, lane: usize| named.exchanged[*conversion as usize * width + lane];
+    // Currencies have fewer digits behind the point than the column.
+    let digits: Vec<u8> = currencies.values.iter().map(|code| code.as_text().and_then(exponent).unwrap_or(0)).collect();
+    let unit = |conversion: &i64| {
+        let digits = digits.get(cell(conversion, 0) as usize).copied().unwrap_or(0);
+        10_i128.pow(u32::from(MOST_DIGITS - digits.min(MOST_DIGITS)))
+    };
+    let codes = places.iter().map(|conversion| cell(conversion, 0) as u32).collect();
+    let mut columns = vec![
+        Column::Codes { codes, dictionary: Arc::clone(&currencies.values) },
+        Column::Wide(places.iter().map(|conversion| cell(conversion, 1).into()).collect()),
+    ];
+    columns.extend((0..setup.source_values()).map(|value| {
+        let amount = |conversion: &i64| i128::from(cell(conversion, 2 + value)) * unit(conversion);
+        Column::Wide(places.iter().map(amount).collect())
+    }));
+    columns
 }

@@ -2,6 +2,7 @@
 //! that hangs on nothing but the data.
 
 pub mod credits;
+pub mod customers;
 pub mod grouped;
 pub mod ledger;
 pub mod paths;

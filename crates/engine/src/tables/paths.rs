@@ -46,11 +46,12 @@ impl Paths {
         Self { windows: std::iter::repeat_with(shards).take(windows).collect(), memory: 0, runs }
     }
 
-    /// Counts a converting journey: its channels, how long it took, what it was worth.
-    pub fn add(&mut self, window: usize, channels: &[u32], duration: i64, values: &[i64]) {
+    /// Counts a converting journey: its channels, how long it took, what it was worth. One without duration is that of a
+    /// refund, which only takes its values off.
+    pub fn add(&mut self, window: usize, channels: &[u32], duration: Option<i64>, values: &[i64]) {
         self.memory += size_of::<i64>() as u64;
         self.update(window, channels, |path| {
-            path.durations.push(duration);
+            path.durations.extend(duration);
             path.values.resize(values.len(), 0);
             path.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += i128::from(*value));
         });
@@ -97,6 +98,7 @@ impl Paths {
         all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         self.runs.begin();
         for (key, path) in all {
+            budget.check()?;
             self.runs.push(&key, &path.encoded(), budget)?;
         }
         self.runs.flush()
@@ -188,21 +190,28 @@ fn most_frequent<'a>(
                 shards.iter_mut().zip(std::mem::take(&mut paths.windows[window])).for_each(|(all, shard)| all.push(shard));
             }
             let of_shard = |shards: Vec<FxHashMap<Box<[u32]>, Path>>| {
+                budget.check()?;
                 let mut shards = shards.into_iter();
                 let mut all = shards.next().unwrap_or_default();
-                shards.flatten().for_each(|(channels, path)| all.entry(channels).or_default().add(path));
+                for (channels, path) in shards.flatten() {
+                    budget.check()?;
+                    all.entry(channels).or_default().add(path);
+                }
                 let mut top = Top::new(setup.paths, profiles);
-                all.into_iter().for_each(|(channels, path)| top.push(channels, path));
-                top
+                for (channels, path) in all {
+                    budget.check()?;
+                    top.push(channels, path);
+                }
+                Ok(top)
             };
-            let all = shards.into_par_iter().map(of_shard).reduce_with(Top::absorb);
-            *top = all.unwrap_or_else(|| Top::new(setup.paths, profiles));
+            let all = shards.into_par_iter().map(of_shard).try_reduce_with(|one, other| one.absorb(other, budget));
+            *top = all.unwrap_or_else(|| Ok(Top::new(setup.paths, profiles)))?;
         }
         return Ok(tops);
     }
     threads.iter_mut().try_for_each(|paths| paths.spill(budget))?;
     let runs: Vec<Runs> = threads.into_iter().map(|paths| paths.runs).collect();
-    let mut merge = Runs::merge(&runs)?;
+    let mut merge = Runs::merge(&runs, budget)?;
     let mut take = |key: &[u8], path: Path| {
         let numbers = key.chunks_exact(4).map(|bytes| bytes.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)));
         let numbers: Vec<u32> = numbers.collect();
@@ -292,11 +301,14 @@ impl<'a> Top<'a> {
         self.other.add(sums);
     }
 
-    fn absorb(mut self, other: Self) -> Self {
+    fn absorb(mut self, other: Self, budget: &Budget) -> Result<Self, EngineError> {
         self.left_out |= other.left_out;
         self.other.add(&other.other);
-        other.kept.into_iter().for_each(|candidate| self.keep(candidate));
-        self
+        for candidate in other.kept {
+            budget.check()?;
+            self.keep(candidate);
+        }
+        Ok(self)
     }
 }
 

@@ -54,9 +54,16 @@ fn to_rows(setup: &Setup, rejected: &[RejectedRow], files: &dyn Fn(Side, u32) ->
     }
     let fields = fields(setup);
     let identity = |raw: &[u8], row: &RejectedRow, touch: &ColumnType, conversion: &ColumnType, shown: &ColumnType| {
-        let kind = if row.side == Side::Touchpoints { touch } else { conversion };
+        let kind = match row.side {
+            Side::Touchpoints => touch,
+            Side::Conversions => conversion,
+            // Ids of spend, where they are text.
+            Side::Spend | Side::Rates => &ColumnType::Text,
+        };
         match Cells::value_of(raw, kind) {
             Value::Null => Value::Null,
+            // Text has no place among numbers.
+            _ if *kind == ColumnType::Text && *shown != ColumnType::Text => Value::Null,
             value if *shown == ColumnType::Text && *kind != ColumnType::Text => Value::text(&value.display(kind)),
             value => value,
         }

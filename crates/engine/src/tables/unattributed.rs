@@ -10,7 +10,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::{SinkError, TableSink, write_whole};
 use crate::cells::Cells;
-use crate::conversions::ConversionKinds;
+use crate::kinds::ConversionKinds;
 use crate::setup::Setup;
 use crate::spool::{Block, CONVERSION, Named, Spooled};
 

@@ -106,6 +106,8 @@ pub fn conversions() -> ConversionMapping {
         time: name("time"),
         kind: None,
         values: vec![value("revenue", name("revenue"), ValueUnit::Major)],
+        refund_of: None,
+        currency: None,
         exponent: 2,
     }
 }

@@ -12,6 +12,7 @@ mod section;
 mod sources;
 mod tables;
 mod variables;
+mod worth;
 
 #[cfg(test)]
 mod tests;
@@ -30,9 +31,12 @@ pub use self::error::{FileError, Place, Problem};
 pub use self::names::GroupColumn;
 pub use self::nearest::{all_near, nearest};
 pub use self::pipeline::{
-    Column, Conversions, Currency, Dimension, Fingerprints, Ignore, IgnoreWhen, JourneyRules, ModelEntry, Pipeline, Repeats,
-    Reuse, Source, TableEntry, Touchpoints, ValueColumn,
+    BudgetEntry, Column, Conversions, Currency, CustomersEntry, Dimension, Fingerprints, Ignore, IgnoreWhen, JourneyRules,
+    ModelEntry, Pipeline, RatesEntry, Repeats, ReturnsEntry, ReturnsPeriod, Reuse, ShareTarget, Source, Spend, TableEntry,
+    Touchpoints, ValueColumn, Worth, WorthEntry,
 };
+
+pub use self::worth::MARKETING;
 
 /// Reads a pipeline file.
 ///
@@ -82,7 +86,21 @@ fn read(path: &Path, text: &str, overrides: &[String], environment: &dyn Fn(&str
 
 fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<Pipeline, Fault> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let root = Section::root(document, &["pipeline", "touchpoints", "conversions", "journey", "model", "table", "output"])?;
+    let known = [
+        "pipeline",
+        "touchpoints",
+        "conversions",
+        "journey",
+        "model",
+        "table",
+        "spend",
+        "fx",
+        "customers",
+        "returns",
+        "budget",
+        "output",
+    ];
+    let root = Section::root(document, &known)?;
     let head = root.section("pipeline", &["name", "output", "currency", "timezone"])?;
     let tail = root.section("output", &["credits", "paths", "keep"])?;
     let currency = currency(&head)?;
@@ -101,7 +119,12 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         currency,
         zone: sources::zone(&head)?,
         journey: journey::journey(&root, &touchpoints, &conversions)?,
-        models: models::models(&root, &touchpoints.dimensions)?,
+        models: worth::with_marketing(&root, models::models(&root, &touchpoints.dimensions)?)?,
+        spend: worth::spend(&root, folder, &touchpoints)?,
+        rates: worth::rates(&root, folder)?,
+        customers: worth::customers(&root, &conversions)?,
+        returns: worth::returns(&root, &touchpoints, &conversions)?,
+        budget: worth::budget(&root)?,
         tables: tables::tables(&root, &touchpoints, &conversions)?,
         touchpoints,
         conversions,
@@ -112,6 +135,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         file: path.to_owned(),
         places: places(document),
     };
+    worth::check(&root, &pipeline)?;
     let found = pipeline.predicates().len();
     if found > Pipeline::MAX_PREDICATES {
         return Err(Fault::whole(Problem::TooManyPredicates { limit: Pipeline::MAX_PREDICATES, found }));

@@ -26,13 +26,15 @@ pub enum GroupColumn {
     Kind,
     /// The touch's interaction.
     Interaction,
+    /// Whether the conversion is a customer's first order or a later one.
+    Standing,
     /// A dimension, by its place in the pipeline's list of them.
     Dimension(usize),
 }
 
 impl GroupColumn {
     /// Every column but the dimensions, in the order in which people read about them.
-    pub const FIXED: [Self; 10] = [
+    pub const FIXED: [Self; 11] = [
         Self::ConversionDate,
         Self::ConversionWeek,
         Self::ConversionMonth,
@@ -43,6 +45,7 @@ impl GroupColumn {
         Self::Campaign,
         Self::Kind,
         Self::Interaction,
+        Self::Standing,
     ];
 
     /// Its name in `by` and in the table; `dimensions` are the names of the pipeline's dimensions.
@@ -59,6 +62,7 @@ impl GroupColumn {
             Self::Campaign => "campaign",
             Self::Kind => "kind",
             Self::Interaction => "interaction",
+            Self::Standing => "standing",
             Self::Dimension(place) => dimensions.get(*place).map_or("", AsRef::as_ref),
         }
     }
@@ -74,6 +78,14 @@ const TABLES: &[&str] = &[
     "customers",
     "cohorts",
     "returns",
+    "marketing_share",
+    "customer_segments",
+    "customer_value_fit",
+    "budget",
+    "what_if",
+    "ledger_currencies",
+    "returns_base",
+    "conversions_base",
     "quality",
     "intervals",
     "transitions",
@@ -113,6 +125,34 @@ const COLUMNS: &[&str] = &[
     "rejected",
     "difference",
     "rounding",
+    "rate",
+    "period",
+    "period_start",
+    "spend",
+    "clicks",
+    "impressions",
+    "new_customers",
+    "returning_conversions",
+    "leads",
+    "orders",
+    "roas",
+    "roi",
+    "roi_on",
+    "poas",
+    "mer",
+    "break_even_roas",
+    "cpa",
+    "cpl",
+    "cac",
+    "blended_cac",
+    "ltv",
+    "ltv_definition",
+    "ltv_cac",
+    "payback_months",
+    "average_order_value",
+    "historic_clv",
+    "predicted_clv",
+    "cumulative",
 ];
 
 /// A name for a table, or a fault of `field`.

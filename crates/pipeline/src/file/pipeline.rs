@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use attributary_core::duration::Window;
 use attributary_core::model::{ModelSpec, Parameters};
-use attributary_core::time::Zone;
+use attributary_core::time::{Day, Zone};
 
 use super::error::{Fault, FileError, Place, Problem};
 use super::names::GroupColumn;
@@ -30,6 +30,16 @@ pub struct Pipeline {
     pub models: Vec<ModelEntry>,
     /// `[[table]]`, in the file's order, or the three that are made without any.
     pub tables: Vec<TableEntry>,
+    /// `[[spend]]`, in the file's order.
+    pub spend: Vec<Spend>,
+    /// `[fx]`.
+    pub rates: Option<RatesEntry>,
+    /// `[customers]`.
+    pub customers: Option<CustomersEntry>,
+    /// `[returns]`; there is one wherever there is spend.
+    pub returns: Option<ReturnsEntry>,
+    /// `[budget]`.
+    pub budget: Option<BudgetEntry>,
     /// `output.credits`: whether the touch-level table is written.
     pub credits: bool,
     /// `output.paths`: rows of the paths table per window; 0 is no table.
@@ -100,6 +110,8 @@ pub struct Touchpoints {
     pub interaction: Option<Column>,
     /// `columns.id`.
     pub id: Option<Column>,
+    /// `columns.cost`: what the touch cost.
+    pub cost: Option<Column>,
     /// `dimensions`, in the file's order.
     pub dimensions: Vec<Dimension>,
 }
@@ -126,8 +138,34 @@ pub struct Conversions {
     pub time: Column,
     /// `columns.kind`.
     pub kind: Option<Column>,
-    /// `values`, at least one, in the file's order.
+    /// `columns.refund_of`: the order that a row takes back.
+    pub refund_of: Option<Column>,
+    /// `columns.currency`: of the row's values; none: the pipeline's.
+    pub currency: Option<Column>,
+    /// `order_kinds`: the kinds that make a customer; none: all.
+    pub order_kinds: Option<Vec<String>>,
+    /// `values` of the source, at least one, in the file's order.
     pub values: Vec<ValueColumn>,
+    /// `values` that a customer's first order carries, in the file's order.
+    pub worths: Vec<WorthEntry>,
+}
+
+/// A value that no column has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorthEntry {
+    /// Its name in tables.
+    pub name: String,
+    /// What it is.
+    pub worth: Worth,
+}
+
+/// What a customer is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// `predicted_clv`: what they are expected to bring within so many days.
+    Predicted(u32),
+    /// `historic_clv`: what they brought, within so many days of their first order; none: so far.
+    Historic(Option<u32>),
 }
 
 /// One value of conversions.
@@ -139,6 +177,129 @@ pub struct ValueColumn {
     pub column: Column,
     /// Whether the source gives whole minor units.
     pub minor: bool,
+}
+
+/// `[[spend]]`.
+#[derive(Clone, Debug)]
+pub struct Spend {
+    /// What messages call it: `spend.0`, or `spend.` and its name.
+    pub key: String,
+    /// Where the rows come from.
+    pub source: Source,
+    /// `columns.date`.
+    pub date: Column,
+    /// `columns.channel`.
+    pub channel: Option<Column>,
+    /// `columns.campaign`.
+    pub campaign: Option<Column>,
+    /// `columns.amount`.
+    pub amount: ValueColumn,
+    /// `columns.currency`.
+    pub currency: Option<Column>,
+    /// `columns.clicks`.
+    pub clicks: Option<Column>,
+    /// `columns.impressions`.
+    pub impressions: Option<Column>,
+    /// `columns.goal`.
+    pub goal: Option<Column>,
+    /// `goal`: that of all rows.
+    pub goal_constant: Option<String>,
+    /// `columns.id`.
+    pub id: Option<Column>,
+    /// `dimensions`: some of those of the touchpoints, by their places there.
+    pub dimensions: Vec<(usize, Dimension)>,
+}
+
+/// `[fx]`.
+#[derive(Clone, Debug)]
+pub struct RatesEntry {
+    /// Where the rows come from.
+    pub source: Source,
+    /// `columns.date`.
+    pub date: Column,
+    /// `columns.currency`.
+    pub currency: Column,
+    /// `columns.rate`: units of the pipeline's currency for one of the other.
+    pub rate: Column,
+}
+
+/// `[customers]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomersEntry {
+    /// `until`: the last day that customers are observed; none: the last conversion, or the end of the range.
+    pub until: Option<Day>,
+    /// `horizon`, in days.
+    pub horizon: u32,
+    /// `discount_rate`: yearly.
+    pub discount_rate: f64,
+    /// `lapsing_after`, in days.
+    pub lapsing_after: u32,
+    /// `loyal_orders`.
+    pub loyal_orders: u64,
+    /// `loyal_score`.
+    pub loyal_score: u8,
+    /// Whether the section is there, so that its tables are written.
+    pub tables: bool,
+}
+
+/// `[returns]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReturnsEntry {
+    /// `periods`.
+    pub periods: Vec<ReturnsPeriod>,
+    /// `by`: columns of touches, the channel first.
+    pub by: Vec<GroupColumn>,
+    /// `period_by = "touch"`: credit belongs to the touch's day.
+    pub by_touch: bool,
+    /// `revenue`: the value's place.
+    pub revenue: usize,
+    /// `margin`: the value's place.
+    pub margin: Option<usize>,
+    /// `ltv`: the place among the worths.
+    pub ltv: Option<usize>,
+    /// `lead_kind`.
+    pub lead_kind: Option<String>,
+    /// `marketing`: an SQL predicate over the mapped names.
+    pub marketing: Option<String>,
+    /// `what_if`: how many of the last weeks are looked at.
+    pub what_if: Option<usize>,
+}
+
+/// A period of the returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnsPeriod {
+    /// A day.
+    Day,
+    /// An ISO week.
+    Week,
+    /// A calendar month.
+    Month,
+    /// A quarter.
+    Quarter,
+    /// All days.
+    All,
+}
+
+/// `[budget]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BudgetEntry {
+    /// `goals`: the shares that each should have.
+    pub goals: Vec<(String, ShareTarget)>,
+    /// `stages`: the channels and the shares of each.
+    pub stages: Vec<(String, Vec<String>, ShareTarget)>,
+    /// `roas.new`.
+    pub new_roas: Option<f64>,
+    /// `roas.returning`.
+    pub returning_roas: Option<f64>,
+}
+
+/// A share of the budget, from and to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ShareTarget {
+    /// `min`.
+    pub low: Option<f64>,
+    /// `max`.
+    pub high: Option<f64>,
 }
 
 /// `[journey]`.

@@ -83,6 +83,15 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A number.
+    pub fn number(&self) -> Result<f64, Fault> {
+        match self.node.item {
+            Item::Integer(number) => Ok(number as f64),
+            Item::Float(number) if number.is_finite() => Ok(number),
+            _ => Err(self.wrong("a number")),
+        }
+    }
+
     /// One of some words, as what it stands for.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Fault> {
         let found = self.text()?;

@@ -2,13 +2,14 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use attributary_core::duration::Duration;
 use attributary_core::time::Zone;
 
 use super::document::Item;
 use super::error::{Fault, Problem};
 use super::names::{check_column, check_snake_case};
 use super::nearest::all_near;
-use super::pipeline::{Column, Conversions, Dimension, Source, Touchpoints, ValueColumn};
+use super::pipeline::{Column, Conversions, Dimension, Source, Touchpoints, ValueColumn, Worth, WorthEntry};
 use super::section::{Field, Section};
 
 const DIMENSION_INSTEAD: &str = "give it another name: dimensions = { my_name = \"its_column\" }";
@@ -17,7 +18,7 @@ const VALUE_INSTEAD: &str = "give it another name: values = { my_name = \"its_co
 pub(super) fn touchpoints(root: &Section<'_>, folder: &Path) -> Result<Touchpoints, Fault> {
     let known = ["source", "timezone", "where", "missing_columns", "columns", "dimensions"];
     let section = root.section("touchpoints", &known)?;
-    let columns = section.section("columns", &["customer", "time", "channel", "campaign", "interaction", "id"])?;
+    let columns = section.section("columns", &["customer", "time", "channel", "campaign", "interaction", "id", "cost"])?;
     let optional = |name| columns.get(name).map(|field| column(&field)).transpose();
     Ok(Touchpoints {
         source: source(&section, folder)?,
@@ -27,21 +28,28 @@ pub(super) fn touchpoints(root: &Section<'_>, folder: &Path) -> Result<Touchpoin
         campaign: optional("campaign")?,
         interaction: optional("interaction")?,
         id: optional("id")?,
+        cost: optional("cost")?,
         dimensions: section.get("dimensions").map(|field| dimensions(&field)).transpose()?.unwrap_or_default(),
     })
 }
 
 pub(super) fn conversions(root: &Section<'_>, folder: &Path, dimensions: &[Dimension]) -> Result<Conversions, Fault> {
-    let known = ["source", "timezone", "where", "missing_columns", "columns", "values"];
+    let known = ["source", "timezone", "where", "missing_columns", "columns", "values", "order_kinds"];
     let section = root.section("conversions", &known)?;
-    let columns = section.section("columns", &["id", "customer", "time", "kind"])?;
+    let columns = section.section("columns", &["id", "customer", "time", "kind", "refund_of", "currency"])?;
+    let optional = |name| columns.get(name).map(|field| column(&field)).transpose();
+    let (values, worths) = values(&section.need("values", VALUES_EXAMPLE)?, dimensions)?;
     let conversions = Conversions {
         source: source(&section, folder)?,
         id: column(&columns.need("id", "columns = { id = \"order_id\", … }")?)?,
         customer: column(&columns.need("customer", "columns = { customer = \"user_id\", … }")?)?,
         time: column(&columns.need("time", "columns = { time = \"ordered_at\", … }")?)?,
-        kind: columns.get("kind").map(|field| column(&field)).transpose()?,
-        values: values(&section.need("values", VALUES_EXAMPLE)?, dimensions)?,
+        kind: optional("kind")?,
+        refund_of: optional("refund_of")?,
+        currency: optional("currency")?,
+        order_kinds: order_kinds(&section, columns.get("kind").is_some())?,
+        values,
+        worths,
     };
     if conversions.values.is_empty() {
         return Err(section.missing("values", VALUES_EXAMPLE));
@@ -49,10 +57,20 @@ pub(super) fn conversions(root: &Section<'_>, folder: &Path, dimensions: &[Dimen
     Ok(conversions)
 }
 
+/// `order_kinds`: which kinds make a customer.
+fn order_kinds(section: &Section<'_>, kind_mapped: bool) -> Result<Option<Vec<String>>, Fault> {
+    let Some(field) = section.get("order_kinds") else { return Ok(None) };
+    if !kind_mapped {
+        return Err(field.fault(Problem::Unmapped { what: "this".to_owned(), column: "conversions.columns.kind" }));
+    }
+    let kinds = field.texts("[\"purchase\"]")?;
+    Ok(Some(kinds.iter().map(|kind| kind.text().map(str::to_owned)).collect::<Result<_, _>>()?))
+}
+
 const VALUES_EXAMPLE: &str = "values = { revenue = \"revenue\" }";
 
 /// What both sources have.
-fn source(section: &Section<'_>, folder: &Path) -> Result<Source, Fault> {
+pub(super) fn source(section: &Section<'_>, folder: &Path) -> Result<Source, Fault> {
     let field = section.need("source", "source = \"../sample-data/touchpoints\"")?;
     let path = resolve(&field, folder, "expected a file, a folder or a glob")?;
     Ok(Source {
@@ -105,7 +123,7 @@ pub(super) fn zone(section: &Section<'_>) -> Result<Zone, Fault> {
 }
 
 /// A column by name, by alternative names, or computed.
-fn column(field: &Field<'_>) -> Result<Column, Fault> {
+pub(super) fn column(field: &Field<'_>) -> Result<Column, Fault> {
     match &field.node.item {
         Item::Text(_) => Ok(Column::Names(vec![field.text()?.to_owned()])),
         Item::List(names) if names.is_empty() => Err(field.wrong(COLUMN)),
@@ -141,22 +159,55 @@ fn dimensions(field: &Field<'_>) -> Result<Vec<Dimension>, Fault> {
     Ok(dimensions)
 }
 
-fn values(field: &Field<'_>, dimensions: &[Dimension]) -> Result<Vec<ValueColumn>, Fault> {
-    let value = |(name, field): (&str, Field<'_>)| {
+/// The values of the source, and those that first orders carry besides.
+fn values(field: &Field<'_>, dimensions: &[Dimension]) -> Result<(Vec<ValueColumn>, Vec<WorthEntry>), Fault> {
+    let (mut values, mut worths) = (Vec::new(), Vec::new());
+    for (name, field) in field.entries("a table of values, such as { revenue = \"revenue\" }")? {
         check_snake_case(name, &field)?;
         check_column(name, &field, VALUE_INSTEAD)?;
         if dimensions.iter().any(|dimension| dimension.name == name) {
             let by = "a dimension of touchpoints".to_owned();
             return Err(field.fault(Problem::Taken { name: name.to_owned(), by, instead: VALUE_INSTEAD }));
         }
-        let (column, minor) = value_column(&field)?;
-        Ok(ValueColumn { name: name.to_owned(), column, minor })
-    };
-    field.entries("a table of values, such as { revenue = \"revenue\" }")?.into_iter().map(value).collect()
+        match worth(&field)? {
+            Some(worth) => worths.push(WorthEntry { name: name.to_owned(), worth }),
+            None => {
+                let (column, minor) = value_column(&field)?;
+                values.push(ValueColumn { name: name.to_owned(), column, minor });
+            }
+        }
+    }
+    Ok((values, worths))
+}
+
+/// `{ predicted_clv = "52w" }` or `{ historic_clv = "all" }`.
+fn worth(field: &Field<'_>) -> Result<Option<Worth>, Fault> {
+    let Item::Table(_) = &field.node.item else { return Ok(None) };
+    let entries = field.entries("a table")?;
+    let named = |wanted: &str| entries.iter().any(|(name, _)| *name == wanted);
+    let predicted = named("predicted_clv");
+    if !predicted && !named("historic_clv") {
+        return Ok(None);
+    }
+    let name = if predicted { "predicted_clv" } else { "historic_clv" };
+    let horizon = field.section(&[name])?.need(name, "predicted_clv = \"52w\"")?;
+    Ok(Some(match (predicted, horizon.text()?) {
+        (true, _) => Worth::Predicted(days(&horizon)?),
+        (false, "all") => Worth::Historic(None),
+        (false, _) => Worth::Historic(Some(days(&horizon)?)),
+    }))
+}
+
+/// A duration of whole days.
+pub(super) fn days(field: &Field<'_>) -> Result<u32, Fault> {
+    let wrong = || field.wrong("a duration of whole days such as \"365d\" or \"52w\"");
+    let Item::Text(_) = field.node.item else { return Err(wrong()) };
+    let duration = Duration::parse(field.text()?).map_err(|problem| field.fault(Problem::invalid(problem)))?;
+    duration.whole_days().and_then(|days| u32::try_from(days).ok()).ok_or_else(wrong)
 }
 
 /// A column, or one with the unit that its numbers are in.
-fn value_column(field: &Field<'_>) -> Result<(Column, bool), Fault> {
+pub(super) fn value_column(field: &Field<'_>) -> Result<(Column, bool), Fault> {
     if !matches!(field.node.item, Item::Table(_)) {
         return Ok((column(field)?, false));
     }

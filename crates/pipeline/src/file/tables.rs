@@ -36,7 +36,7 @@ fn by(section: &Section<'_>, touchpoints: &Touchpoints, conversions: &Conversion
     by.texts("[\"conversion_week\", \"channel\"]")?.iter().map(|field| column(field, touchpoints, conversions)).collect()
 }
 
-fn column(field: &Field<'_>, touchpoints: &Touchpoints, conversions: &Conversions) -> Result<GroupColumn, Fault> {
+pub(super) fn column(field: &Field<'_>, touchpoints: &Touchpoints, conversions: &Conversions) -> Result<GroupColumn, Fault> {
     let found = field.text()?;
     let dimensions: Vec<_> = touchpoints.dimensions.iter().map(|dimension| dimension.name.as_str()).collect();
     let all = GroupColumn::FIXED.into_iter().chain((0..dimensions.len()).map(GroupColumn::Dimension));

@@ -5,10 +5,10 @@ use attributary_core::time::Day;
 use rustc_hash::FxHashMap;
 
 use super::rows::{Finish, Order, output_rows};
-use super::{FIXED_LANES, GroupKey, Grouped, Plan};
+use super::{Class, FIXED_LANES, GroupKey, Grouped, Plan};
 use crate::budget::Budget;
 use crate::error::EngineError;
-use crate::runs::Runs;
+use crate::runs::{Merge, Runs};
 
 /// The sums of a table once the walk is over.
 pub enum Sums {
@@ -21,6 +21,9 @@ pub enum Sums {
 /// Rows on disk are handed on this many at a time.
 const ROWS: usize = 1 << 14;
 
+/// Of so many rows at most a run is made.
+const RUN_ROWS: usize = 1 << 18;
+
 /// The bytes of a [`GroupKey`] at the end of a row's key.
 const KEY_BYTES: usize = 16;
 
@@ -32,6 +35,7 @@ impl Sums {
     fn for_each(
         &self,
         plan: &Plan,
+        budget: &Budget,
         mut each: impl FnMut(GroupKey, &[i128]) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
         let width = plan.width();
@@ -39,13 +43,14 @@ impl Sums {
             Self::Memory(grouped) => {
                 let mut sums = vec![0; width];
                 for (row, key) in grouped.keys.iter().enumerate() {
+                    budget.check()?;
                     sums.fill(0);
                     grouped.sum_up(row * width, &mut sums);
                     each(*key, &sums)?;
                 }
             }
             Self::Disk(run) => {
-                let mut rows = Runs::merge(std::slice::from_ref(run))?;
+                let mut rows = Runs::merge(std::slice::from_ref(run), budget)?;
                 while let Some((key, sums)) = rows.next_row()? {
                     each(group_key(&key), &sums_of(&sums, width))?;
                 }
@@ -58,9 +63,9 @@ impl Sums {
     ///
     /// # Errors
     /// Where the disk fails.
-    pub fn totals(&self, plan: &Plan) -> Result<FxHashMap<(usize, usize), Vec<i128>>, EngineError> {
+    pub fn totals(&self, plan: &Plan, budget: &Budget) -> Result<FxHashMap<(usize, usize), Vec<i128>>, EngineError> {
         let mut all = vec![0_i128; plan.width()];
-        self.for_each(plan, |_, sums| {
+        self.for_each(plan, budget, |_, sums| {
             all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
             Ok(())
         })?;
@@ -91,11 +96,11 @@ impl Sums {
         let (own, others): (Vec<usize>, Vec<usize>) = (0..plan.places.len()).partition(|model| own_plan.counts(*model));
         let mut all = Grouped::new(plan);
         let mut spilled = Spilling { runs, limit, budget };
-        self.for_each(&own_plan, |key, sums| {
+        self.for_each(&own_plan, budget, |key, sums| {
             all.add_row(plan, key, &own, |model, window, lane| sums[own_plan.lane(model, window) + lane]);
             spilled.spill_if_full(&mut all, plan, order)
         })?;
-        base.for_each(base_plan, |key, sums| {
+        base.for_each(base_plan, budget, |key, sums| {
             let key = plan.key_of(base_plan, key);
             all.add_row(plan, key, &others, |model, window, lane| sums[base_plan.lane(model, window) + lane]);
             spilled.spill_if_full(&mut all, plan, order)
@@ -117,7 +122,7 @@ impl Sums {
             let mut all: Option<Grouped> = None;
             for (grouped, _) in threads {
                 match &mut all {
-                    Some(all) => all.absorb(plan, &grouped),
+                    Some(all) => all.absorb(plan, &grouped, budget)?,
                     None => all = Some(grouped),
                 }
             }
@@ -154,7 +159,7 @@ impl Spilling<'_> {
     }
 }
 
-/// Writes all rows as a run, in the order of the table, and forgets them.
+/// Writes all rows as runs, in the order of the table, and forgets them.
 ///
 /// # Errors
 /// Where the disk fails.
@@ -166,23 +171,27 @@ pub(crate) fn spill(
     budget: &Budget,
 ) -> Result<(), EngineError> {
     let width = plan.width();
-    let mut keys: Vec<(Vec<u8>, usize)> = Vec::with_capacity(grouped.keys.len());
-    for (row, key) in grouped.keys.iter().enumerate() {
-        let mut bytes = Vec::with_capacity(order.bytes() + KEY_BYTES);
-        order.append(key, &mut bytes);
-        for part in [key.touch_group, key.touch_day as u32, key.day as u32, key.kind] {
-            bytes.extend_from_slice(&part.to_be_bytes());
+    // To sort all of them at once may take longer than someone who interrupts will wait.
+    for start in (0..grouped.keys.len()).step_by(RUN_ROWS) {
+        let mut keys: Vec<(Vec<u8>, usize)> = Vec::with_capacity(RUN_ROWS.min(grouped.keys.len() - start));
+        for (row, key) in grouped.keys.iter().enumerate().skip(start).take(RUN_ROWS) {
+            let mut bytes = Vec::with_capacity(order.bytes() + KEY_BYTES);
+            order.append(key, &mut bytes);
+            for part in [key.touch_group, key.touch_day as u32, key.day as u32, key.class.0] {
+                bytes.extend_from_slice(&part.to_be_bytes());
+            }
+            keys.push((bytes, row));
         }
-        keys.push((bytes, row));
-    }
-    keys.sort_unstable();
-    runs.begin();
-    let mut sums = vec![0; width];
-    let mut narrow = Vec::with_capacity(width);
-    for (key, row) in keys {
-        sums.fill(0);
-        grouped.sum_up(row * width, &mut sums);
-        bytes_of(&sums, &mut narrow, |bytes| runs.push(&key, bytes, budget))?;
+        keys.sort_unstable();
+        runs.begin();
+        let mut sums = vec![0; width];
+        let mut narrow = Vec::with_capacity(width);
+        for (key, row) in keys {
+            budget.check()?;
+            sums.fill(0);
+            grouped.sum_up(row * width, &mut sums);
+            bytes_of(&sums, &mut narrow, |bytes| runs.push(&key, bytes, budget))?;
+        }
     }
     grouped.clear();
     Ok(())
@@ -193,7 +202,9 @@ fn merge(mut runs: Vec<Runs>, mut merged: Runs, width: usize, budget: &Budget) -
     runs.iter_mut().try_for_each(Runs::flush)?;
     merged.begin();
     let mut narrow = Vec::new();
-    added_up(&runs, width, usize::MAX, |key, sums| bytes_of(sums, &mut narrow, |bytes| merged.push(key, bytes, budget)))?;
+    added_up((&runs, budget), width, usize::MAX, |key, sums| {
+        bytes_of(sums, &mut narrow, |bytes| merged.push(key, bytes, budget))
+    })?;
     merged.flush()?;
     runs.into_iter().try_for_each(Runs::remove)?;
     Ok(merged)
@@ -201,12 +212,12 @@ fn merge(mut runs: Vec<Runs>, mut merged: Runs, width: usize, budget: &Budget) -
 
 /// Gives the rows of some runs to `each`, those added up whose keys agree in their first `shown` bytes.
 fn added_up(
-    runs: &[Runs],
+    (runs, budget): (&[Runs], &Budget),
     width: usize,
     shown: usize,
     mut each: impl FnMut(&[u8], &[i128]) -> Result<(), EngineError>,
 ) -> Result<(), EngineError> {
-    let mut rows = Runs::merge(runs)?;
+    let mut rows = Runs::merge(runs, budget)?;
     let mut last: Option<(Vec<u8>, Vec<i128>)> = None;
     while let Some((key, sums)) = rows.next_row()? {
         let sums = sums_of(&sums, width);
@@ -239,7 +250,7 @@ pub(super) fn finish<'a>(
     let mut of_pairs: Vec<Runs> = (0..pairs.len()).map(|pair| run.beside(&format!("{name}-{pair}"))).collect();
     of_pairs.iter_mut().for_each(Runs::begin);
     let mut narrow = Vec::new();
-    added_up(std::slice::from_ref(run), plan.width(), of.order().shown_bytes(partial), |key, sums| {
+    added_up((std::slice::from_ref(run), of.budget), plan.width(), of.order().shown_bytes(partial), |key, sums| {
         for (runs, (model, window)) in of_pairs.iter_mut().zip(&pairs) {
             let sums = &sums[plan.lane(*model, *window)..][..plan.stride()];
             if sums.iter().any(|sum| *sum != 0) {
@@ -256,7 +267,7 @@ pub(super) fn finish<'a>(
         loop {
             if open.is_none() {
                 let (runs, pair) = left.next()?;
-                match Runs::merge(std::slice::from_ref(&runs)) {
+                match Runs::merge(std::slice::from_ref(&runs), of.budget) {
                     Ok(merge) => open = Some((merge, runs, pair)),
                     Err(error) => return Some(Err(error)),
                 }
@@ -277,7 +288,7 @@ pub(super) fn finish<'a>(
 }
 
 /// The next rows, their sums lane by lane.
-fn block(rows: &mut crate::runs::Merge, stride: usize) -> Result<(Vec<GroupKey>, Vec<Vec<i128>>), EngineError> {
+fn block(rows: &mut Merge<'_>, stride: usize) -> Result<(Vec<GroupKey>, Vec<Vec<i128>>), EngineError> {
     let (mut keys, mut lanes) = (Vec::new(), vec![Vec::new(); stride]);
     while keys.len() < ROWS
         && let Some((key, sums)) = rows.next_row()?
@@ -291,7 +302,7 @@ fn block(rows: &mut crate::runs::Merge, stride: usize) -> Result<(Vec<GroupKey>,
 fn group_key(bytes: &[u8]) -> GroupKey {
     let parts = &bytes[bytes.len() - KEY_BYTES..];
     let part = |place: usize| parts[place * 4..][..4].iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
-    GroupKey { touch_group: part(0), touch_day: part(1) as Day, day: part(2) as Day, kind: part(3) }
+    GroupKey { touch_group: part(0), touch_day: part(1) as Day, day: part(2) as Day, class: Class(part(3)) }
 }
 
 /// Sums as bytes: in 64 bits each, unless one of them needs more.

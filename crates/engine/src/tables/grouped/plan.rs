@@ -5,8 +5,9 @@ use attributary_core::time::Day;
 use attributary_journeys::Profiles;
 use rustc_hash::FxHashMap;
 
-use super::{FIXED_LANES, GroupKey, NO_DAY, NO_TOUCH};
-use crate::conversions::ConversionKinds;
+use super::{Class, FIXED_LANES, GroupKey, NO_DAY, NO_TOUCH};
+use crate::histories::Standing;
+use crate::kinds::ConversionKinds;
 use crate::setup::{GroupColumn, Period, Setup, TableSetup};
 
 /// A table's grouping, settled once the profiles are known; shared by all threads.
@@ -20,6 +21,8 @@ pub struct Plan {
     pub(super) touch_periods: Vec<Period>,
     /// Whether rows differ by the conversion's kind.
     by_kind: bool,
+    /// Whether they differ by what the conversion is to its customer.
+    by_standing: bool,
     /// Whether all touches of a conversion fall into one row.
     pub(super) per_conversion: bool,
     /// The table that additive models are added up from once the walk is over: it tells apart all that this one does.
@@ -40,6 +43,24 @@ pub(super) struct IndexForm {
     pub(super) first_day: Day,
     pub(super) days: usize,
     pub(super) kinds: usize,
+    pub(super) standings: usize,
+}
+
+impl IndexForm {
+    /// How many rows each touch group may have.
+    pub(super) fn rows(&self) -> usize {
+        self.days * self.kinds * self.standings
+    }
+
+    /// The place of a day and class among them.
+    pub(super) fn row(&self, key: &GroupKey) -> usize {
+        let kind = match key.class.kind() {
+            NULL_CODE => self.kinds - 1,
+            kind => kind as usize,
+        };
+        let day = (key.day - self.first_day) as usize;
+        (day * self.kinds + kind) * self.standings + key.class.standing() as usize
+    }
 }
 
 /// An index has no more places than this, 8 MiB for each thread; larger tables find their rows by hash.
@@ -108,6 +129,7 @@ impl Plan {
             per_conversion: attributes.is_empty() && touch_periods.is_empty(),
             touch_periods,
             by_kind: table.by.contains(&GroupColumn::Kind),
+            by_standing: table.by.contains(&GroupColumn::Standing),
             base: None,
             places: Vec::new(),
             counted: 0,
@@ -122,9 +144,10 @@ impl Plan {
         let (first, last) = grounds.days?;
         let days = usize::try_from(i64::from(last) - i64::from(first) + 1).ok()?;
         let kinds = if self.by_kind { grounds.kinds.values.len() + 1 } else { 1 };
-        let places = self.groups().checked_mul(days)?.checked_mul(kinds)?;
+        let standings = if self.by_standing { Standing::ALL.len() } else { 1 };
+        let places = self.groups().checked_mul(days)?.checked_mul(kinds)?.checked_mul(standings)?;
         let most = MAX_INDEX.min(grounds.memory as usize / 2 / size_of::<u32>());
-        (self.touch_periods.is_empty() && places <= most).then_some(IndexForm { first_day: first, days, kinds })
+        (self.touch_periods.is_empty() && places <= most).then_some(IndexForm { first_day: first, days, kinds, standings })
     }
 
     /// How many touch groups there are, that of no touch among them.
@@ -160,7 +183,7 @@ impl Plan {
             group => self.group_of[base.example[group as usize] as usize],
         };
         let touch_day = if key.touch_day == NO_DAY { NO_DAY } else { self.touch_day(key.touch_day) };
-        self.key(touch_group, touch_day, key.day, key.kind)
+        self.key(touch_group, touch_day, key.day, (key.class.kind(), key.class.standing()))
     }
 
     /// The table that additive models are added up from once the walk is over, if there is one.
@@ -193,8 +216,10 @@ impl Plan {
         self.touch_periods.iter().map(|period| period.start(day)).max().unwrap_or(NO_DAY)
     }
 
-    pub(super) fn key(&self, touch_group: u32, touch_day: Day, day: Day, kind: u32) -> GroupKey {
-        GroupKey { touch_group, touch_day, day, kind: if self.by_kind { kind } else { NULL_CODE } }
+    pub(super) fn key(&self, touch_group: u32, touch_day: Day, day: Day, (kind, standing): (u32, Standing)) -> GroupKey {
+        let kind = if self.by_kind { kind } else { NULL_CODE };
+        let standing = if self.by_standing { standing } else { Standing::Other };
+        GroupKey { touch_group, touch_day, day, class: Class::new(kind, standing) }
     }
 }
 

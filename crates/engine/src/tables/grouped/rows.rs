@@ -1,5 +1,6 @@
 //! The rows of a table: its columns, their order, and the sums of all that is shown as one row.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use attributary_core::UNATTRIBUTED;
@@ -13,8 +14,9 @@ use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use super::{GroupKey, Grouped, NO_DAY, NO_TOUCH, Plan, Sums, disk};
 use crate::budget::Budget;
-use crate::conversions::ConversionKinds;
 use crate::error::EngineError;
+use crate::histories::Standing;
+use crate::kinds::ConversionKinds;
 use crate::setup::{GroupColumn, Period, Setup, TableSetup};
 
 /// The columns of a grouped table. The partial form has the conversion day behind the `by` columns, unless it is one of them.
@@ -50,6 +52,7 @@ pub fn by_field(setup: &Setup, column: GroupColumn) -> Field {
         GroupColumn::Conversion(period) => Field::new(period_name("conversion", period), ColumnType::Date),
         GroupColumn::Touch(period) => Field::new(period_name("touch", period), ColumnType::Date),
         GroupColumn::Kind => Field::new("kind", ColumnType::Text),
+        GroupColumn::Standing => Field::new("standing", ColumnType::Text),
         GroupColumn::Attribute(place) => setup.attribute_field(place),
     }
 }
@@ -116,7 +119,8 @@ impl Order<'_> {
             GroupColumn::Conversion(period) => i64::from(period.start(key.day)),
             GroupColumn::Touch(_) if key.touch_day == NO_DAY => NO_DAY.into(),
             GroupColumn::Touch(period) => i64::from(period.start(key.touch_day)),
-            GroupColumn::Kind => self.kind_ranks.get(key.kind as usize).map_or(-1, |rank| i64::from(*rank)),
+            GroupColumn::Standing => key.class.standing() as i64,
+            GroupColumn::Kind => self.kind_ranks.get(key.class.kind() as usize).map_or(-1, |rank| i64::from(*rank)),
             GroupColumn::Attribute(CHANNEL) if key.touch_group == NO_TOUCH => self.unattributed,
             GroupColumn::Attribute(_) if key.touch_group == NO_TOUCH => 0,
             // Doubled, so that `(unattributed)` finds a place between two channels.
@@ -161,6 +165,9 @@ fn by_with_day(table: &TableSetup) -> Vec<GroupColumn> {
     by
 }
 
+/// Rows in memory are handed on this many at a time.
+const PIECE_ROWS: usize = 1 << 17;
+
 /// The rows of a table (or of its partial form), sorted by model, window and the columns that come after them: those of one
 /// model and window, or some of them, at a time.
 ///
@@ -183,8 +190,11 @@ pub fn finish<'a>(
         ends.push(ends.last().copied().unwrap_or(0) + alike.len() as u32);
     }
     let order: Vec<u32> = order.into_iter().map(|(_, row)| row).collect();
-    Ok(Box::new(of.pairs().into_iter().map(move |pair| {
-        let Output { rows, sums } = sums_of_pair(grouped, of.plan, (&order, &ends), pair);
+    // Pieces, so that whoever writes them has something to do soon, and may be interrupted.
+    let pieces = (0..ends.len()).step_by(PIECE_ROWS).map(|first| first..ends.len().min(first + PIECE_ROWS));
+    let pieces: Vec<_> = of.pairs().into_iter().flat_map(|pair| pieces.clone().map(move |piece| (pair, piece))).collect();
+    Ok(Box::new(pieces.into_iter().map(move |(pair, piece)| {
+        let Output { rows, sums } = sums_of_pair(grouped, of.plan, (&order, &ends), piece, pair);
         let keys: Vec<GroupKey> = rows.iter().map(|row| grouped.keys[*row as usize]).collect();
         Ok(output_rows(of, partial, pair, &keys, sums))
     })))
@@ -210,14 +220,22 @@ pub(super) fn output_rows(
     Rows { columns }
 }
 
-/// The rows of one model and window that got anything, and their sums. Rows that are shown as one end at `ends` of `order`.
-fn sums_of_pair(grouped: &Grouped, plan: &Plan, (order, ends): (&[u32], &[u32]), (model, window): (usize, usize)) -> Output {
+/// Those rows of a piece that got anything of one model and window, and their sums. Rows that are shown as one end at `ends`
+/// of `order`.
+fn sums_of_pair(
+    grouped: &Grouped,
+    plan: &Plan,
+    (order, ends): (&[u32], &[u32]),
+    piece: Range<usize>,
+    (model, window): (usize, usize),
+) -> Output {
     const CHUNK: usize = 1 << 13;
     let (width, first) = (plan.width(), plan.lane(model, window));
     let of_some = |(chunk, some): (usize, &[u32])| {
         let mut output = Output::new(plan);
         let mut sums = vec![0; plan.stride()];
-        let mut start = if chunk == 0 { 0 } else { ends[chunk * CHUNK - 1] as usize };
+        let before = (piece.start + chunk * CHUNK).checked_sub(1);
+        let mut start = before.map_or(0, |before| ends[before] as usize);
         for end in some {
             let same = &order[start..*end as usize];
             start = *end as usize;
@@ -231,7 +249,7 @@ fn sums_of_pair(grouped: &Grouped, plan: &Plan, (order, ends): (&[u32], &[u32]),
         }
         output
     };
-    let parts: Vec<Output> = ends.par_chunks(CHUNK).enumerate().map(of_some).collect();
+    let parts: Vec<Output> = ends[piece.clone()].par_chunks(CHUNK).enumerate().map(of_some).collect();
     let mut output = Output::new(plan);
     parts.iter().for_each(|part| output.append(part));
     output
@@ -244,7 +262,7 @@ struct Ranks(u128, Box<[u128]>);
 
 /// The rows in the order of their columns' ranks, each behind its ranks.
 fn ordered(rows: usize, columns: usize, rank: impl Fn(usize, usize) -> u32 + Sync) -> Vec<(Ranks, u32)> {
-    let packed = |row: usize, columns: std::ops::Range<usize>| {
+    let packed = |row: usize, columns: Range<usize>| {
         let all = columns.clone().fold(0_u128, |all, column| all << 32 | u128::from(rank(row, column)));
         all << (32 * (4 - columns.len()) % 128)
     };
@@ -297,7 +315,11 @@ fn by_column(column: GroupColumn, keys: &[GroupKey], of: Finish<'_>) -> Column {
             };
             Column::Values(keys.iter().map(cell).collect())
         }
-        GroupColumn::Kind => Column::Codes { codes: codes(&|key| key.kind), dictionary: Arc::clone(&of.kinds.values) },
+        GroupColumn::Standing => Column::Codes {
+            codes: codes(&|key| key.class.standing() as u32),
+            dictionary: Arc::new(Standing::ALL.map(Standing::value).to_vec()),
+        },
+        GroupColumn::Kind => Column::Codes { codes: codes(&|key| key.class.kind()), dictionary: Arc::clone(&of.kinds.values) },
         GroupColumn::Attribute(CHANNEL) => {
             let mut channels = Vec::clone(&profiles.dictionaries[CHANNEL]);
             channels.push(Value::text(UNATTRIBUTED));

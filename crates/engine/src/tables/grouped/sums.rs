@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use attributary_core::WHOLE_SHARE;
-use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
 use rustc_hash::FxHashMap;
 
-use super::{FIXED_LANES, GroupKey, NO_DAY, NO_TOUCH, Plan};
+use super::{FIXED_LANES, GroupKey, NO_DAY, NO_TOUCH, OfConversion, Plan};
+use crate::budget::Budget;
+use crate::error::EngineError;
 
 /// One thread's sums of one table.
 #[derive(Default)]
@@ -35,6 +35,8 @@ pub struct Parts {
     cells: Vec<i64>,
     /// The lanes of the models that gave anything.
     lanes: Range<usize>,
+    /// These models.
+    models: Vec<usize>,
     /// For each of these the sum over all touches.
     totals: Vec<i64>,
 }
@@ -45,6 +47,7 @@ impl Parts {
         self.stride = FIXED_LANES + values;
         self.width = models * self.stride;
         self.lanes = 0..0;
+        self.models.clear();
         self.cells.clear();
         self.cells.resize(touches * self.width, 0);
     }
@@ -52,6 +55,7 @@ impl Parts {
     /// Says that a model is going to give.
     pub fn open(&mut self, model: usize) {
         let own = model * self.stride..(model + 1) * self.stride;
+        self.models.push(model);
         self.lanes = if self.lanes.is_empty() { own } else { self.lanes.start.min(own.start)..self.lanes.end.max(own.end) };
     }
 
@@ -95,12 +99,12 @@ impl Parts {
         }
     }
 
-    /// What all touches got of each value under a model, if it gave anything.
-    #[must_use]
-    pub fn given(&self, model: usize) -> Option<&[i64]> {
-        let first = (model * self.stride).checked_sub(self.lanes.start)?;
-        let lanes = self.totals.get(first..first + self.stride)?;
-        (lanes[0] != 0).then_some(&lanes[FIXED_LANES..])
+    /// The models that gave anything, and what all touches got of each value.
+    pub fn given(&self) -> impl Iterator<Item = (usize, &[i64])> {
+        self.models.iter().map(|model| {
+            let first = model * self.stride - self.lanes.start;
+            (*model, &self.totals[first + FIXED_LANES..first + self.stride])
+        })
     }
 }
 
@@ -108,7 +112,7 @@ impl Grouped {
     /// An empty one.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let places = plan.index.filter(|_| plan.counts_any()).map_or(0, |form| plan.groups() * form.days * form.kinds);
+        let places = plan.index.filter(|_| plan.counts_any()).map_or(0, |form| plan.groups() * form.rows());
         Self { index: vec![NO_ROW; places], ..Self::default() }
     }
 
@@ -116,24 +120,27 @@ impl Grouped {
     pub fn find_rows(
         &mut self,
         plan: &Plan,
-        (day, kind): (Day, u32),
+        conversion: OfConversion,
         touches: impl Iterator<Item = (u32, i64)>,
         day_of: impl Fn(i64) -> Day,
         rows: &mut Vec<u32>,
     ) {
         rows.clear();
+        let (day, class) = (conversion.day, (conversion.kind, conversion.standing));
         if plan.per_conversion {
-            let row = self.row(plan, plan.key(0, NO_DAY, day, kind));
+            let row = self.row(plan, plan.key(0, NO_DAY, day, class));
             rows.extend(touches.map(|_| row));
             return;
         }
         if plan.touch_periods.is_empty() {
-            rows.extend(touches.map(|(profile, _)| self.row(plan, plan.key(plan.group_of[profile as usize], NO_DAY, day, kind))));
+            rows.extend(
+                touches.map(|(profile, _)| self.row(plan, plan.key(plan.group_of[profile as usize], NO_DAY, day, class))),
+            );
             return;
         }
         let mut last = None;
         for (profile, time) in touches {
-            let key = plan.key(plan.group_of[profile as usize], plan.touch_day(day_of(time)), day, kind);
+            let key = plan.key(plan.group_of[profile as usize], plan.touch_day(day_of(time)), day, class);
             let row = match last {
                 Some((known, row)) if known == key => row,
                 _ => self.row(plan, key),
@@ -216,11 +223,18 @@ impl Grouped {
         }
     }
 
-    /// Adds a whole conversion to one row. `touches` of it got a part.
-    pub fn add_whole(&mut self, plan: &Plan, (model, window): (usize, usize), row: u32, touches: i64, values: &[i64]) {
+    /// Adds a whole conversion, of which there is such a `share`, to one row. `touches` of it got a part.
+    pub fn add_whole(
+        &mut self,
+        plan: &Plan,
+        (model, window): (usize, usize),
+        row: u32,
+        (share, touches): (i64, i64),
+        values: &[i64],
+    ) {
         let slot = self.slot(plan, row, model, window);
-        self.add(slot, WHOLE_SHARE);
-        self.add(slot + 1, touches);
+        self.add(slot, share);
+        self.add(slot + 1, if share > 0 { touches } else { 0 });
         for (value, amount) in values.iter().enumerate() {
             self.add(slot + FIXED_LANES + value, *amount);
         }
@@ -232,36 +246,41 @@ impl Grouped {
         plan: &Plan,
         place: (usize, usize),
         mut rows: impl ExactSizeIterator<Item = u32>,
-        stamp: u64,
+        (stamp, share): (u64, i64),
         values: &[i64],
     ) {
         if plan.per_conversion {
             let touches = rows.len() as i64;
-            return rows.next().map_or((), |row| self.add_whole(plan, place, row, touches, values));
+            return rows.next().map_or((), |row| self.add_whole(plan, place, row, (share, touches), values));
         }
         for row in rows {
             if std::mem::replace(&mut self.stamps[row as usize], stamp) == stamp {
                 let slot = self.slot(plan, row, place.0, place.1);
-                self.add(slot + 1, 1);
+                self.add(slot + 1, i64::from(share > 0));
             } else {
-                self.add_whole(plan, place, row, 1, values);
+                self.add_whole(plan, place, row, (share, 1), values);
             }
         }
     }
 
     /// Adds a conversion that no touch got.
-    pub fn add_unattributed(&mut self, plan: &Plan, place: (usize, usize), (day, kind): (Day, u32), values: &[i64]) {
+    pub fn add_unattributed(&mut self, plan: &Plan, place: (usize, usize), conversion: OfConversion, values: &[i64]) {
         let touch_group = if plan.per_conversion { 0 } else { NO_TOUCH };
-        let row = self.row(plan, plan.key(touch_group, NO_DAY, day, kind));
-        self.add_whole(plan, place, row, 0, values);
+        let row = self.row(plan, plan.key(touch_group, NO_DAY, conversion.day, (conversion.kind, conversion.standing)));
+        self.add_whole(plan, place, row, (conversion.share, 0), values);
     }
 
     /// Adds another thread's sums.
-    pub fn absorb(&mut self, plan: &Plan, other: &Self) {
+    ///
+    /// # Errors
+    /// Where someone interrupts.
+    pub fn absorb(&mut self, plan: &Plan, other: &Self, budget: &Budget) -> Result<(), EngineError> {
         for (number, key) in other.keys.iter().enumerate() {
+            budget.check()?;
             let row = self.row(plan, *key) as usize;
             self.add_lanes(row * plan.width(), other, number * plan.width(), plan.width());
         }
+        Ok(())
     }
 
     /// Adds to the row of `key` the sums of some models, given for each model and window by lane.
@@ -315,9 +334,8 @@ impl Grouped {
     fn row(&mut self, plan: &Plan, key: GroupKey) -> u32 {
         let Some(form) = plan.index else { return self.row_by_hash(plan, key) };
         let group = if key.touch_group == NO_TOUCH { plan.groups() - 1 } else { key.touch_group as usize };
-        let kind = if key.kind == NULL_CODE { form.kinds - 1 } else { key.kind as usize };
         // All touches of a conversion look into one stretch of the index.
-        let place = ((key.day - form.first_day) as usize * form.kinds + kind) * plan.groups() + group;
+        let place = form.row(&key) * plan.groups() + group;
         match self.index[place] {
             NO_ROW => {
                 let row = self.push_row(plan, key);
@@ -332,7 +350,7 @@ impl Grouped {
         let packed = u128::from(key.touch_group) << 96
             | u128::from(key.touch_day as u32) << 64
             | u128::from(key.day as u32) << 32
-            | u128::from(key.kind);
+            | u128::from(key.class.0);
         let next = self.keys.len() as u32;
         let row = *self.rows.entry(packed).or_insert(next);
         if row == next {

@@ -1,0 +1,108 @@
+//! What is kept of a conversion besides its values, where the pipeline asks for it: numbers side by side, the *extras* of its
+//! record.
+
+use attributary_core::batch::{ConversionBatch, NO_TIME};
+
+use crate::setup::Setup;
+
+/// Where each extra stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    values: usize,
+    refunds: bool,
+    exchange: bool,
+}
+
+/// What a conversion was before it was converted into the reporting currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchanged<'a> {
+    /// The code of its currency.
+    pub currency: u32,
+    /// Units of the reporting currency for one of it, in 10⁻¹².
+    pub rate: i64,
+    /// Its values in minor units of its own currency.
+    pub originals: &'a [i64],
+    /// What rounding did to the converted values, in 10⁻¹² of the major unit.
+    pub differences: &'a [i64],
+}
+
+impl Lanes {
+    /// Those of a run.
+    #[must_use]
+    pub fn of(setup: &Setup) -> Self {
+        Self { values: setup.source_values(), refunds: setup.refunds, exchange: setup.exchange }
+    }
+
+    /// How many extras a conversion has.
+    #[must_use]
+    pub fn count(self) -> usize {
+        usize::from(self.refunds) + if self.exchange { 2 + 2 * self.values } else { 0 }
+    }
+
+    /// Appends the extras of a row that refunds nothing, or whose order is not known yet. `currencies` are the codes of the
+    /// batch's currencies.
+    pub fn push(self, batch: &ConversionBatch, row: usize, currencies: &[u32], extras: &mut Vec<i64>) {
+        if self.refunds {
+            extras.push(NO_TIME);
+        }
+        if let (true, Some(exchange)) = (self.exchange, &batch.exchange) {
+            let sign = if is_refund(batch, row) { -1 } else { 1 };
+            let code = exchange.currencies.codes[row] as usize;
+            extras.push(currencies.get(code).copied().unwrap_or(u32::MAX).into());
+            extras.push(exchange.rates[row].unwrap_or_default());
+            extras.extend(exchange.originals.iter().map(|of_value| signed(of_value[row].unwrap_or_default(), sign)));
+            extras.extend(batch.values.iter().map(|of_value| {
+                let value = of_value[row].unwrap_or_default();
+                value.difference as i64 * if taken_off(value.minor, sign) { -1 } else { 1 }
+            }));
+        }
+    }
+
+    /// The time of the order that a conversion refunds.
+    #[must_use]
+    pub fn order_time(self, extras: &[i64]) -> Option<i64> {
+        extras.first().copied().filter(|time| self.refunds && *time != NO_TIME)
+    }
+
+    /// Says of a refund's extras when its order was.
+    pub fn set_order_time(self, extras: &mut [i64], time: i64) {
+        if let (true, Some(lane)) = (self.refunds, extras.first_mut()) {
+            *lane = time;
+        }
+    }
+
+    /// What a conversion was before it was converted.
+    #[must_use]
+    pub fn exchanged(self, extras: &[i64]) -> Option<Exchanged<'_>> {
+        let lanes = extras.get(usize::from(self.refunds)..).filter(|_| self.exchange)?;
+        let ([currency, rate], amounts) = lanes.split_first_chunk::<2>()?;
+        let (originals, differences) = amounts.split_at_checked(self.values)?;
+        Some(Exchanged { currency: *currency as u32, rate: *rate, originals, differences })
+    }
+}
+
+/// Whether a row takes an order back.
+#[must_use]
+pub fn is_refund(batch: &ConversionBatch, row: usize) -> bool {
+    batch.refunds.as_ref().is_some_and(|refunds| !refunds.is_null(row))
+}
+
+/// The values of a row and what rounding did to each, none where it has no valid one. A refund takes off what it says, whether
+/// the source has it with a sign or without.
+pub fn values(batch: &ConversionBatch, row: usize) -> impl Iterator<Item = Option<(i64, i64)>> + Clone {
+    let sign = if is_refund(batch, row) { -1 } else { 1 };
+    batch.values.iter().map(move |of_value| {
+        let value = of_value[row]?;
+        let turn = if taken_off(value.minor, sign) { -1 } else { 1 };
+        Some((signed(value.minor, sign), value.difference as i64 * turn))
+    })
+}
+
+fn signed(amount: i64, sign: i64) -> i64 {
+    if taken_off(amount, sign) { -amount } else { amount }
+}
+
+/// Whether an amount changes its sign: one above zero that a refund says.
+fn taken_off(amount: i64, sign: i64) -> bool {
+    sign < 0 && amount > 0
+}

@@ -1,0 +1,15 @@
+//! What marketing is worth: rates, spend, customers and returns, around the walk.
+//!
+//! Before it, rates are read and customers looked at as a whole; after it, the walk's sums meet what was spent.
+
+mod customers;
+mod observe;
+mod rates;
+mod returns;
+mod spend;
+
+pub(crate) use customers::write_customers;
+pub(crate) use observe::{Fits, observe};
+pub(crate) use rates::{read_rates, write_currencies};
+pub(crate) use returns::Returns;
+pub(crate) use spend::{Spending, read_spend};

@@ -1,0 +1,188 @@
+//! A run as the sections see it: its manifest, its values and currencies, its tables by name.
+
+use std::fs;
+use std::path::Path;
+
+use attributary_store::{Manifest, PublishedRun, StoreError, TableEntry};
+use serde::Deserialize;
+
+use crate::error::ReportError;
+use crate::number;
+use crate::scan::{self, Columns, Row};
+
+/// Tables that are no groups of attributed conversions.
+const NOT_GROUPED: &[&str] = &[
+    "credits",
+    "paths",
+    "unattributed",
+    "rejects",
+    "ledger",
+    "ledger_currencies",
+    "returns",
+    "marketing_share",
+    "customers",
+    "cohorts",
+    "budget",
+    "what_if",
+    "customer_value_fit",
+];
+
+/// A run and what every section asks of it.
+pub(crate) struct Run {
+    published: PublishedRun,
+    /// What the conversions are worth, in the pipeline's order; the first one is the one that charts show.
+    pub(crate) values: Vec<ValueColumn>,
+    /// The pipeline in words, where the manifest has them: name and text.
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// A value of the conversions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ValueColumn {
+    /// The name of its column.
+    pub(crate) name: String,
+    /// Its currency.
+    pub(crate) currency: String,
+    /// Digits behind the point.
+    pub(crate) scale: u8,
+}
+
+impl ValueColumn {
+    /// An amount with its currency.
+    pub(crate) fn amount(&self, minor: i128) -> String {
+        format!("{} {}", number::decimal(minor, self.scale), self.currency)
+    }
+}
+
+/// A table whose rows are groups of attributed conversions.
+pub(crate) struct Grouped<'a> {
+    /// The table.
+    pub(crate) entry: &'a TableEntry,
+    /// Whether there is exactly one row for each group: else rows must be added up, which only additive models allow.
+    pub(crate) exact: bool,
+}
+
+impl Run {
+    /// Reads the manifest, and the values from the ledger.
+    pub(crate) fn open(folder: &Path) -> Result<Self, ReportError> {
+        // `current` is a link: resolved once, so that every table is of one run.
+        let folder = fs::canonicalize(folder).map_err(|source| StoreError::NoSuchRun { path: folder.to_owned(), source })?;
+        let published = PublishedRun::read(&folder)?;
+        let settings = settings(&folder);
+        let mut run = Self { published, values: Vec::new(), settings };
+        run.values = run.ledger_values()?;
+        Ok(run)
+    }
+
+    /// The manifest.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.published.manifest
+    }
+
+    /// A table, where the run has it.
+    pub(crate) fn table(&self, name: &str) -> Option<&TableEntry> {
+        self.manifest().table(name)
+    }
+
+    /// The columns of a table.
+    pub(crate) fn columns(&self, table: &TableEntry) -> Result<Columns, ReportError> {
+        scan::columns(&self.published, table)
+    }
+
+    /// Hands over every row of a table.
+    pub(crate) fn scan(
+        &self,
+        table: &TableEntry,
+        each: impl FnMut(Row<'_>) -> Result<(), ReportError>,
+    ) -> Result<(), ReportError> {
+        scan::scan(&self.published, table, each)
+    }
+
+    /// Hands over every row of a table, where the run has it.
+    pub(crate) fn scan_named(
+        &self,
+        table: &str,
+        each: impl FnMut(Row<'_>) -> Result<(), ReportError>,
+    ) -> Result<(), ReportError> {
+        self.table(table).map_or(Ok(()), |entry| self.scan(entry, each))
+    }
+
+    /// The place of a model in the pipeline's order; models that the manifest does not name come last.
+    pub(crate) fn model_place(&self, name: &str) -> usize {
+        self.manifest().models.iter().position(|model| model.name == name).unwrap_or(usize::MAX)
+    }
+
+    /// The place of a window in the pipeline's order.
+    pub(crate) fn window_place(&self, name: &str) -> usize {
+        self.manifest().windows.iter().position(|window| window == name).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the credits of a model add up.
+    pub(crate) fn additive(&self, model: &str) -> bool {
+        self.manifest().models.iter().find(|it| it.name == model).is_none_or(|it| it.additive)
+    }
+
+    /// The model that figures are shown under where one must do: the pipeline's first additive one.
+    pub(crate) fn main_model(&self) -> &str {
+        let models = &self.manifest().models;
+        models.iter().find(|it| it.additive).or(models.first()).map_or("", |model| &model.name)
+    }
+
+    /// The window that figures are shown under where one must do: the pipeline's first.
+    pub(crate) fn main_window(&self) -> &str {
+        self.manifest().windows.first().map_or("", String::as_str)
+    }
+
+    /// The value that charts show: the pipeline's first.
+    pub(crate) fn main_value(&self) -> Option<&ValueColumn> {
+        self.values.first()
+    }
+
+    /// The smallest table of attributed conversions that has these columns, one with exactly these before any other.
+    pub(crate) fn grouped(&self, by: &[&str]) -> Result<Option<Grouped<'_>>, ReportError> {
+        let mut best: Option<Grouped<'_>> = None;
+        for entry in self.manifest().tables.iter().filter(|table| !NOT_GROUPED.contains(&table.name.as_str())) {
+            let columns = self.columns(entry)?;
+            let values = self.values.iter().map(|value| value.name.as_str());
+            let known: Vec<_> = ["model", "window", "conversions"].into_iter().chain(by.iter().copied()).chain(values).collect();
+            if !columns.have(&known) {
+                continue;
+            }
+            let exact = columns.0.iter().all(|field| field.name == "touches" || known.contains(&field.name.as_str()));
+            let better = best.as_ref().is_none_or(|best| (!exact, entry.rows) < (!best.exact, best.entry.rows));
+            if better {
+                best = Some(Grouped { entry, exact });
+            }
+        }
+        Ok(best)
+    }
+
+    /// The values, their currencies and digits, as the ledger lists them.
+    fn ledger_values(&self) -> Result<Vec<ValueColumn>, ReportError> {
+        let Some(ledger) = self.table("ledger") else { return Ok(Vec::new()) };
+        let scale = self.columns(ledger)?.scale("source").unwrap_or(0);
+        let mut values: Vec<ValueColumn> = Vec::new();
+        self.scan(ledger, |row| {
+            if let Some(name) = row.text("value")
+                && values.iter().all(|value| value.name != name)
+            {
+                let currency = row.text("currency").unwrap_or_default().to_owned();
+                values.push(ValueColumn { name: name.to_owned(), currency, scale });
+            }
+            Ok(())
+        })?;
+        Ok(values)
+    }
+}
+
+/// The settings in words that newer manifests have; a manifest without them, or with something else there, has none.
+fn settings(folder: &Path) -> Vec<(String, String)> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Described {
+        settings: Option<serde_json::Value>,
+    }
+    let json = fs::read(folder.join("manifest.json")).unwrap_or_default();
+    let described: Described = serde_json::from_slice(&json).unwrap_or_default();
+    described.settings.and_then(|settings| serde_json::from_value(settings).ok()).unwrap_or_default()
+}
