@@ -251,7 +251,7 @@ def unattributed(page: Page) -> None:
 
 def rejects(page: Page) -> None:
     counts = page.rows("SELECT source, reason, count(*) FROM rejects GROUP BY ALL") if page.has.get("rejects") else []
-    read = {source: page.manifest["rows"][source]["read"] for source in ("touchpoints", "conversions")}
+    read = {source: page.manifest["rows"][source]["read"] for source in page.manifest["rows"]}
     page.table("t-rejects", {(source, reason): [rows, ratio(rows, read[source])] for source, reason, rows in counts}, keys=2)
 
 

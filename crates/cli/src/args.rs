@@ -56,6 +56,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Show the journey of one conversion as the engine sees it
     Explain(ExplainArgs),
+    /// Write a run as one HTML page: numbers, charts and the ledger's proof
+    Report(ReportArgs),
     /// List the models, or show one with its parameters and a worked example
     Models(ModelsArgs),
     /// Write a synthetic log, the same bytes for the same settings
@@ -71,7 +73,7 @@ impl Command {
             Self::Run(args) => Some(args.machine.threads),
             Self::Explain(args) => Some(args.machine.threads),
             Self::Check(_) => Some(None),
-            Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => None,
+            Self::Report(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => None,
         }
     }
 }
@@ -123,6 +125,16 @@ pub struct ExplainArgs {
     pub conversion_id: String,
     #[command(flatten)]
     pub machine: MachineArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// The run's folder, such as out/nightly/current or out/nightly/runs/ID
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The file to write, instead of report-ID.html in the run's output folder
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -22,6 +22,7 @@ fn attributary() {
       run          Compute a pipeline and publish its tables
       check        Say what a run would read and write, without touching data
       explain      Show the journey of one conversion as the engine sees it
+      report       Write a run as one HTML page: numbers, charts and the ledger's proof
       models       List the models, or show one with its parameters and a worked example
       simulate     Write a synthetic log, the same bytes for the same settings
       completions  Print the completions of a shell

@@ -87,6 +87,8 @@ pub struct Converted {
     pub currencies: ConversionKinds,
     /// The time of the earliest order that is refunded in the range: touches must be read back from it.
     pub earliest_refunded: Option<i64>,
+    /// That of the latest: a refund may be dated before its order.
+    pub latest_refunded: Option<i64>,
     /// The first and the last day of the range that has any.
     pub days: Option<(Day, Day)>,
     /// How many rows were read.
@@ -265,6 +267,7 @@ impl<'a> ConversionCollector<'a> {
             kinds: of_kinds,
             currencies,
             earliest_refunded: None,
+            latest_refunded: None,
             days,
             read: read.into_inner(),
             accepted,
@@ -311,7 +314,7 @@ impl Collected<'_> {
         if let Some(refunds) = refunds {
             let settled = refunds.finish(&origins, &converted.converters, ledger)?;
             converted.accepted = converted.accepted.checked_sub(settled.rejected).ok_or(EngineError::Changed)?;
-            converted.earliest_refunded = settled.earliest;
+            (converted.earliest_refunded, converted.latest_refunded) = settled.orders.unzip();
             let buckets = converted.buckets.iter_mut().zip(settled.by_customer);
             buckets.for_each(|(bucket, refunds)| bucket.refunds = Some(refunds));
         }
@@ -414,10 +417,12 @@ pub(crate) fn bucket_of(hash: u64, anonymous: bool, budget: &Budget) -> usize {
 /// No records of a run's conversions.
 pub(crate) fn kind(setup: &Setup, by_id: bool) -> ConversionRecords {
     let narrow = fits_64_bits(&setup.customer_type);
-    ConversionRecords::new(ConversionShape { values: setup.source_values(), extras: Lanes::of(setup).count(), narrow, by_id })
+    let (values, extras) = (setup.source_values(), Lanes::of(setup).count());
+    ConversionRecords::new(ConversionShape { values, extras, narrow, by_id, orders: by_id && setup.refunds })
 }
 
-fn union(one: Option<(Day, Day)>, other: Option<(Day, Day)>) -> Option<(Day, Day)> {
+/// The span of both.
+pub(crate) fn union<T: Ord>(one: Option<(T, T)>, other: Option<(T, T)>) -> Option<(T, T)> {
     match (one, other) {
         (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
         (one, other) => one.or(other),

@@ -100,6 +100,9 @@ impl<'a> Suspects<'a> {
             if chunk.names_customers() {
                 chunk.names_mut().push_identity(&*batch.customers, row);
             }
+            if let Some(orders) = &batch.refunds {
+                chunk.names_mut().push_identity(&**orders, row);
+            }
             self.by_id.hand_on_full(number, chunk, &self.budget)?;
         }
         lock(&self.idle).push(chunks);
@@ -209,6 +212,7 @@ impl Unique<'_> {
                 .cmp(&(records.id(other), second.time))
                 .then_with(|| records.customer(one).cmp(&records.customer(other)))
                 .then_with(|| kind_rank(first.kind).cmp(&kind_rank(second.kind)))
+                .then_with(|| records.order(one).cmp(records.order(other)))
                 .then_with(|| records.values(one).cmp(records.values(other)))
                 .then_with(|| first.origin.cmp(&second.origin))
         };

@@ -2,6 +2,7 @@
 //! record.
 
 use attributary_core::batch::{ConversionBatch, NO_TIME};
+use attributary_core::money::Rounded;
 
 use crate::setup::Setup;
 
@@ -53,7 +54,7 @@ impl Lanes {
             extras.extend(exchange.originals.iter().map(|of_value| signed(of_value[row].unwrap_or_default(), sign)));
             extras.extend(batch.values.iter().map(|of_value| {
                 let value = of_value[row].unwrap_or_default();
-                value.difference as i64 * if taken_off(value.minor, sign) { -1 } else { 1 }
+                value.difference as i64 * if taken_off(value, sign) { -1 } else { 1 }
             }));
         }
     }
@@ -93,16 +94,16 @@ pub fn values(batch: &ConversionBatch, row: usize) -> impl Iterator<Item = Optio
     let sign = if is_refund(batch, row) { -1 } else { 1 };
     batch.values.iter().map(move |of_value| {
         let value = of_value[row]?;
-        let turn = if taken_off(value.minor, sign) { -1 } else { 1 };
-        Some((signed(value.minor, sign), value.difference as i64 * turn))
+        let turn = if taken_off(value, sign) { -1 } else { 1 };
+        Some((value.minor * turn, value.difference as i64 * turn))
     })
 }
 
 fn signed(amount: i64, sign: i64) -> i64 {
-    if taken_off(amount, sign) { -amount } else { amount }
+    if sign < 0 && amount > 0 { -amount } else { amount }
 }
 
-/// Whether an amount changes its sign: one above zero that a refund says.
-fn taken_off(amount: i64, sign: i64) -> bool {
-    sign < 0 && amount > 0
+/// Whether a value changes its sign: one above zero that a refund says, also where nothing is left of it once it is rounded.
+fn taken_off(value: Rounded, sign: i64) -> bool {
+    sign < 0 && (value.minor > 0 || value.minor == 0 && value.difference < 0)
 }

@@ -170,6 +170,8 @@ pub struct ConversionShape {
     /// Whether it is kept what rounding did to the values, and records are put into buckets by the hash of their id. Once ids
     /// are known to be unique they are by that of the customer.
     pub by_id: bool,
+    /// Whether the id of the order that it refunds is kept.
+    pub orders: bool,
 }
 
 /// Some conversions. As with touches, what every one of them has lies together.
@@ -180,7 +182,8 @@ pub struct ConversionRecords {
     /// shape is narrow; the values in minor units; the extras; by id, what rounding did to each value in 10⁻¹² of the major unit (half a
     /// minor unit at most, so it fits) and the hash of the id.
     words: Vec<u64>,
-    /// Per record its id and, unless the shape is narrow, its customer, as the source has them.
+    /// Per record its id and, unless the shape is narrow, its customer, as the source has them; where the shape says so, the id
+    /// of its order.
     names: Cells,
 }
 
@@ -215,7 +218,7 @@ impl ConversionShape {
     }
 
     fn names(self) -> usize {
-        1 + self.upper_words()
+        1 + self.upper_words() + usize::from(self.orders)
     }
 }
 
@@ -226,8 +229,8 @@ impl ConversionRecords {
         Self { shape, ..Self::default() }
     }
 
-    /// Appends a record, its values and behind them its extras; what is then put into [`ConversionRecords::names_mut`] is its id, and its customer
-    /// where [`ConversionRecords::names_customers`].
+    /// Appends a record, its values and behind them its extras; what is then put into [`ConversionRecords::names_mut`] is its id, its customer
+    /// where [`ConversionRecords::names_customers`], and its order where the shape has orders.
     pub fn push(&mut self, record: ConversionRecord, values: impl Iterator<Item = i64>) {
         let ConversionRecord { key, anonymous, time, kind, origin } = record;
         let kind = u64::from(kind) | if anonymous { ANONYMOUS } else { 0 };
@@ -308,8 +311,14 @@ impl ConversionRecords {
         match (anonymous, self.shape.narrow) {
             (true, _) => cells.push_raw(&[]),
             (false, true) => cells.push_int(key.0 as i128),
-            (false, false) => cells.push_raw(self.names.raw(2 * record + 1)),
+            (false, false) => cells.push_raw(self.names.raw(self.shape.names() * record + 1)),
         }
+    }
+
+    /// The order that a record refunds (see [`Cells::raw`]); nothing where it refunds none, or the shape has no orders.
+    #[must_use]
+    pub fn order(&self, record: usize) -> &[u8] {
+        if self.shape.orders { self.names.raw(self.shape.names() * (record + 1) - 1) } else { &[] }
     }
 
     /// The customer of a record (see [`Cells::raw`]); nothing where it has none.

@@ -15,7 +15,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::bucket::{Bucket, Buckets, Records};
 use crate::budget::Budget;
-use crate::conversions::{RECORD_BYTES, bucket_of, fault, into_inner, kind, lock, record};
+use crate::conversions::{RECORD_BYTES, bucket_of, fault, into_inner, kind, lock, record, union};
 use crate::converters::Converters;
 use crate::error::EngineError;
 use crate::kinds::Kinds;
@@ -54,14 +54,15 @@ pub(crate) struct Settled {
     pub by_customer: Vec<Bucket<ConversionRecords>>,
     /// How many were rejected.
     pub rejected: u64,
-    /// The time of the earliest order that was refunded in the range.
-    pub earliest: Option<i64>,
+    /// The times of the earliest and the latest order that was refunded in the range.
+    pub orders: Option<(i64, i64)>,
 }
 
 impl Named {
     pub fn new(setup: &Setup, budget: &Budget, expected: u64) -> Self {
         let lanes = Lanes::of(setup);
-        let shape = ConversionShape { values: setup.source_values(), extras: lanes.count(), narrow: false, by_id: true };
+        let shape =
+            ConversionShape { values: setup.source_values(), extras: lanes.count(), narrow: false, by_id: true, orders: false };
         let records = budget.chunk_records(4 * RECORD_BYTES, 1 << 8);
         let by_order = Buckets::new("refunds", 1 << budget.bucket_bits(), ConversionRecords::new(shape), records, budget);
         Self { by_order, orders: Converters::new(budget.filtered(expected)), lanes }
@@ -106,7 +107,7 @@ impl Named {
             return Ok(None);
         }
         // An order's record has the customer's key where others have values.
-        let shape = ConversionShape { values: 2, extras: 0, narrow: false, by_id: false };
+        let shape = ConversionShape { values: 2, extras: 0, narrow: false, by_id: false, orders: false };
         let records = budget.chunk_records(4 * RECORD_BYTES, 1 << 8);
         let orders = Buckets::new("orders", 1 << budget.bucket_bits(), ConversionRecords::new(shape), records, &budget);
         let (kinds, ids) = (Mutex::new(kinds), self.orders);
@@ -167,12 +168,12 @@ impl Refunds<'_> {
         let used = budget.bucket_bits();
         named.into_par_iter().zip(orders).try_for_each(|(named, orders)| meeting.meet(named, orders, used))?;
         let Meeting { by_customer, idle, .. } = meeting;
-        let mut settled = Settled { by_customer: Vec::new(), rejected: 0, earliest: None };
+        let mut settled = Settled { by_customer: Vec::new(), rejected: 0, orders: None };
         let mut of_threads = Vec::new();
         for local in into_inner(idle) {
             ledger.absorb(local.ledger);
             settled.rejected += local.rejected;
-            settled.earliest = settled.earliest.into_iter().chain(local.earliest).min();
+            settled.orders = union(settled.orders, local.orders);
             of_threads.push(local.chunks);
         }
         settled.by_customer = by_customer.finish(of_threads, &budget)?;
@@ -197,7 +198,7 @@ struct Local {
     chunks: Vec<ConversionRecords>,
     ledger: Ledger,
     rejected: u64,
-    earliest: Option<i64>,
+    orders: Option<(i64, i64)>,
 }
 
 impl Meeting<'_> {
@@ -220,7 +221,7 @@ impl Meeting<'_> {
             chunks: self.by_customer.chunks(),
             ledger: Ledger::default(),
             rejected: 0,
-            earliest: None,
+            orders: None,
         });
         for refund in 0..named.len() {
             let record = named.record(refund);
@@ -253,7 +254,7 @@ impl Meeting<'_> {
         let words = orders.values(order);
         let key = Key(u128::from(words[1] as u64) << 64 | u128::from(words[0] as u64));
         if in_range {
-            local.earliest = local.earliest.into_iter().chain([of_order.time]).min();
+            local.orders = union(local.orders, Some((of_order.time, of_order.time)));
             if !of_order.anonymous {
                 self.converters.add(key.hash());
             }

@@ -51,6 +51,8 @@ pub struct Rejects {
     gathered: Mutex<Gathered>,
     /// Touches before this time are none of the run's: they are read for the sake of a refund's order.
     touches_from: Option<i64>,
+    /// Likewise, those from here on are only there for orders that are refunded before they were made.
+    touches_to: Option<i64>,
     budget: Arc<Budget>,
 }
 
@@ -112,7 +114,8 @@ impl Rejects {
         };
         let budget = Arc::new(Budget::new(setup.memory, setup.threads, setup.bucket_bits, &setup.temp, interrupt));
         let touches_from = setup.range.from.map(|from| setup.rules.earliest_touch(from));
-        Self { gathered: Mutex::new(gathered), touches_from, budget }
+        let touches_to = setup.range.to.map(|to| setup.rules.zone.start_of(to));
+        Self { gathered: Mutex::new(gathered), touches_from, touches_to, budget }
     }
 
     /// The memory of the run.
@@ -131,7 +134,7 @@ impl Rejects {
         customers: &dyn Identities,
         ids: Option<&dyn Identities>,
     ) {
-        if self.is_before(place.0, time) {
+        if self.is_outside(place.0, time) {
             return;
         }
         self.gather(place, reason, |rows| {
@@ -146,7 +149,7 @@ impl Rejects {
 
     /// Adds one row whose customer and id are at hand as [`Cells::raw`] gave them.
     pub fn add_raw(&self, place: (Side, u32, u64), reason: Rejected, time: i64, customer: &[u8], id: &[u8]) {
-        if self.is_before(place.0, time) {
+        if self.is_outside(place.0, time) {
             return;
         }
         self.gather(place, reason, |rows| {
@@ -156,8 +159,9 @@ impl Rejects {
         });
     }
 
-    fn is_before(&self, side: Side, time: i64) -> bool {
-        side == Side::Touchpoints && time != NO_TIME && self.touches_from.is_some_and(|from| time < from)
+    fn is_outside(&self, side: Side, time: i64) -> bool {
+        let outside = |time: i64| self.touches_from.is_some_and(|from| time < from) || self.touches_to.is_some_and(|to| time >= to);
+        side == Side::Touchpoints && time != NO_TIME && outside(time)
     }
 
     fn gather(&self, place: (Side, u32, u64), reason: Rejected, push: impl FnOnce(&mut Columns)) {

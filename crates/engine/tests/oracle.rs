@@ -32,7 +32,7 @@ use proptest::prelude::*;
 const LITTLE: u64 = 6_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_is_the_oracle(
@@ -70,6 +70,11 @@ proptest! {
             return Err(TestCaseError::fail(disagreement));
         }
     }
+}
+
+/// As many random logs as `PROPTEST_CASES` says, or some that take seconds.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_500)
 }
 
 /// Without paths, customers who do not convert in the range are passed over unseen, their duplicates too.
@@ -117,8 +122,11 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     }
     let converted = collected.finish(&mut ledger).expect("ids are unique");
 
-    let from = setup.range.from.map(|from| setup.rules.earliest_touch(from));
+    // Orders that are refunded in the range may lie before it, and behind it too.
+    let refunded = converted.earliest_refunded.map(|time| setup.rules.zone.day(time));
+    let from = setup.range.from.map(|from| setup.rules.earliest_touch(refunded.map_or(from, |day| day.min(from))));
     let to = setup.range.to.map(|to| setup.rules.zone.start_of(to));
+    let to = to.map(|to| converted.latest_refunded.map_or(to, |latest| to.max(latest + 1)));
     let wanted = |row: &&TouchRow| match row.time {
         None => from.is_none(),
         Some(time) => from.is_none_or(|from| from <= time) && to.is_none_or(|to| time < to),
@@ -256,9 +264,9 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         bucket_bits: how.bucket_bits,
         stretch_pairs: how.stretch_pairs,
         worths: Vec::new(),
-        refunds: false,
+        refunds: settings.mapped.refund_of,
         exchange: false,
-        order_kinds: None,
+        order_kinds: settings.order_kinds.clone(),
         customers: None,
         temp: temp.to_owned(),
         threads: how.threads,
@@ -323,6 +331,7 @@ fn table(name: &str, by: &[String], settings: &OracleSettings) -> TableSetup {
         "touch_week" => GroupColumn::Touch(Period::Week),
         "touch_month" => GroupColumn::Touch(Period::Month),
         "kind" => GroupColumn::Kind,
+        "standing" => GroupColumn::Standing,
         "channel" => GroupColumn::Attribute(attribute::CHANNEL),
         "campaign" => GroupColumn::Attribute(attribute::CAMPAIGN),
         "interaction" => GroupColumn::Attribute(attribute::INTERACTION),
@@ -438,7 +447,10 @@ fn conversion_batch(rows: &[ConversionRow], settings: &OracleSettings) -> Conver
         times: rows.iter().map(|row| row.time.unwrap_or(NO_TIME)).collect(),
         kinds: words(rows.iter().map(|row| row.kind.clone()), settings.mapped.kind),
         values: (0..settings.values.len()).map(|value| rows.iter().map(|row| row.values[value]).collect()).collect(),
-        refunds: None,
+        refunds: settings.mapped.refund_of.then(|| {
+            let orders: Arc<dyn Identities> = Arc::new(Words(rows.iter().map(|row| row.refund_of.clone()).collect()));
+            orders
+        }),
         exchange: None,
     }
 }

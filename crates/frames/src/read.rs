@@ -1,7 +1,7 @@
 //! Runs the plans of all files and hands their batches to worker threads: bounded memory, every row once, and no short read
 //! that looks like the end of a file.
 
-use std::ops::Range;
+use std::iter::once;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use polars::prelude::{DataFrame, Engine, Expr, LazyFrame, PlanCallback, PolarsEr
 
 use crate::error::{FrameError, unreadable};
 use crate::guard::{Failure, guarded};
-use crate::source::ROW;
+use crate::source::{ROW, Rows};
 use crate::threads::memory_of_queries;
 use crate::{Progress, SourceFile, Stop};
 
@@ -21,15 +21,15 @@ pub(crate) struct FilePlan<'a> {
     /// The file.
     pub file: &'a SourceFile,
     /// All rows of the file, not read yet, and how many bytes are.
-    pub scan: Box<dyn Fn() -> PolarsResult<(LazyFrame, u64)> + Sync + 'a>,
+    pub scan: Box<dyn Fn() -> PolarsResult<(Rows, u64)> + Sync + 'a>,
     /// What is asked of rows of the file: the plan, of which the first column is [`ROW`].
     pub ask: Box<dyn Fn(LazyFrame) -> LazyFrame + Sync + 'a>,
-    /// Which times are wanted, if not all.
+    /// Which times are wanted, if not all and if row groups can be skipped by them.
     pub within: Option<Expr>,
     /// Whether all rows of the file must arrive.
     pub whole: bool,
-    /// Where any stretch of its rows can be read without those before it: how many columns are read.
-    pub in_parts: Option<usize>,
+    /// How many columns are read.
+    pub columns: usize,
     /// The keys of the SQL texts that are part of the plan.
     pub sql_keys: &'a [String],
 }
@@ -62,6 +62,7 @@ const BATCH_ROWS: usize = 1 << 17;
 
 type Take<'a> = &'a (dyn Fn(usize, DataFrame) -> Result<(), BatchError> + Sync);
 type Batch = (usize, DataFrame);
+type Stretches = Box<dyn Iterator<Item = PolarsResult<LazyFrame>>>;
 
 /// Reads the files and gives each batch, with the place of its file in the list of all, to `take` from `threads` threads.
 pub(crate) fn read(plans: &[FilePlan<'_>], threads: usize, progress: &Progress, take: Take<'_>) -> Result<(), FrameError> {
@@ -147,15 +148,11 @@ impl Run<'_> {
         let outcome = guarded(|| {
             let (rows, bytes) = (plan.scan)()?;
             self.progress.read.fetch_add(bytes, Ordering::Relaxed);
-            for part in parts(plan, &rows, bytes, self.threads)? {
+            for rows in stretches(plan, rows, bytes, self.threads)? {
                 if self.stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let rows = match part {
-                    Some(part) => rows.clone().slice(part.start as i64, part.end - part.start),
-                    None => rows.clone(),
-                };
-                (plan.ask)(rows).sink_batches(hand_on.clone(), true, None)?.collect_with_engine(Engine::Streaming)?;
+                (plan.ask)(rows?).sink_batches(hand_on.clone(), true, None)?.collect_with_engine(Engine::Streaming)?;
             }
             Ok(())
         });
@@ -212,15 +209,17 @@ impl Run<'_> {
     }
 }
 
-/// The stretches of a file's rows that are read one after another; none stands for all of them.
-fn parts(plan: &FilePlan<'_>, all: &LazyFrame, bytes: u64, threads: usize) -> PolarsResult<Vec<Option<Range<u32>>>> {
-    // Polars numbers rows by 32 bits.
-    let (Some(columns), Some(rows)) = (plan.in_parts, plan.file.rows.and_then(|rows| u32::try_from(rows).ok())) else {
-        return Ok(vec![None]);
+/// The stretches of a file's rows that are read one after another.
+fn stretches(plan: &FilePlan<'_>, rows: Rows, bytes: u64, threads: usize) -> PolarsResult<Stretches> {
+    let all = match rows {
+        Rows::InStretches(stretches) => return Ok(stretches),
+        Rows::Sliceable(all) => all,
     };
-    let of_part = part_rows(columns, bytes / u64::from(rows.max(1)), threads);
+    // Polars numbers rows by 32 bits.
+    let Some(rows) = plan.file.rows.and_then(|rows| u32::try_from(rows).ok()) else { return Ok(Box::new(once(Ok(all)))) };
+    let of_part = part_rows(plan.columns, bytes / u64::from(rows.max(1)), threads);
     if rows <= of_part {
-        return Ok(vec![None]);
+        return Ok(Box::new(once(Ok(all))));
     }
     let wanted = match &plan.within {
         // Within a stretch of rows no row group is skipped by its statistics. So those that cannot matter are left out here.
@@ -235,8 +234,8 @@ fn parts(plan: &FilePlan<'_>, all: &LazyFrame, bytes: u64, threads: usize) -> Po
         }
         None => 0..rows,
     };
-    let starts = wanted.clone().step_by(of_part as usize);
-    Ok(starts.map(|start| Some(start..wanted.end.min(start.saturating_add(of_part)))).collect())
+    let parts = wanted.clone().step_by(of_part as usize).map(move |start| start..wanted.end.min(start.saturating_add(of_part)));
+    Ok(Box::new(parts.map(move |part| Ok(all.clone().slice(part.start.into(), part.end - part.start)))))
 }
 
 /// How many rows are read at a time. A row group is decoded as a whole and may have millions of them; while one is decoded and

@@ -125,10 +125,10 @@ impl Scan {
                     place: file,
                     file: &self.files[file],
                     whole: condition.is_none() && self.filter.is_none(),
-                    in_parts: self.opened[file].is_parquet().then_some(used.len() + 1),
+                    columns: used.len() + 1,
                     scan: Box::new(move || self.opened[file].scan(&used)),
                     ask: Box::new(move |rows| self.ask(file, rows, asked.clone())),
-                    within: condition,
+                    within: condition.filter(|_| self.opened[file].is_parquet()),
                     sql_keys: &self.sql_keys,
                 }
             })

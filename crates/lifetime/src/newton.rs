@@ -80,10 +80,45 @@ const FIRST_DAMPING: f64 = 1e-3;
 const MOST_DAMPING: f64 = 1e12;
 
 /// Searches from `start`, both it and `scale` as logarithms of the parameters. `evaluate` is called once for each step.
+///
+/// On the way to an edge long steps are cut short, and with them what the other parameters still had to go. So where it ends
+/// at one, the parameter that is farthest out is held there, and the others are taken to their best; where they leave for an
+/// edge of their own, the farthest of them is held as well.
 pub(crate) fn maximise<const N: usize>(
     start: [f64; N],
     scale: [f64; N],
     evaluate: impl Fn(&[f64; N]) -> Surface<N>,
+) -> Outcome<N> {
+    let mut found = climb(start, scale, FARTHEST, &evaluate);
+    let edge = found.end;
+    let mut held = [false; N];
+    while matches!(found.end, End::Edge(_)) {
+        let out = |i: &usize| (found.logs[*i] - scale[*i]).abs();
+        let Some(farthest) = (0..N).filter(|i| !held[*i]).max_by(|one, other| out(one).total_cmp(&out(other))) else { break };
+        held[farthest] = true;
+        let stiffness = (0..N).fold(1.0_f64, |most, i| found.surface.hessian[i][i].abs().max(most)) * 1e3;
+        let anchor = found.logs;
+        let settled = climb(anchor, anchor, FAR, &|logs| {
+            let mut surface = evaluate(logs);
+            for i in (0..N).filter(|i| held[*i]) {
+                let pull = logs[i] - anchor[i];
+                surface.value -= 0.5 * stiffness * pull * pull;
+                surface.gradient[i] -= stiffness * pull;
+                surface.hessian[i][i] -= stiffness;
+            }
+            surface
+        });
+        let iterations = found.iterations + settled.iterations;
+        found = Outcome { iterations, surface: evaluate(&settled.logs), ..settled };
+    }
+    Outcome { end: edge, ..found }
+}
+
+fn climb<const N: usize>(
+    start: [f64; N],
+    scale: [f64; N],
+    farthest: f64,
+    evaluate: &impl Fn(&[f64; N]) -> Surface<N>,
 ) -> Outcome<N> {
     let mut logs = start;
     let mut surface = evaluate(&logs);
@@ -118,7 +153,7 @@ pub(crate) fn maximise<const N: usize>(
             continue;
         }
         (logs, surface) = (next_logs, next);
-        if (0..N).any(|i| (logs[i] - scale[i]).abs() > FARTHEST) {
+        if (0..N).any(|i| (logs[i] - scale[i]).abs() > farthest) {
             return end(logs, surface, iteration, End::Edge(heading(&logs, &scale, &step)));
         }
         if damping == 0.0 && (length < SHORT_STEP || gain < NO_GAIN * 1e-6) {

@@ -183,9 +183,9 @@ fn never_not_a_number() {
             let at = |logs: &[f64; 4]| histories.iter().map(|history| log_likelihood(history, logs)).sum::<f64>();
             let value = at(&[model.r(), model.alpha(), model.a(), model.b()].map(f64::ln));
             // Far out Γ has lost too many digits to be a judge.
-            let judge = |logs: &[f64; 4]| if logs.iter().any(|log| log.abs() > 12.0) { f64::NEG_INFINITY } else { at(logs) };
+            let judge = |logs: &[f64; 4]| if logs.iter().any(|log| log.abs() > 10.0) { f64::NEG_INFINITY } else { at(logs) };
             let (logs, slow) = nelder_mead([0.0; 4], judge);
-            assert!(value > slow - 1e-3, "{model:?} {value}, {logs:?} {slow}");
+            assert!(value > slow - 3e-3, "{model:?} {value}, {logs:?} {slow}");
         }
         match gamma_gamma::fit(&spending) {
             Ok(fit) => assert!(fit.log_likelihood.is_finite() && fit.gradient < 1e-6, "{fit:?}"),

@@ -5,21 +5,22 @@ use attributary_engine::tables;
 use attributary_frames::SourceFile;
 
 use crate::error::Error;
-use crate::file::Column;
+use crate::file::{Column, Spend};
 use crate::options::Options;
-use crate::plan::{Plan, with_pipeline};
+use crate::plan::{Plan, is_base, with_pipeline};
 use crate::report::{CheckReport, SourceReport};
 use crate::secrets::Secrets;
+use crate::worth::{Fits, Returns, currency_fields, segment_fields};
 
 /// Plans a run and says what it would do.
 ///
 /// # Errors
 /// Whatever the pipeline file or the sources' schemas have wrong.
 pub fn check(options: &Options) -> Result<CheckReport, Error> {
-    with_pipeline(options, |pipeline, secrets| Ok(report(&Plan::new(pipeline, options)?, options, secrets)))
+    with_pipeline(options, |pipeline, secrets| report(&Plan::new(pipeline, options)?, options, secrets))
 }
 
-fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> CheckReport {
+fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> Result<CheckReport, Error> {
     let shown = |column: &Column| secrets.mask(&shown(column));
     let (pipeline, setup) = (&plan.pipeline, &plan.setup);
     let touch = &pipeline.touchpoints;
@@ -31,6 +32,7 @@ fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> CheckReport {
     for (name, column) in [("campaign", &touch.campaign), ("interaction", &touch.interaction)] {
         touch_columns.extend(column.as_ref().map(|column| (name.to_owned(), shown(column), Some("text".to_owned()))));
     }
+    touch_columns.extend(touch.cost.as_ref().map(|column| ("cost".to_owned(), shown(column), Some(setup.amount().to_string()))));
     let id_type = setup.touch_id_type.as_ref().map(ToString::to_string);
     touch_columns.extend(touch.id.as_ref().map(|column| ("id".to_owned(), shown(column), id_type)));
     for (dimension, field) in touch.dimensions.iter().zip(&setup.dimensions) {
@@ -46,23 +48,55 @@ fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> CheckReport {
     for value in &conversion.values {
         conversion_columns.push((value.name.clone(), shown(&value.column), Some(setup.amount().to_string())));
     }
-    CheckReport {
+    let optional = [("refund_of", &conversion.refund_of), ("currency", &conversion.currency)];
+    for (name, column) in optional {
+        conversion_columns.extend(column.as_ref().map(|column| (name.to_owned(), shown(column), None)));
+    }
+    let mut sources = vec![
+        source("touchpoints", &touch.source.path, plan.touchpoints.files(), touch_columns),
+        source("conversions", &conversion.source.path, plan.conversions.files(), conversion_columns),
+    ];
+    for (entry, opened) in pipeline.spend.iter().zip(plan.own_spend()) {
+        sources.push(source(&entry.key, &entry.source.path, opened.files(), spend_columns(entry, plan, &shown)));
+    }
+    for (entry, opened) in pipeline.rates.iter().zip(&plan.rates) {
+        let columns = [("date", &entry.date), ("currency", &entry.currency), ("rate", &entry.rate)];
+        let columns = columns.map(|(name, column)| (name.to_owned(), shown(column), None)).to_vec();
+        sources.push(source("fx", &entry.source.path, opened.files(), columns));
+    }
+    Ok(CheckReport {
         pipeline: pipeline.name.clone(),
         output: options.output.clone().or_else(|| pipeline.output.clone()),
         currency: pipeline.currency.code.clone(),
         timezone: pipeline.zone.name().to_owned(),
-        sources: vec![
-            source("touchpoints", &touch.source.path, plan.touchpoints.files(), touch_columns),
-            source("conversions", &conversion.source.path, plan.conversions.files(), conversion_columns),
-        ],
+        sources,
         windows: setup.rules.windows.iter().map(ToString::to_string).collect(),
         models: pipeline
             .models
             .iter()
             .map(|model| (model.name.clone(), model.spec.kind.to_owned(), model.spec.additive))
             .collect(),
-        tables: tables(plan),
-    }
+        tables: tables(plan)?,
+    })
+}
+
+/// What a source of spend maps.
+fn spend_columns(entry: &Spend, plan: &Plan, shown: &dyn Fn(&Column) -> String) -> Vec<(String, String, Option<String>)> {
+    let amount = Some(plan.setup.amount().to_string());
+    let mut columns =
+        vec![("date".to_owned(), shown(&entry.date), None), ("amount".to_owned(), shown(&entry.amount.column), amount)];
+    let optional = [
+        ("channel", &entry.channel),
+        ("campaign", &entry.campaign),
+        ("currency", &entry.currency),
+        ("clicks", &entry.clicks),
+        ("impressions", &entry.impressions),
+        ("goal", &entry.goal),
+        ("id", &entry.id),
+    ];
+    columns.extend(optional.into_iter().filter_map(|(name, column)| Some((name.to_owned(), shown(column.as_ref()?), None))));
+    columns.extend(entry.dimensions.iter().map(|(_, dimension)| (dimension.name.clone(), shown(&dimension.column), None)));
+    columns
 }
 
 fn source(name: &str, path: &str, files: &[SourceFile], columns: Vec<(String, String, Option<String>)>) -> SourceReport {
@@ -83,13 +117,20 @@ fn shown(column: &Column) -> String {
     }
 }
 
-fn tables(plan: &Plan) -> Vec<(String, Vec<(String, String)>)> {
+/// Tables by name, with their columns by name and type.
+type Tables = Vec<(String, Vec<(String, String)>)>;
+
+fn tables(plan: &Plan) -> Result<Tables, Error> {
     let setup = &plan.setup;
     let shown = |name: &str, fields: Vec<Field>| {
         (name.to_owned(), fields.into_iter().map(|field| (field.name, field.kind.to_string())).collect())
     };
-    let mut all: Vec<_> =
-        setup.tables.iter().map(|table| shown(&table.name, tables::grouped::fields(setup, table, false))).collect();
+    let mut all: Vec<_> = setup
+        .tables
+        .iter()
+        .filter(|table| !is_base(table))
+        .map(|table| shown(&table.name, tables::grouped::fields(setup, table, false)))
+        .collect();
     if setup.credits {
         all.push(shown("credits", tables::credits::fields(setup)));
     }
@@ -99,5 +140,16 @@ fn tables(plan: &Plan) -> Vec<(String, Vec<(String, String)>)> {
         all.push(shown("paths", tables::paths::fields(setup)));
     }
     all.push(shown("ledger", tables::ledger::fields(setup, false)));
-    all
+    if setup.exchange || plan.pipeline.spend.iter().any(|spend| spend.currency.is_some()) {
+        all.push(shown("ledger_currencies", currency_fields(setup)));
+    }
+    if setup.lists_customers() {
+        all.push(shown("customers", tables::customers::fields(setup)));
+        all.push(shown("customer_segments", segment_fields(setup)));
+        all.push(shown("customer_value_fit", Fits::fields()));
+    }
+    if let Some(returns) = Returns::new(plan, setup.range, None)? {
+        all.extend(returns.fields(setup.lists_customers())?.into_iter().map(|(name, fields)| shown(name, fields)));
+    }
+    Ok(all)
 }

@@ -17,8 +17,9 @@ use attributary_store::{FileEntry, Output, PublishedRun, TableEntry, read_table}
 
 use crate::error::Error;
 use crate::plan::{Plan, is_base};
-use crate::run::{Computed, TopChannels, Totals, current, rejects_rows, spend_line, write_ledger};
+use crate::run::{Computed, TopChannels, Totals, current};
 use crate::worth::Returns;
+use crate::write::{rejects_rows, spend_line, write_ledger};
 use crate::writer::{Section, Writer};
 
 /// The run that is merged into; none where nothing is published yet.

@@ -5,33 +5,31 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attributary_core::batch::ConversionBatch;
-use attributary_core::journey::Rejected;
 use attributary_core::table::Rows;
 use attributary_core::time::{Day, instant_text};
 use attributary_engine::conversions::{ConversionCollector, Converted};
 use attributary_engine::histories::Observation;
 use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
-use attributary_engine::rejects::{RejectedRows, Rejects, Side};
+use attributary_engine::rejects::{RejectedRows, Rejects};
 use attributary_engine::tables::customers::CohortRow;
-use attributary_engine::tables::{self, SinkError, TableSink};
-use attributary_engine::walk::{Extreme, Walked, walk};
-use attributary_engine::{EngineError, Interrupt, Range, Setup};
+use attributary_engine::tables::{self, TableSink};
+use attributary_engine::walk::{Walked, walk};
+use attributary_engine::{EngineError, Interrupt, Range};
 use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
-use attributary_store::{
-    BytesRead, ConversionCounts, InputFile, Manifest, ModelEntry, Output, PublishedRun, RowCounts, SpendCounts, TouchpointCounts,
-};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use attributary_store::{BytesRead, Output, PublishedRun};
 
 use crate::error::Error;
 use crate::file::Pipeline;
 use crate::machine;
 use crate::merge;
 use crate::options::{Options, Phase, Progress};
-use crate::plan::{Plan, is_base, with_pipeline};
-use crate::report::{LedgerLine, ModelSummary, RunReport, range_text};
+use crate::plan::{Plan, with_pipeline};
+use crate::report::{RunReport, range_text};
+use crate::said::{ledger_lines, manifest, summaries, warnings};
 use crate::temp;
-use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend, write_currencies, write_customers};
+use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
+use crate::write::{rejects_rows, write_tables, write_whole};
 use crate::writer::{Writer, lock};
 
 /// Runs a pipeline and publishes what it computes.
@@ -152,6 +150,7 @@ pub(crate) struct Computed {
     /// The first and the last day of the range that has conversions.
     pub days: Option<(Day, Day)>,
     pub spending: Spending,
+    pub rates_read: u64,
     /// What is known of all customers, if anyone asked.
     pub observed: Option<(Observation, Option<Fits>)>,
 }
@@ -169,7 +168,7 @@ pub(crate) struct Totals {
 /// Reads everything and walks it. Spend is read for all `days` that are published.
 pub(crate) fn compute(plan: &mut Plan, days: Range, progress: &Progress, interrupt: &Interrupt) -> Result<Computed, Error> {
     let rejects = Rejects::new(&plan.setup, interrupt);
-    read_rates(plan, &rejects, interrupt)?;
+    let rates_read = read_rates(plan, &rejects, interrupt)?;
     let setup = &plan.setup;
     let bytes = |files: &[SourceFile]| files.iter().map(|file| file.bytes).sum::<u64>();
     progress.total_bytes.store(bytes(plan.touchpoints.files()) + bytes(plan.conversions.files()), Ordering::Relaxed);
@@ -207,6 +206,7 @@ pub(crate) fn compute(plan: &mut Plan, days: Range, progress: &Progress, interru
         bytes_read,
         days: of_days,
         spending,
+        rates_read,
         observed,
     })
 }
@@ -261,119 +261,6 @@ fn reading<B>(
     }
 }
 
-/// Writes all tables, as many at a time as there are threads.
-fn write_tables(
-    plan: &Plan,
-    computed: &mut Computed,
-    returns: &mut Option<Returns>,
-    writer: &Writer<'_>,
-) -> Result<Totals, SinkError> {
-    let setup = &plan.setup;
-    let walked = &computed.walked;
-    let days = || {
-        if let Some(credits) = &walked.credits {
-            let names = (&walked.kinds, &walked.currencies.0);
-            tables::credits::write(setup, credits, names, &walked.profiles, &writer.tables())?;
-        }
-        tables::unattributed::write(setup, &walked.unattributed, &walked.kinds, &writer.tables())
-    };
-    let grouped = || {
-        let tables: Vec<_> = setup.tables.iter().enumerate().filter(|(_, table)| !is_base(table)).collect();
-        let channels = tables.par_iter().map(|(number, table)| {
-            let (sums, finish) = (&walked.tables[*number].1, walked.finish(setup, *number));
-            let fields = tables::grouped::fields(setup, table, false);
-            let mut rows = tables::grouped::finish(sums, finish, false)?;
-            let mut channels = None;
-            let tables = writer.tables();
-            if merge::is_by_channel(table) {
-                let all: Vec<Rows> = rows.collect::<Result<_, _>>()?;
-                channels = merge::top_channels(setup, table, &fields, &all);
-                tables.file(&table.name, tables::ONLY_FILE, &fields, &mut all.into_iter().map(Ok))?;
-            } else {
-                tables.file(&table.name, tables::ONLY_FILE, &fields, &mut rows)?;
-            }
-            if !tables::grouped::shows_day(table) {
-                let fields = tables::grouped::fields(setup, table, true);
-                let mut rows = tables::grouped::finish(sums, finish, true)?;
-                writer.state().file(&table.name, tables::ONLY_FILE, &fields, &mut rows)?;
-            }
-            Ok::<_, SinkError>(channels)
-        });
-        channels.collect::<Result<Vec<_>, _>>()
-    };
-    let (days, grouped) = rayon::join(days, grouped);
-    days?;
-    let channels = grouped?.into_iter().flatten().next().unwrap_or_default();
-    for (number, table) in setup.tables.iter().enumerate().filter(|(_, table)| is_base(table)) {
-        let fields = tables::grouped::fields(setup, table, true);
-        let mut rows = tables::grouped::finish(&walked.tables[number].1, walked.finish(setup, number), true)?.map(|rows| {
-            let rows = rows?;
-            returns.as_mut().map_or(Ok(()), |returns| returns.add(setup, table, &fields, &rows))?;
-            Ok(rows)
-        });
-        writer.state().file(&table.name, tables::ONLY_FILE, &fields, &mut rows)?;
-    }
-    let file = |side: Side, file: u32| file_name(plan, side, file);
-    let mut rejects = tables::rejects::rows(setup, &computed.rejected, &file)?;
-    writer.tables().file("rejects", tables::ONLY_FILE, &tables::rejects::fields(setup), &mut rejects)?;
-    drop(rejects);
-    let ledger = write_ledger(setup, tables::ledger::day_lines(&computed.ledger, setup), spend_line(plan, computed), writer)?;
-    Ok(Totals { ledger, channels })
-}
-
-/// Spend as a line of the ledger, if there is any source of it.
-pub(crate) fn spend_line(plan: &Plan, computed: &Computed) -> Option<tables::ledger::Line> {
-    (!plan.spend.is_empty()).then(|| computed.spending.ledger_line())
-}
-
-/// Writes what must see all days at once: paths, customers, amounts by currency. The cohorts of the customers are for the returns.
-fn write_whole(setup: &Setup, computed: &mut Computed, writer: &Writer<'_>) -> Result<Option<Vec<CohortRow>>, SinkError> {
-    write_paths(setup, computed, writer)?;
-    write_currencies(setup, computed, &computed.spending, writer)?;
-    write_customers(setup, computed, writer)?;
-    let walked = &computed.walked;
-    Ok(setup.lists_customers().then(|| tables::customers::cohorts(&walked.books, setup, &walked.profiles)))
-}
-
-fn file_name(plan: &Plan, side: Side, file: u32) -> String {
-    let files = match side {
-        Side::Touchpoints => plan.touchpoints.files(),
-        Side::Conversions => plan.conversions.files(),
-        Side::Rates => plan.rates.as_ref().map_or(&[][..], |rates| rates.files()),
-        // All sources of spend are counted through.
-        Side::Spend => {
-            return plan.spend_files().nth(file as usize).map_or_else(String::new, |file| file.path.display().to_string());
-        }
-    };
-    files.get(file as usize).map_or_else(String::new, |file| file.path.display().to_string())
-}
-
-/// All rejected rows, some at a time.
-pub(crate) fn rejects_rows(plan: &Plan, rejected: &RejectedRows) -> Result<Vec<Rows>, EngineError> {
-    tables::rejects::rows(&plan.setup, rejected, &|side, file| file_name(plan, side, file))?.collect()
-}
-
-/// Writes the ledger and, as state, its days.
-pub(crate) fn write_ledger(
-    setup: &Setup,
-    days: Vec<tables::ledger::Line>,
-    spend: Option<tables::ledger::Line>,
-    writer: &Writer<'_>,
-) -> Result<Vec<tables::ledger::Line>, SinkError> {
-    use tables::ledger::{fields, lines, rows};
-    let mut lines = lines(&days, setup);
-    // Sorted by model, as all lines are: no model's name is before it.
-    if let Some(spend) = spend {
-        lines.insert(lines.partition_point(|line| line.model < spend.model), spend);
-    }
-    if let Some(line) = lines.iter().find(|line| line.difference() != 0) {
-        return Err(EngineError::Bug(format!("the ledger differs: {line:?}")).into());
-    }
-    tables::write_whole(&writer.tables(), "ledger", &fields(setup, false), rows(&lines, setup, false))?;
-    tables::write_whole(&writer.state(), "ledger", &fields(setup, true), rows(&days, setup, true))?;
-    Ok(lines)
-}
-
 /// Walks a whole range once more, of which only what must see all days at once is wanted, and what that walk rejects, which is
 /// returned: it sees the customers who do not convert too.
 fn walk_again(
@@ -400,35 +287,6 @@ fn walk_again(
     Ok((rejects, cohorts))
 }
 
-fn write_paths(setup: &Setup, computed: &mut Computed, writer: &Writer<'_>) -> Result<(), SinkError> {
-    let walked = &mut computed.walked;
-    let Some(paths) = walked.paths.take() else { return Ok(()) };
-    let rows = tables::paths::rows(paths, setup, &walked.profiles, &walked.budget)?;
-    tables::write_whole(&writer.tables(), "paths", &tables::paths::fields(setup), rows)
-}
-
-/// What a person should know although the run went well.
-fn warnings(computed: &Computed) -> Vec<String> {
-    // Who it is is not said: customers' ids stay in the tables.
-    let warning = |extreme: &Extreme| {
-        let Extreme { touches, conversions, .. } = extreme;
-        format!(
-            "a customer has {touches} touches and {conversions} conversions, of which some models look at every pair; a bot or a test account is best left \
-             out by `where` in [touchpoints]"
-        )
-    };
-    const SHOWN: usize = 3;
-    let extremes = &computed.walked.extremes;
-    let mut warnings: Vec<String> = extremes.iter().take(SHOWN).map(warning).collect();
-    let fits = computed.observed.as_ref().and_then(|(_, fits)| fits.as_ref());
-    warnings.extend(fits.iter().flat_map(|fits| fits.warnings()));
-    warnings.extend(computed.spending.warnings.iter().cloned());
-    if extremes.len() > SHOWN {
-        warnings.push(format!("{} further customers are like that", extremes.len() - SHOWN));
-    }
-    warnings
-}
-
 fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<std::path::PathBuf, Error> {
     options.output.clone().or_else(|| pipeline.output.clone()).ok_or_else(|| Error::Usage {
         problem: format!("pipeline {:?} names no output", pipeline.name),
@@ -436,110 +294,8 @@ fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<std::path::Pa
     })
 }
 
-fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range: Range, started: i64) -> Manifest {
-    let setup = &plan.setup;
-    let input = |source: &str, file: &SourceFile| InputFile {
-        source: source.to_owned(),
-        path: file.path.display().to_string(),
-        bytes: file.bytes,
-        rows: file.rows.unwrap_or(0),
-        footer_sha256: file.footer_sha256.clone(),
-    };
-    let touchpoints = plan.touchpoints.files();
-    let conversions = plan.conversions.files();
-    let inputs = touchpoints.iter().map(|file| input("touchpoints", file));
-    let inputs = inputs.chain(conversions.iter().map(|file| input("conversions", file)));
-    let inputs = inputs.chain(plan.own_spend().flat_map(|spend| spend.files()).map(|file| input("spend", file)));
-    let inputs = inputs.chain(plan.rates.iter().flat_map(|rates| rates.files()).map(|file| input("fx", file)));
-    let rejected = |side: Side| {
-        let counts = Rejected::ALL.map(|reason| (reason.to_string(), computed.rejected.count(side, reason)));
-        counts.into_iter().filter(|(_, count)| *count > 0).collect()
-    };
-    let (from, to) = range_text(range.from, range.to);
-    let counted = totals.ledger.iter().map(|line| line.attributed_conversions + line.unattributed_conversions);
-    let in_range = counted.max().unwrap_or(0);
-    Manifest {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pipeline: plan.pipeline.name.clone(),
-        pipeline_sha256: plan.pipeline.fingerprints.pipeline_sha256.clone(),
-        settings_sha256: plan.pipeline.fingerprints.settings_sha256.clone(),
-        range: attributary_store::Range { from, to },
-        inputs: inputs.collect(),
-        bytes_read: computed.bytes_read,
-        rows: RowCounts {
-            touchpoints: TouchpointCounts {
-                read: computed.touches_read,
-                rejected: rejected(Side::Touchpoints),
-                used: computed.walked.touches_used,
-            },
-            conversions: ConversionCounts {
-                read: computed.conversions_read,
-                rejected: rejected(Side::Conversions),
-                accepted: computed.conversions_accepted,
-                in_range,
-            },
-            spend: (!plan.spend.is_empty())
-                .then(|| SpendCounts { read: computed.spending.read, rejected: computed.spending.rejected_rows.clone() }),
-        },
-        models: plan
-            .pipeline
-            .models
-            .iter()
-            .map(|model| ModelEntry { name: model.name.clone(), kind: model.spec.kind.to_owned(), additive: model.spec.additive })
-            .collect(),
-        windows: setup.rules.windows.iter().map(ToString::to_string).collect(),
-        started: instant_text(started),
-        finished: instant_text(now()),
-        peak_memory_bytes: machine::peak_memory(),
-        ..Manifest::default()
-    }
-}
-
-fn summaries(plan: &Plan, totals: &Totals) -> Vec<ModelSummary> {
-    let setup = &plan.setup;
-    let text = |amount: i128| attributary_core::money::decimal_text(amount, setup.currency.1);
-    let mut summaries = Vec::new();
-    for model in &setup.models {
-        for window in setup.rules.windows.iter().map(ToString::to_string) {
-            let lines: Vec<_> = totals.ledger.iter().filter(|line| line.model == model.name && line.window == window).collect();
-            let channels =
-                totals.channels.iter().find(|((of_model, of_window), _)| *of_model == model.name && *of_window == window);
-            summaries.push(ModelSummary {
-                model: model.name.clone(),
-                additive: model.additive,
-                attributed_conversions: lines.first().map_or(0, |line| line.attributed_conversions),
-                unattributed_conversions: lines.first().map_or(0, |line| line.unattributed_conversions),
-                attributed: lines.iter().map(|line| (line.value.clone(), text(line.attributed))).collect(),
-                top_channels: channels
-                    .map(|(_, channels)| {
-                        channels.iter().take(3).map(|(channel, amount)| (channel.clone(), text(*amount))).collect()
-                    })
-                    .unwrap_or_default(),
-                window,
-            });
-        }
-    }
-    summaries
-}
-
-fn ledger_lines(setup: &Setup, lines: &[tables::ledger::Line]) -> Vec<LedgerLine> {
-    let text = |amount: i128| attributary_core::money::decimal_text(amount, setup.currency.1);
-    let line = |line: &tables::ledger::Line| LedgerLine {
-        model: line.model.clone(),
-        window: line.window.clone(),
-        value: line.value.clone(),
-        currency: setup.currency.0.clone(),
-        source: text(line.source),
-        attributed: text(line.attributed),
-        unattributed: text(line.unattributed),
-        rejected: text(line.rejected),
-        difference: text(line.difference()),
-        rounding: attributary_core::money::decimal_text(line.rounding, attributary_core::money::ROUNDING_SCALE),
-    };
-    lines.iter().map(line).collect()
-}
-
-fn now() -> i64 {
+/// Microseconds since 1970.
+pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }
 

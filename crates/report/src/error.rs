@@ -29,3 +29,23 @@ pub enum ReportError {
         limit: usize,
     },
 }
+
+impl ReportError {
+    /// Whether the run is at fault, and not the page.
+    #[must_use]
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Overflow { .. })
+    }
+
+    /// How to get on, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(StoreError::NoSuchRun { .. }) => {
+                Some("name a run's folder: <output>/current for the last one, or <output>/runs/<run id>")
+            }
+            Self::Store(_) => Some("a run never changes: copy it whole, or compute it again"),
+            _ => None,
+        }
+    }
+}

@@ -1,10 +1,12 @@
 //! A run as the sections see it: its manifest, its values and currencies, its tables by name.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use attributary_store::{Manifest, PublishedRun, StoreError, TableEntry};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::error::ReportError;
 use crate::number;
@@ -25,6 +27,7 @@ const NOT_GROUPED: &[&str] = &[
     "budget",
     "what_if",
     "customer_value_fit",
+    "customer_segments",
 ];
 
 /// A run and what every section asks of it.
@@ -34,6 +37,18 @@ pub(crate) struct Run {
     pub(crate) values: Vec<ValueColumn>,
     /// The pipeline in words, where the manifest has them: name and text.
     pub(crate) settings: Vec<(String, String)>,
+    /// What became of the rows of each source.
+    pub(crate) sources: Vec<(String, SourceRows)>,
+}
+
+/// What became of the rows of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct SourceRows {
+    /// Rows read.
+    pub(crate) read: u64,
+    /// Rows rejected, by reason.
+    pub(crate) rejected: BTreeMap<String, u64>,
 }
 
 /// A value of the conversions.
@@ -68,8 +83,9 @@ impl Run {
         // `current` is a link: resolved once, so that every table is of one run.
         let folder = fs::canonicalize(folder).map_err(|source| StoreError::NoSuchRun { path: folder.to_owned(), source })?;
         let published = PublishedRun::read(&folder)?;
-        let settings = settings(&folder);
-        let mut run = Self { published, values: Vec::new(), settings };
+        let described = Described::read(&folder);
+        let (settings, sources) = (described.settings(), described.sources());
+        let mut run = Self { published, values: Vec::new(), settings, sources };
         run.values = run.ledger_values()?;
         Ok(run)
     }
@@ -175,14 +191,27 @@ impl Run {
     }
 }
 
-/// The settings in words that newer manifests have; a manifest without them, or with something else there, has none.
-fn settings(folder: &Path) -> Vec<(String, String)> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Described {
-        settings: Option<serde_json::Value>,
+/// What is read of `manifest.json` beside [`Manifest`], since not every version has it: settings in words, as pairs of name and
+/// text, and any number of sources. What has another form is left out.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Described {
+    settings: Value,
+    rows: Map<String, Value>,
+}
+
+impl Described {
+    fn read(folder: &Path) -> Self {
+        let json = fs::read(folder.join("manifest.json")).unwrap_or_default();
+        serde_json::from_slice(&json).unwrap_or_default()
     }
-    let json = fs::read(folder.join("manifest.json")).unwrap_or_default();
-    let described: Described = serde_json::from_slice(&json).unwrap_or_default();
-    described.settings.and_then(|settings| serde_json::from_value(settings).ok()).unwrap_or_default()
+
+    fn settings(&self) -> Vec<(String, String)> {
+        Vec::deserialize(&self.settings).unwrap_or_default()
+    }
+
+    fn sources(&self) -> Vec<(String, SourceRows)> {
+        let source = |(name, rows): (&String, &Value)| Some((name.clone(), SourceRows::deserialize(rows).ok()?));
+        self.rows.iter().filter_map(source).collect()
+    }
 }

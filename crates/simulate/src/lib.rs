@@ -9,7 +9,7 @@
 //! <out>/conversions/<day>.parquet   order_id, user_id, ordered_at, kind, revenue, gross_margin
 //! ```
 //!
-//! or, with [`Layout::Events`], the same touchpoints and conversions as one log:
+//! If asked for, conversions also have `currency` and `refund_of`. Or, with [`Layout::Events`], the same touchpoints and conversions as one log:
 //!
 //! ```text
 //! <out>/events/<day>.parquet        event_id, user_id, event_time, event_name, channel, campaign, order_id, revenue

@@ -17,8 +17,8 @@ use crate::visits::World;
 
 /// How many purchases are looked at to find one whose buyer comes back.
 const TRIES: usize = 256;
-/// Sessions that bring someone back, by the purchases that do.
-const VISITS: f64 = 0.4;
+/// The share of sessions that bring someone back, by that of purchases: who comes back buys a little more readily.
+const VISITS: f64 = 0.8;
 /// After how many days the asked share of purchases is by those who come back.
 const SETTLED: usize = 365;
 
@@ -126,6 +126,8 @@ fn left_by_age(half_life: u64, days: usize) -> Vec<f64> {
 
 /// The share of purchases by those who come back, by days since the first, if the fastest buyer makes `often` purchases a
 /// day. Whoever comes back was new once, and on a day on which many come back few are new.
+///
+/// Floats, but added one by one in a fixed order by operations that are exact to the last bit everywhere.
 fn returning_by_day(often: f64, left: &[f64], days: usize) -> Vec<f64> {
     let mut returning: Vec<f64> = Vec::with_capacity(days);
     for day in 0..days {

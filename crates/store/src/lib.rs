@@ -21,7 +21,7 @@ mod write;
 
 pub use error::{Fault, StoreError};
 pub use manifest::{
-    BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, RowCounts, SpendCounts,
+    BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, RowCounts, SourceCounts,
     TableEntry, TouchpointCounts,
 };
 pub use output::Output;

@@ -96,13 +96,16 @@ pub struct RowCounts {
     pub conversions: ConversionCounts,
     /// Of the spend, where there is a source of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub spend: Option<SpendCounts>,
+    pub spend: Option<SourceCounts>,
+    /// Of the exchange rates, where there is a source of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fx: Option<SourceCounts>,
 }
 
-/// What became of the rows of spend.
+/// What became of the rows of spend, or of exchange rates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct SpendCounts {
+pub struct SourceCounts {
     /// Rows read.
     pub read: u64,
     /// Rows rejected, by reason.

@@ -323,6 +323,7 @@ fn conversion_rows(file: &toml::Table, table: &Table, settings: &OracleSettings)
             customer: source.mapped_text(row, "customer")?,
             time: source.time(row)?,
             kind: source.mapped_text(row, "kind")?,
+            refund_of: source.mapped_text(row, "refund_of")?,
             values: mappings.values().map(|mapping| value(row, mapping)).collect::<Result<_, _>>()?,
         })
     };

@@ -67,11 +67,13 @@ pub fn from_pipeline(file: &Table, run: &[String]) -> Result<OracleSettings, Str
         interaction: columns(&touchpoints, "interaction"),
         touch_id: columns(&touchpoints, "id"),
         kind: columns(&conversions, "kind"),
+        refund_of: columns(&conversions, "refund_of"),
     };
     settings.dimensions = texts(&touchpoints, "dimensions")?.unwrap_or_default();
     if let Some(values) = conversions.get("values").and_then(Value::as_table) {
         settings.values = values.keys().cloned().collect();
     }
+    settings.order_kinds = texts(&conversions, "order_kinds")?;
     if let Some(windows) = texts(&journey, "windows")? {
         settings.windows = windows.iter().map(|text| Window::parse(text)).collect::<Result<_, _>>()?;
     }
@@ -118,11 +120,15 @@ fn touchpoints_section(settings: &OracleSettings, source: &str) -> Table {
 }
 
 fn conversions_section(settings: &OracleSettings, source: &str) -> Table {
-    let names = ["id", "customer", "time"].into_iter().chain(settings.mapped.kind.then_some("kind"));
+    let optional = [("kind", settings.mapped.kind), ("refund_of", settings.mapped.refund_of)];
+    let names = ["id", "customer", "time"].into_iter().chain(optional.into_iter().filter(|it| it.1).map(|it| it.0));
     let mut section = table(&[("source", source)]);
     section.insert("columns".into(), table(&names.map(|name| (name, name)).collect::<Vec<_>>()).into());
     let values: Vec<_> = settings.values.iter().map(|name| (name.as_str(), name.as_str())).collect();
     section.insert("values".into(), table(&values).into());
+    if let Some(kinds) = &settings.order_kinds {
+        section.insert("order_kinds".into(), list(kinds));
+    }
     section
 }
 

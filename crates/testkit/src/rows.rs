@@ -44,7 +44,10 @@ pub struct ConversionRow {
     pub time: Option<i64>,
     /// The kind, such as `purchase`.
     pub kind: Option<String>,
-    /// One amount per value of the settings, in minor units and with what rounding did to it; none is invalid.
+    /// The id of the order that this row takes back.
+    pub refund_of: Option<String>,
+    /// One amount per value of the settings, in minor units and with what rounding did to it, as the source has it; none is
+    /// invalid.
     pub values: Vec<Option<Rounded>>,
 }
 
@@ -65,18 +68,19 @@ pub fn touchpoints_table(rows: &[TouchRow], file: u32, dimensions: &[String]) ->
     Table { fields, rows: of_file.into_iter().map(cells).collect() }
 }
 
-/// The conversions of one file as a table with the columns `id`, `customer`, `time`, `kind` and the values, decimals with
-/// twelve digits behind the point, so that what rounding took away is there again.
+/// The conversions of one file as a table with the columns `id`, `customer`, `time`, `kind`, `refund_of` and the values,
+/// decimals with twelve digits behind the point, so that what rounding took away is there again.
 #[must_use]
 pub fn conversions_table(rows: &[ConversionRow], file: u32, values: &[String], exponent: u8) -> Table {
     let decimal = ColumnType::Decimal { precision: 38, scale: ROUNDING_SCALE };
-    let mut fields = vec![text("id"), text("customer"), Field::new("time", ColumnType::instant()), text("kind")];
+    let mut fields = vec![text("id"), text("customer"), Field::new("time", ColumnType::instant())];
+    fields.extend(["kind", "refund_of"].map(text));
     fields.extend(values.iter().map(|name| Field::new(name, decimal.clone())));
     let unit = 10_i128.pow(u32::from(ROUNDING_SCALE - exponent));
     let amount =
         |value: &Option<Rounded>| value.map_or(Value::Null, |it| Value::Int(i128::from(it.minor) * unit - it.difference));
     let cells = |row: &ConversionRow| {
-        let mut cells = vec![word(&row.id), word(&row.customer), instant(row.time), word(&row.kind)];
+        let mut cells = vec![word(&row.id), word(&row.customer), instant(row.time), word(&row.kind), word(&row.refund_of)];
         cells.extend(row.values.iter().map(amount));
         cells
     };
@@ -111,7 +115,7 @@ mod tests {
         let rounded = Rounded { minor: 1_234, difference: -5_000_000_000 };
         let row = ConversionRow { values: vec![Some(rounded), None], ..ConversionRow::default() };
         let table = conversions_table(&[row], 0, &["revenue".into(), "margin".into()], 2);
-        assert_eq!(table.rows[0][4], Value::Int(12_345_000_000_000));
-        assert_eq!(table.rows[0][5], Value::Null);
+        assert_eq!(table.rows[0][5], Value::Int(12_345_000_000_000));
+        assert_eq!(table.rows[0][6], Value::Null);
     }
 }

@@ -24,6 +24,8 @@ pub struct OracleSettings {
     pub dimensions: Vec<String>,
     /// The conversions' values.
     pub values: Vec<String>,
+    /// `order_kinds`: the kinds that make a customer; none: all.
+    pub order_kinds: Option<Vec<String>>,
     /// Windows, at least one.
     pub windows: Vec<Window>,
     /// `window_unit = "calendar_day"`.
@@ -59,6 +61,8 @@ pub struct Mapped {
     pub touch_id: bool,
     /// `kind` of conversions.
     pub kind: bool,
+    /// `refund_of` of conversions.
+    pub refund_of: bool,
 }
 
 /// Whether a touch may be credited for several conversions of a customer.
@@ -188,6 +192,7 @@ impl OracleSettings {
             mapped: Mapped::default(),
             dimensions: Vec::new(),
             values: vec!["revenue".to_owned()],
+            order_kinds: None,
             windows: Window::parse("30d").into_iter().collect(),
             calendar_days: false,
             interaction_windows: Vec::new(),

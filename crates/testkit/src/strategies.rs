@@ -67,26 +67,35 @@ pub fn touches(dimensions: usize) -> impl Strategy<Value = Vec<TouchRow>> {
     })
 }
 
-/// A log of conversions, refunds, duplicates and invalid rows among them.
+/// A log of conversions, refunds, duplicates and invalid rows among them: refunds of orders that come later, of several rows
+/// that claim to be the order, of refunds and of nothing.
 pub fn conversions(values: usize, exponent: u8) -> impl Strategy<Value = Vec<ConversionRow>> {
     let words = (
         mostly(select(vec!["o0", "o1", "o2", "o3", "o4", "o5"])),
         option::weighted(0.92, select(vec!["c0", "c1", "c2"])),
         mostly(instant()),
         option::weighted(0.8, select(vec!["purchase", "lead"])),
+        option::weighted(0.3, select(vec!["o0", "o1", "o2", "o3", "o4", "o9"])),
         vec(mostly(amount(exponent)), values),
         0..FILES,
     );
-    let row = words.prop_map(|(id, customer, time, kind, values, file)| ConversionRow {
+    let row = words.prop_map(|(id, customer, time, kind, refund_of, values, file)| ConversionRow {
         file,
         row: 0,
         id: owned(id),
         customer: owned(customer),
         time,
         kind: owned(kind),
+        refund_of: owned(refund_of),
         values,
     });
-    vec(row, 0..8).prop_map(|mut rows| {
+    // Some rows again, all but what they refund.
+    let again = vec((0..8_usize, option::of(select(vec!["o0", "o1"])), 0..FILES), 0..3);
+    (vec(row, 0..8), prop_oneof![3 => Just(Vec::new()), 1 => again]).prop_map(|(mut rows, again)| {
+        for (place, refund_of, file) in again {
+            let row = rows.get(place).cloned();
+            rows.extend(row.map(|row| ConversionRow { refund_of: owned(refund_of), file, ..row }));
+        }
         let mut next = [0_u64; FILES as usize];
         rows.iter_mut().for_each(|row| row.row = count(&mut next, row.file));
         rows
@@ -95,11 +104,14 @@ pub fn conversions(values: usize, exponent: u8) -> impl Strategy<Value = Vec<Con
 
 /// Settings over the whole grid, such as a pipeline file may hold.
 pub fn settings() -> impl Strategy<Value = OracleSettings> {
-    let columns = (any::<[bool; 4]>(), 0..=2_usize, 1..=2_usize, select(vec!["SEK", "JPY", "KWD"]));
-    columns.prop_flat_map(|(mapped, dimensions, values, currency)| {
-        let [campaign, interaction, touch_id, kind] = mapped;
+    let order_kinds = option::of(subsequence(vec!["purchase", "lead"], 1..=2));
+    let columns = (any::<[bool; 5]>(), order_kinds, 0..=2_usize, 1..=2_usize, select(vec!["SEK", "JPY", "KWD"]));
+    columns.prop_flat_map(|(mapped, order_kinds, dimensions, values, currency)| {
+        let [campaign, interaction, touch_id, kind, refund_of] = mapped;
         let mut settings = OracleSettings::new(Vec::new());
-        settings.mapped = Mapped { campaign, interaction, touch_id, kind };
+        settings.mapped = Mapped { campaign, interaction, touch_id, kind, refund_of };
+        let order_kinds = order_kinds.filter(|_| kind);
+        settings.order_kinds = order_kinds.map(|kinds| kinds.into_iter().map(str::to_owned).collect());
         settings.dimensions = ["country", "device"][..dimensions].iter().map(|name| (*name).to_owned()).collect();
         settings.values = ["revenue", "margin"][..values].iter().map(|name| (*name).to_owned()).collect();
         settings.currency = currency.to_owned();
@@ -225,6 +237,7 @@ fn tables(settings: &OracleSettings) -> impl Strategy<Value = Vec<(String, Vec<S
     columns.extend(settings.mapped.campaign.then_some("campaign"));
     columns.extend(settings.mapped.interaction.then_some("interaction"));
     columns.extend(settings.mapped.kind.then_some("kind"));
+    columns.push("standing");
     columns.extend(["country", "device"].into_iter().take(settings.dimensions.len()));
     let by = subsequence(columns, 0..=3).prop_shuffle();
     vec(by, 0..=3).prop_map(|all| {
@@ -351,10 +364,19 @@ mod tests {
             if tables["credits"].rows.len() > 20 {
                 seen.insert("many credits".to_owned());
             }
+            let share = tables["credits"].place("share").expect("share");
+            let first = |row: &&Vec<Value>| row[share] == Value::Int(0) && settings.models[0].kind == ModelKind::AnyTouch;
+            seen.extend(tables["credits"].rows.iter().filter(first).map(|_| "credited refund".to_owned()));
+            for (name, by) in settings.grouped_tables() {
+                let standing = by.iter().position(|column| column == "standing");
+                let words = tables[&name].rows.iter().filter_map(|row| row[2 + standing?].as_text());
+                seen.extend(words.map(str::to_owned));
+            }
         }
         let wanted =
-            "null_customer null_id null_time invalid_value duplicate_id identity_missing no_touch consumed ignored other";
-        for word in wanted.split(' ').chain(["null journey", "many credits"]) {
+            "null_customer null_id null_time invalid_value duplicate_id identity_missing no_touch consumed ignored other \
+             refund_without_order new returning";
+        for word in wanted.split(' ').chain(["null journey", "many credits", "credited refund"]) {
             assert!(seen.contains(word), "never saw {word}: {seen:?}");
         }
     }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod completions;
 pub mod explain;
 pub mod models;
+pub mod report;
 pub mod run;
 pub mod simulate;
 
@@ -17,6 +18,7 @@ pub fn perform(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Run(args) => run::perform(&args, context),
         Command::Check(args) => check::perform(&args, context),
         Command::Explain(args) => explain::perform(&args, context),
+        Command::Report(args) => report::perform(&args, context),
         Command::Models(args) => models::perform(&args, context),
         Command::Simulate(args) => simulate::perform(&args, context),
         Command::Completions(args) => completions::perform(&args),

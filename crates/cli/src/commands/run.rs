@@ -103,18 +103,21 @@ fn part(amount: &str, all: &str) -> String {
     }
 }
 
-/// A line for each value, window and model; where all models of a window agree on a value, one line for them.
+/// A line for each value and window, and for all models that agree on it; models that do not have lines of their own.
 fn ledger(lines: &[LedgerLine]) -> Table {
     let amounts = ["source", "attributed", "unattributed", "rejected", "difference"].map(number);
     let head: [Column; 3] = [cells("value", 6), cells("window", 4), cells("model", 10)];
     let mut table = Table::new(head.into_iter().chain(amounts));
     for (value, window) in distinct(lines.iter().map(|line| (line.value.as_str(), line.window.as_str()))) {
         let of_window: Vec<_> = lines.iter().filter(|line| line.value == value && line.window == window).collect();
-        let agree = of_window.iter().all(|line| amounts_of(line) == amounts_of(of_window[0]));
-        let shown_lines = if agree { &of_window[..1] } else { &of_window[..] };
-        for line in shown_lines {
-            let model = if agree && of_window.len() > 1 { format!("all {}", of_window.len()) } else { line.model.clone() };
-            table.row([value.to_owned(), window.to_owned(), model].into_iter().chain(amounts_of(line).map(grouped)));
+        for amounts in distinct(of_window.iter().map(|line| amounts_of(line))) {
+            let alike: Vec<_> = of_window.iter().filter(|line| amounts_of(line) == amounts).collect();
+            let model = match alike.len() {
+                1 => alike[0].model.clone(),
+                all if all == of_window.len() => format!("all {all}"),
+                some => format!("{some} of {}", of_window.len()),
+            };
+            table.row([value.to_owned(), window.to_owned(), model].into_iter().chain(amounts.map(grouped)));
         }
     }
     table
@@ -132,14 +135,16 @@ fn proof(lines: &[LedgerLine], palette: &Palette) -> String {
         return format!("{} {apart} of {} ledger lines differ from zero\n", palette.red("ledger:"), lines.len());
     }
     let things = |texts: Vec<&str>, thing: &str| text::things(texts.len() as u64, thing);
-    let models = things(distinct(lines.iter().map(|line| line.model.as_str())), "model");
-    let windows = things(distinct(lines.iter().map(|line| line.window.as_str())), "window");
-    let values = things(distinct(lines.iter().map(|line| line.value.as_str())), "value");
+    let (spend, of_models): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.model == attributary_pipeline::SPEND);
+    let models = things(distinct(of_models.iter().map(|line| line.model.as_str())), "model");
+    let windows = things(distinct(of_models.iter().map(|line| line.window.as_str())), "window");
+    let values = things(distinct(of_models.iter().map(|line| line.value.as_str())), "value");
     format!(
-        "{} every line adds up, difference {} {} ({models} × {windows} × {values})\n",
+        "{} every line adds up, difference {} {} ({models} × {windows} × {values}{})\n",
         palette.green("ledger:"),
         first.difference,
-        first.currency
+        first.currency,
+        if spend.is_empty() { "" } else { ", and spend" },
     )
 }
 
@@ -151,9 +156,11 @@ fn roundings(lines: &[LedgerLine]) -> Vec<(&str, &str)> {
 
 fn rejects(report: &RunReport) -> Table {
     let mut table = Table::new([word("source"), cells("reason", 14), number("rows")]);
-    for (source, reasons) in
-        [("touchpoints", &report.rows.touchpoints.rejected), ("conversions", &report.rows.conversions.rejected)]
-    {
+    let rows = &report.rows;
+    let mut sources = vec![("touchpoints", &rows.touchpoints.rejected), ("conversions", &rows.conversions.rejected)];
+    sources.extend(rows.spend.iter().map(|spend| ("spend", &spend.rejected)));
+    sources.extend(rows.fx.iter().map(|rates| ("fx", &rates.rejected)));
+    for (source, reasons) in sources {
         for (reason, rows) in reasons.iter().filter(|(_, rows)| **rows > 0) {
             table.row([source, reason, &text::count(*rows)]);
         }

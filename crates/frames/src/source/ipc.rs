@@ -9,7 +9,7 @@ use polars::prelude::{
     polars_bail,
 };
 
-use super::{Format, Inspected, ROW, footer_sha256, polars_path, whole_file};
+use super::{Format, Inspected, ROW, Rows, footer_sha256, polars_path, whole_file};
 
 pub(super) const FORMAT: Format =
     Format { name: "Arrow IPC", extensions: &["ipc", "arrow", "feather"], inspect, check: whole_file, scan };
@@ -28,8 +28,8 @@ fn inspect(path: &Path) -> PolarsResult<Inspected> {
     Ok(Inspected { columns, rows, footer_sha256: Some(footer_sha256), written: false })
 }
 
-fn scan(path: &Path, _columns: &[String]) -> PolarsResult<LazyFrame> {
-    arguments(path, Some(RowIndex { name: ROW.into(), offset: 0 }))
+fn scan(path: &Path, _columns: &[String]) -> PolarsResult<Rows> {
+    arguments(path, Some(RowIndex { name: ROW.into(), offset: 0 })).map(Rows::Sliceable)
 }
 
 fn arguments(path: &Path, row_index: Option<RowIndex>) -> PolarsResult<LazyFrame> {

@@ -35,7 +35,15 @@ pub(crate) struct Format {
     /// looked at.
     check: fn(&Path, &BTreeSet<String>) -> PolarsResult<u64>,
     /// All columns of a file, and [`ROW`].
-    scan: fn(&Path, &[String]) -> PolarsResult<LazyFrame>,
+    scan: fn(&Path, &[String]) -> PolarsResult<Rows>,
+}
+
+/// The rows of a file, not read yet.
+pub(crate) enum Rows {
+    /// All of them. Any stretch can be read by itself.
+    Sliceable(LazyFrame),
+    /// One stretch after another, none of which is held once it was read.
+    InStretches(Box<dyn Iterator<Item = PolarsResult<LazyFrame>>>),
 }
 
 /// What a format says of one file.
@@ -90,7 +98,7 @@ impl OpenFile {
     }
 
     /// The rows, not read yet, and the bytes that will be. Of the columns only `columns` will be.
-    pub(crate) fn scan(&self, columns: &BTreeSet<String>) -> PolarsResult<(LazyFrame, u64)> {
+    pub(crate) fn scan(&self, columns: &BTreeSet<String>) -> PolarsResult<(Rows, u64)> {
         let bytes = self.check(columns)?;
         Ok(((self.format.scan)(&self.file.path, &self.physical)?, bytes))
     }

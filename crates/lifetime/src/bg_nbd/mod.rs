@@ -16,7 +16,7 @@ use crate::statistics::PurchaseStatistics;
 use likelihood::Likelihood;
 
 /// Distinct customers that say well enough where to start.
-const ENOUGH: usize = 1 << 15;
+const ENOUGH: usize = 1 << 14;
 
 /// The parameters of BG/NBD: how customers differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,7 +84,16 @@ pub fn fit(statistics: &PurchaseStatistics) -> Result<BgNbdFit, FitError> {
 /// The best of what some starting points lead to, among them what is usual in shops. One that leads to an edge counts as well:
 /// it may be the edge of few customers only.
 fn start(likelihood: &Likelihood, scale: [f64; 4]) -> [f64; 4] {
-    const STARTS: [[f64; 4]; 4] = [[1.0, 1.0, 1.0, 1.0], [0.25, 0.25, 0.8, 2.5], [2.0, 2.0, 0.5, 5.0], [0.5, 0.5, 0.1, 1.0]];
+    const STARTS: [[f64; 4]; 7] = [
+        [1.0, 1.0, 1.0, 1.0],
+        [0.25, 0.25, 0.8, 2.5],
+        [2.0, 2.0, 0.5, 5.0],
+        [0.5, 0.5, 0.1, 1.0],
+        // Near the edges: all or nothing, the same for all, hardly any dropout. Few customers may have a maximum at each.
+        [0.5, 0.5, 0.01, 0.04],
+        [0.5, 0.5, 25.0, 100.0],
+        [1.0, 1.0, 0.001, 1.0],
+    ];
     let search = |start: [f64; 4]| {
         let logs = std::array::from_fn(|i| scale[i] + libm::log(start[i]));
         maximise(logs, scale, |logs| likelihood.evaluate(logs))

@@ -8,8 +8,9 @@ mod rates;
 mod returns;
 mod spend;
 
-pub(crate) use customers::write_customers;
+pub(crate) use customers::{segment_fields, write_customers};
 pub(crate) use observe::{Fits, observe};
-pub(crate) use rates::{read_rates, write_currencies};
+pub(crate) use rates::{fields as currency_fields, read_rates, write_currencies};
 pub(crate) use returns::Returns;
+pub use spend::SPEND;
 pub(crate) use spend::{Spending, read_spend};

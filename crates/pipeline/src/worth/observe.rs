@@ -158,7 +158,7 @@ impl Fits {
             purchases.prepare(&histories);
             values.insert(days, LifetimeValue::new(purchases, spending.clone()));
         }
-        Ok(Some(Box::new(Prediction { fit: fit.clone(), values, until, worth })))
+        Ok(Some(Box::new(Prediction { fit: *fit, values, until, worth })))
     }
 
     /// What someone should know of fits that could not be made.
@@ -184,7 +184,7 @@ impl Fits {
     /// What was fitted, statistic by statistic; `exponent` says how many minor units a major one has.
     pub fn rows(&self, exponent: u8) -> Rows {
         let unit = 10_f64.powi(exponent.into());
-        let mut lines: Vec<(&str, &str, Option<f64>, String)> = vec![
+        let mut lines: Vec<FitLine> = vec![
             ("data", "customers", Some(self.customers as f64), String::new()),
             ("data", "repeaters", Some(self.repeaters as f64), String::new()),
             (
@@ -221,20 +221,21 @@ impl Fits {
             }
             Err(error) => lines.push(("gamma_gamma", "not_fitted", None, error.to_string())),
         }
-        let text = |of: &dyn Fn(&(&str, &str, Option<f64>, String)) -> String| {
-            Column::Values(lines.iter().map(|line| Value::text(&of(line))).collect())
-        };
-        let note = |line: &(&str, &str, Option<f64>, String)| if line.3.is_empty() { Value::Null } else { Value::text(&line.3) };
+        let text = |of: fn(&FitLine) -> &'static str| Column::Values(lines.iter().map(|line| Value::text(of(line))).collect());
+        let note = |line: &FitLine| if line.3.is_empty() { Value::Null } else { Value::text(&line.3) };
         Rows {
             columns: vec![
-                text(&|line| line.0.to_owned()),
-                text(&|line| line.1.to_owned()),
+                text(|line| line.0),
+                text(|line| line.1),
                 Column::Floats(lines.iter().map(|line| line.2).collect()),
                 Column::Values(lines.iter().map(note).collect()),
             ],
         }
     }
 }
+
+/// Model, statistic, value, note.
+type FitLine = (&'static str, &'static str, Option<f64>, String);
 
 /// BG/NBD for how often, Gamma-Gamma for how much.
 struct Prediction {

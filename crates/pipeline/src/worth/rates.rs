@@ -1,6 +1,7 @@
 //! Exchange rates, and the ledger of what was converted.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use attributary_core::money::{ROUNDING_SCALE, exponent};
 use attributary_core::rates::Rates;
@@ -19,11 +20,13 @@ use crate::plan::Plan;
 use crate::run::Computed;
 use crate::writer::Writer;
 
-/// Reads the rates, if there are any, and gives them to the sources that need them. Rows that are no rate are rejected.
-pub(crate) fn read_rates(plan: &mut Plan, rejects: &Rejects, interrupt: &Interrupt) -> Result<(), Error> {
-    let Some(source) = &plan.rates else { return Ok(()) };
+/// Reads the rates, if there are any, and gives them to the sources that need them. Rows that are no rate are rejected. Says how
+/// many rows there were.
+pub(crate) fn read_rates(plan: &mut Plan, rejects: &Rejects, interrupt: &Interrupt) -> Result<u64, Error> {
+    let Some(source) = &plan.rates else { return Ok(0) };
     let go_on = || interrupt.check().map_err(|_| Stop);
-    let read = source.rates(&plan.setup.currency.0, &Progress::default(), &go_on);
+    let progress = Progress::default();
+    let read = source.rates(&plan.setup.currency.0, &progress, &go_on);
     interrupt.check()?;
     let (rates, rejected) = read?;
     for row in rejected {
@@ -36,7 +39,7 @@ pub(crate) fn read_rates(plan: &mut Plan, rejects: &Rejects, interrupt: &Interru
     for spend in &mut plan.spend {
         spend.set_rates(Arc::clone(&rates), plan.setup.rules.zone.clone());
     }
-    Ok(())
+    Ok(progress.rows.load(Ordering::Relaxed))
 }
 
 /// Writes what was converted, a line for each source, value and original currency, if any source names currencies.

@@ -122,8 +122,6 @@ impl Returns {
     pub fn cohorts(&mut self, rows: &[CohortRow], setup: &Setup) -> Result<(), EngineError> {
         let windows: Vec<String> = setup.rules.windows.iter().map(ToString::to_string).collect();
         for row in rows {
-            let mut values = row.values.clone();
-            values.resize(self.values, 0);
             let cohort = Cohort {
                 model: &setup.models[row.model].name,
                 window: &windows[row.window],
@@ -134,11 +132,31 @@ impl Returns {
                 active: row.active,
                 orders: row.orders,
                 repeaters: row.second_orders,
-                values: &values,
+                values: &row.values,
             };
             self.sums.cohort(&cohort).map_err(bug)?;
         }
         Ok(())
+    }
+
+    /// The tables that are made, and their columns.
+    ///
+    /// # Errors
+    /// Never, as there are no sums that could be too large.
+    pub fn fields(&self, with_cohorts: bool) -> Result<Vec<(&'static str, Vec<Field>)>, EngineError> {
+        let fields = |(name, make): (&'static str, Make)| Ok((name, make(&self.sums).map_err(bug)?.0));
+        self.tables(with_cohorts).into_iter().map(fields).collect()
+    }
+
+    fn tables(&self, with_cohorts: bool) -> Vec<(&'static str, Make)> {
+        let all: [(bool, &'static str, Make); 5] = [
+            (true, "returns", Sums::returns),
+            (self.has_marketing, "marketing_share", Sums::marketing_share),
+            (with_cohorts, "cohorts", Sums::cohorts),
+            (self.has_budget, "budget", Sums::budget),
+            (self.has_what_if, "what_if", Sums::what_if),
+        ];
+        all.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, name, make)| (name, make)).collect()
     }
 
     /// Writes all tables.
@@ -166,27 +184,16 @@ impl Returns {
             };
             self.sums.touched(&touched).map_err(|error| SinkError::Engine(bug(error)))?;
         }
-        let mut wanted: Vec<(&str, fn(&Sums) -> Result<attributary_returns::Table, ReturnsError>)> =
-            vec![("returns", Sums::returns)];
-        if self.has_marketing {
-            wanted.push(("marketing_share", Sums::marketing_share));
-        }
-        if with_cohorts {
-            wanted.push(("cohorts", Sums::cohorts));
-        }
-        if self.has_budget {
-            wanted.push(("budget", Sums::budget));
-        }
-        if self.has_what_if {
-            wanted.push(("what_if", Sums::what_if));
-        }
-        for (name, make) in wanted {
+        for (name, make) in self.tables(with_cohorts) {
             let (fields, rows) = make(&self.sums).map_err(|error| SinkError::Engine(bug(error)))?;
             tables::write_whole(&writer.tables(), name, &fields, rows)?;
         }
         Ok(())
     }
 }
+
+/// Makes a table of the sums.
+type Make = fn(&Sums) -> Result<attributary_returns::Table, ReturnsError>;
 
 /// A row of a table that returns are made of.
 struct Line {

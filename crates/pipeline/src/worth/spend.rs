@@ -22,7 +22,11 @@ use rustc_hash::FxHashSet;
 
 use crate::error::Error;
 use crate::file;
-use crate::plan::{Plan, group_column, spend_dimensions};
+use crate::mappings::spend_dimensions;
+use crate::plan::{Plan, group_column};
+
+/// The ledger's line of spend stands under this instead of a model's name, which has no brackets.
+pub const SPEND: &str = "(spend)";
 
 /// Everything that was spent on the days of the range.
 #[derive(Debug, Default)]
@@ -36,9 +40,8 @@ pub(crate) struct Spending {
     pub rejected: i128,
     /// Rounded − given, in 10⁻¹² of the major unit.
     pub rounding: i128,
-    /// Rows read, and those of them that were rejected.
+    /// Rows read.
     pub read: u64,
-    pub rejected_rows: BTreeMap<String, u64>,
     /// What someone should know.
     pub warnings: Vec<String>,
 }
@@ -175,7 +178,6 @@ impl Reading<'_> {
 
     fn reject(&mut self, batch: &SpendBatch, row: usize, reason: Rejected) {
         self.spending.rejected += batch.amounts[row].map_or(0, |amount| i128::from(amount.minor));
-        *self.spending.rejected_rows.entry(reason.to_string()).or_default() += 1;
         let mut id = Cells::default();
         match &batch.ids {
             Some(ids) if self.text_ids => id.push_identity(&**ids, row),
@@ -194,7 +196,7 @@ impl Spending {
             self.rows.iter().filter(|((_, group, _), _)| not_set(group) == wanted).map(|(_, (amount, ..))| amount).sum()
         };
         Line {
-            model: "(spend)".to_owned(),
+            model: SPEND.to_owned(),
             window: "(all)".to_owned(),
             value: "spend".to_owned(),
             day: None,

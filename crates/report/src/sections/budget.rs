@@ -1,9 +1,9 @@
-//! How the budget is divided, and what the next unit of spend would bring.
+//! How the budget is divided, and what a further unit of spend went along with.
 
 use maud::html;
 
 use super::Block;
-use super::shown::{absent, rows_as_they_stand, under, want, want_fraction};
+use super::shown::{absent, every_column, rows_as_they_stand, under};
 use crate::chart::{Chart, Kind};
 use crate::data_table::DataTable;
 use crate::error::ReportError;
@@ -30,8 +30,8 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
         }
         blocks.push(Block::Table(what_if(facts)?));
     } else {
-        let how = html! { "It takes " code { "[[spend]]" } " over enough periods to fit a curve." };
-        blocks.push(absent("This run does not say what the next unit of spend would bring.", &how));
+        let how = html! { "It takes " code { "[[spend]]" } " over enough weeks to fit a line." };
+        blocks.push(absent("This run does not say what a further unit of spend went along with.", &how));
     }
     Ok(blocks)
 }
@@ -42,35 +42,18 @@ fn budget(facts: &Facts) -> Result<DataTable, ReportError> {
         "Share = spend of the part ÷ spend of its period; the verdict says where it lies between the two targets. Amounts in {currency}; \
          each row with its model and window; ratios are from the sums of the row."
     ));
-    let mut columns: Vec<_> =
-        ["by", "part", "period", "period_start", "model", "window", "spend"].into_iter().map(want).collect();
-    columns.extend(["share", "target_low", "target_high"].into_iter().map(want_fraction));
-    columns.push(want("verdict"));
-    columns.extend(facts.run.values.iter().map(|value| want(&value.name)));
-    columns
-        .extend(["roas", "cac", "ltv_cac", "spend_year_before", "value_year_before", "roas_year_before"].into_iter().map(want));
+    let columns = every_column(&facts.run, "budget", &[], &["share", "target_low", "target_high"])?;
     rows_as_they_stand(&facts.run, "budget", table, columns, None, |_| true)
 }
 
 fn what_if(facts: &Facts) -> Result<DataTable, ReportError> {
-    let table = DataTable::new("t-what-if", "The next unit of spend", "what_if").defined(
-        "Marginal return: what one more unit of spend a period would bring, estimated from how the channel's value followed its spend over \
-         the periods counted; low and high bound it with the given standard error. An estimate, not a sum: it is not part of the ledger.",
+    let table = DataTable::new("t-what-if", "What a further unit of spend went along with", "what_if").defined(
+        "Marginal return: how much more attributed revenue went along with one more unit of spend on the channel, over the periods \
+         counted (least squares, with the standard error and a 90 % interval). An association, not an effect, and no sum: it is not \
+         part of the ledger. Only an experiment can tell what more spend would bring.",
     );
-    let names = [
-        "model",
-        "window",
-        "channel",
-        "period",
-        "periods",
-        "spend_per_period",
-        "marginal_return",
-        "standard_error",
-        "low",
-        "high",
-        "verdict",
-    ];
-    rows_as_they_stand(&facts.run, "what_if", table, names.into_iter().map(want).collect(), Some("spend_per_period"), |_| true)
+    let columns = every_column(&facts.run, "what_if", &[], &[])?;
+    rows_as_they_stand(&facts.run, "what_if", table, columns, None, |_| true)
 }
 
 fn chart(facts: &Facts) -> Result<Chart, ReportError> {
@@ -92,9 +75,9 @@ fn chart(facts: &Facts) -> Result<Chart, ReportError> {
         Ok(())
     })?;
     let cut = if all > rows.len() { format!(" The first {} of {all}.", rows.len()) } else { String::new() };
-    let mut chart = Chart::new(Kind::Interval, "what-if", "Return of the next unit of spend", "t-what-if")
+    let mut chart = Chart::new(Kind::Interval, "what-if", "What a further unit of spend went along with", "t-what-if")
         .defined(format!(
-            "{} Estimate, with its low and high end. Above 1 one more unit brings more than it costs.{cut}",
+            "{} Estimate, with its 90 % interval; an association, not an effect. At 1 revenue grew by as much as spend.{cut}",
             under(model, window)
         ))
         .unit("marginal return")

@@ -6,7 +6,7 @@ use attributary_core::time::day_text;
 use maud::html;
 
 use super::Block;
-use super::shown::{absent, rows_as_they_stand, under, want, want_fraction};
+use super::shown::{absent, every_column, rows_as_they_stand, under};
 use crate::cell::Cell;
 use crate::chart::{Chart, Kind};
 use crate::data_table::{DataTable, Head};
@@ -42,15 +42,11 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     }
     let table = DataTable::new("t-cohorts", "Cohorts by channel", "cohorts").defined(format!(
         "Every row of window {window}: customers by model, month of acquisition, acquiring channel and age in months. Retention = active ÷ \
-         customers; cumulative is what they were worth up to that age, in {}; payback month is the first age at which that covers the spend.",
+         customers; cumulative is what they were worth up to that age, in {}; payback month is the first age at which they have brought \
+         what was spent on them.",
         value.currency
     ));
-    let mut columns: Vec<_> =
-        ["model", "acquisition_month", "channel", "age_months", "customers", "active", "orders"].into_iter().map(want).collect();
-    columns.extend(facts.run.values.iter().map(|value| want(&value.name)));
-    columns.extend(["cumulative", "cumulative_per_customer"].into_iter().map(want));
-    columns.extend(["retention", "repeat_rate"].into_iter().map(want_fraction));
-    columns.extend(["spend", "payback_month"].into_iter().map(want));
+    let columns = every_column(&facts.run, "cohorts", &["window"], &["retention", "repeat_rate"])?;
     let keep = |row: crate::scan::Row<'_>| row.text("window").is_none_or(|it| it == window);
     let table = rows_as_they_stand(&facts.run, "cohorts", table, columns, Some("customers"), keep)?;
     blocks.push(Block::Folded("Every cohort by channel and model".to_owned(), vec![Block::Table(table)]));

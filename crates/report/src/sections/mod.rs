@@ -42,7 +42,7 @@ pub(crate) const SECTIONS: &[SectionSpec] = &[
     SectionSpec { id: "windows", title: "Window sensitivity", make: windows::make },
     SectionSpec { id: "journeys", title: "Journeys", make: journeys::make },
     SectionSpec { id: "returns", title: "Spend and returns", make: returns::make },
-    SectionSpec { id: "budget", title: "Budget and the next unit of spend", make: budget::make },
+    SectionSpec { id: "budget", title: "Budget and what-if", make: budget::make },
     SectionSpec { id: "cohorts", title: "Cohorts", make: cohorts::make },
     SectionSpec { id: "segments", title: "Customer segments", make: segments::make },
     SectionSpec { id: "quality", title: "Data quality", make: quality::make },

@@ -46,34 +46,19 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
 
 /// Rejected rows by source and reason, beside all rows read. From the manifest, which counts them.
 fn rejects(facts: &Facts) -> DataTable {
-    let rows = &facts.run.manifest().rows;
+    let read = facts.run.sources.iter().map(|(source, rows)| format!("{} {source}", grouped(&rows.read.to_string())));
     let mut table = DataTable::new("t-rejects", "Rejected rows", "rejects")
         .defined(format!(
-            "Rows of the sources that were not accepted, whichever model and window. Read: {} touchpoints, {} conversions.",
-            grouped(&rows.touchpoints.read.to_string()),
-            grouped(&rows.conversions.read.to_string())
+            "Rows of the sources that were not accepted, whichever model and window. Read: {}.",
+            read.collect::<Vec<_>>().join(", ")
         ))
-        .heads([
-            Head::text("source"),
-            Head::text("reason"),
-            Head::number("rows"),
-            Head::number("share of rows read"),
-            Head::text("meaning"),
-        ]);
-    let sources = [
-        ("touchpoints", rows.touchpoints.read, &rows.touchpoints.rejected),
-        ("conversions", rows.conversions.read, &rows.conversions.rejected),
-    ];
-    for (source, read, rejected) in sources {
-        for (reason, rows) in rejected {
-            let meaning = meaning(reason);
-            table.row(vec![
-                Cell::text(source),
-                Cell::text(reason),
-                Cell::count(*rows),
-                Cell::percent((*rows).into(), read.into()),
-                meaning,
-            ]);
+        .heads(["source", "reason"].map(Head::text))
+        .heads(["rows", "share of rows read"].map(Head::number))
+        .heads([Head::text("meaning")]);
+    for (source, rows) in &facts.run.sources {
+        for (reason, rejected) in &rows.rejected {
+            let share = Cell::percent((*rejected).into(), rows.read.into());
+            table.row(vec![Cell::text(source), Cell::text(reason), Cell::count(*rejected), share, meaning(reason)]);
         }
     }
     table

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::html;
 
 use super::Block;
-use super::shown::{CHART_ROWS, OTHER, Wanted, absent, rows_as_they_stand, says, under, want, want_fraction};
+use super::shown::{CHART_ROWS, OTHER, absent, every_column, rows_as_they_stand, says, under};
 use crate::cell::Cell;
 use crate::chart::{Chart, Kind};
 use crate::data_table::{DataTable, Head};
@@ -23,8 +23,9 @@ const PERIODS: &[&str] = &[ALL, "quarter", "month", "week", "day"];
 
 /// What the columns of `returns` mean.
 const DEFINITIONS: &str = "ROAS = revenue ÷ spend; ROI = (value − spend) ÷ spend on the value that “roi on” names; POAS = margin ÷ spend; \
-    MER = all revenue ÷ all spend; break-even ROAS = revenue ÷ margin; CPA, CPL, CAC = spend ÷ conversions, leads, new customers. Each from the \
-    sums of its row.";
+    MER = all revenue ÷ all spend of the period; break-even ROAS = revenue ÷ margin; CPA, CPL, CAC = spend ÷ conversions, leads, new \
+    customers; blended CAC = all spend ÷ all new customers; LTV = lifetime value of the new customers ÷ their number; payback months = \
+    the age at which they have brought what was spent. Each from the sums of its row.";
 
 /// Makes the section.
 pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
@@ -35,32 +36,25 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     let Some(value) = facts.run.main_value() else { return Ok(Vec::new()) };
     let (model, window) = (facts.run.main_model(), facts.run.main_window());
     let spend = Spend::read(facts, value)?;
-    let mut blocks = vec![says(spend.sentence(value, model, window))];
-    let charts = [spend.by_channel(value, model, window), spend.over_time(value, model, window)];
-    blocks.extend(charts.into_iter().filter(|chart| !chart.is_empty()).map(Block::Chart));
-    blocks.push(Block::Table(spend.channel_table(value, model, window)));
-    if spend.over_time.len() > 1 {
-        blocks.push(Block::Table(spend.time_table(value, model, window)));
-    }
+    // Rows of a model that is not additive must not be added up; it is the main one only where there is no other.
+    let mut blocks = if facts.run.additive(model) { spend.blocks(value, model, window) } else { Vec::new() };
     let period = spend.whole.as_str();
     let table = DataTable::new("t-returns", format!("Returns, window {window}, period {period}"), "returns")
         .defined(format!("Every model, window {window}; amounts in {}. {DEFINITIONS}", value.currency));
     let keep = |row: crate::scan::Row<'_>| row.text("period").unwrap_or(ALL) == period && row.text("window") == Some(window);
-    let table = rows_as_they_stand(&facts.run, "returns", table, wanted(facts)?, Some("spend"), keep)?;
+    let table = rows_as_they_stand(
+        &facts.run,
+        "returns",
+        table,
+        every_column(&facts.run, "returns", &["window", "period"], &["roi"])?,
+        Some("spend"),
+        keep,
+    )?;
     blocks.push(Block::Folded("Every ratio, for every model".to_owned(), vec![Block::Table(table)]));
     if facts.run.table("marketing_share").is_some() {
         blocks.push(Block::Table(marketing_share(facts, value)?));
     }
     Ok(blocks)
-}
-
-/// Every column of `returns`: those that say where a row belongs first, dimensions among them.
-fn wanted(facts: &Facts) -> Result<Vec<Wanted>, ReportError> {
-    let Some(entry) = facts.run.table("returns") else { return Ok(Vec::new()) };
-    let fractions = ["roi"];
-    let columns = facts.run.columns(entry)?.0;
-    let names = columns.into_iter().map(|field| field.name).filter(|name| !["window", "period"].contains(&name.as_str()));
-    Ok(names.map(|name| if fractions.contains(&name.as_str()) { want_fraction(&name) } else { want(&name) }).collect())
 }
 
 fn marketing_share(facts: &Facts, value: &ValueColumn) -> Result<DataTable, ReportError> {
@@ -69,11 +63,7 @@ fn marketing_share(facts: &Facts, value: &ValueColumn) -> Result<DataTable, Repo
          needed for it.",
         value.currency
     ));
-    let mut columns: Vec<_> =
-        ["window", "period", "period_start", "kind", "conversions", "touched"].into_iter().map(want).collect();
-    columns.push(want_fraction("share"));
-    columns.extend(["value", "touched_value", "attributed_value", "spend", "roas"].into_iter().map(want));
-    columns.push(want_fraction("roi"));
+    let columns = every_column(&facts.run, "marketing_share", &[], &["share", "roi"])?;
     rows_as_they_stand(&facts.run, "marketing_share", table, columns, None, |_| true)
 }
 
@@ -134,6 +124,17 @@ impl Spend {
         let mut channels: Vec<_> = channels.into_iter().collect();
         channels.sort_by_key(|(_, both)| std::cmp::Reverse((both.spend, both.value)));
         Ok(Self { whole, part, scale, channels, over_time })
+    }
+
+    fn blocks(&self, value: &ValueColumn, model: &str, window: &str) -> Vec<Block> {
+        let mut blocks = vec![says(self.sentence(value, model, window))];
+        let charts = [self.by_channel(value, model, window), self.over_time(value, model, window)];
+        blocks.extend(charts.into_iter().filter(|chart| !chart.is_empty()).map(Block::Chart));
+        blocks.push(Block::Table(self.channel_table(value, model, window)));
+        if self.over_time.len() > 1 {
+            blocks.push(Block::Table(self.time_table(value, model, window)));
+        }
+        blocks
     }
 
     fn all(&self) -> Both {

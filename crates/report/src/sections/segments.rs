@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::html;
 
 use super::Block;
-use super::shown::{absent, rows_as_they_stand, says, want};
+use super::shown::{absent, every_column, rows_as_they_stand, says};
 use crate::cell::Cell;
 use crate::chart::{Chart, Kind};
 use crate::data_table::{DataTable, Head};
@@ -36,11 +36,17 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     blocks.push(Block::Table(segments.table(facts)));
     let acquired = acquired(facts)?;
     blocks.extend(acquired.map(Block::Table));
+    if facts.run.table("customer_segments").is_some() {
+        let table = DataTable::new("t-customer-segments", "What the run says of each segment", "customer_segments")
+            .defined("Every row of the table, whichever model and window; averages are from the sums of the row.");
+        let columns = every_column(&facts.run, "customer_segments", &[], &[])?;
+        blocks.push(Block::Table(rows_as_they_stand(&facts.run, "customer_segments", table, columns, None, |_| true)?));
+    }
     if facts.run.table("customer_value_fit").is_some() {
         let table = DataTable::new("t-fit", "Fit of the customer value model", "customer_value_fit").defined(
             "Parameters of BG/NBD (how often customers order, and when they stop) and Gamma-Gamma (what an order is worth), as fitted on this run's customers.",
         );
-        let columns = ["statistic", "value"].into_iter().map(want).collect();
+        let columns = every_column(&facts.run, "customer_value_fit", &[], &[])?;
         let table = rows_as_they_stand(&facts.run, "customer_value_fit", table, columns, None, |_| true)?;
         blocks.push(Block::Folded("How customer value was estimated".to_owned(), vec![Block::Table(table)]));
     }

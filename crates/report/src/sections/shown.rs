@@ -55,13 +55,19 @@ pub(super) struct Wanted {
 }
 
 /// A column by its name; underscores are spaces.
-pub(super) fn want(name: &str) -> Wanted {
+fn want(name: &str) -> Wanted {
     Wanted { name: name.to_owned(), title: name.replace('_', " "), shown: As::Itself }
 }
 
-/// A column of fractions.
-pub(super) fn want_fraction(name: &str) -> Wanted {
-    Wanted { shown: As::Fraction, ..want(name) }
+/// Every column of a table in its order, without those left out; `fractions` are shown in percent.
+pub(super) fn every_column(run: &Run, source: &str, left_out: &[&str], fractions: &[&str]) -> Result<Vec<Wanted>, ReportError> {
+    let Some(entry) = run.table(source) else { return Ok(Vec::new()) };
+    let names = run.columns(entry)?.0.into_iter().map(|field| field.name).filter(|name| !left_out.contains(&name.as_str()));
+    let wanted = |name: String| Wanted {
+        shown: if fractions.contains(&name.as_str()) { As::Fraction } else { As::Itself },
+        ..want(&name)
+    };
+    Ok(names.map(wanted).collect())
 }
 
 /// The columns that are there, with their heads.

@@ -33,10 +33,9 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     }
     blocks.push(Block::Folded("The whole ledger: every model, window and value".to_owned(), vec![Block::Table(ledger(facts))]));
     if facts.run.table("ledger_currencies").is_some() {
-        let names = ["source", "value", "currency", "rows", "original", "converted", "rate_difference"];
         let table = DataTable::new("t-currencies", "Ledger by currency", "ledger_currencies")
             .defined("What each source has in each currency, as it stands there and converted.");
-        let wanted = names.into_iter().map(super::shown::want).collect();
+        let wanted = super::shown::every_column(&facts.run, "ledger_currencies", &[], &[])?;
         let table = super::shown::rows_as_they_stand(&facts.run, "ledger_currencies", table, wanted, None, |_| true)?;
         blocks.push(Block::Table(table));
     }

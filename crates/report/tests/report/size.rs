@@ -12,13 +12,13 @@ fn a_very_large_run_makes_a_page_of_less_than_three_megabytes() {
     let campaigns: Vec<String> = (0..5_000).map(|campaign| format!("{campaign}{}", "<&".repeat(200))).collect();
     let named: Vec<_> = models.iter().map(|model| (model.as_str(), true)).collect();
     let run = TestRun::new(&named, &windows.iter().map(String::as_str).collect::<Vec<_>>(), |staging| {
-        ledger(staging, &pairs.iter().map(|(model, window)| (*model, *window, 2_000 * 12_345_678_90, 0)).collect::<Vec<_>>());
+        ledger(staging, &pairs.iter().map(|(model, window)| (*model, *window, 2_000 * 1_234_567_890, 0)).collect::<Vec<_>>());
         let rows = pairs
             .iter()
-            .flat_map(|(model, window)| channels.iter().map(|channel| (vec![*model, *window, channel.as_str()], 12_345_678_90)));
+            .flat_map(|(model, window)| channels.iter().map(|channel| (vec![*model, *window, channel.as_str()], 1_234_567_890)));
         grouped(staging, "by_channel", &["channel"], &rows.collect::<Vec<_>>());
         let rows = models.iter().flat_map(|model| {
-            campaigns.iter().map(|campaign| (vec![model.as_str(), "1d", channels[0].as_str(), campaign.as_str()], 12_345_678_90))
+            campaigns.iter().map(|campaign| (vec![model.as_str(), "1d", channels[0].as_str(), campaign.as_str()], 1_234_567_890))
         });
         grouped(staging, "by_campaign", &["channel", "campaign"], &rows.collect::<Vec<_>>());
         let columns = [

@@ -55,6 +55,12 @@ fn ages_end_with_what_is_observed_and_quarters_are_paid_back_together() {
     for (period, payback) in [("quarter", Value::Int(1)), ("all", Value::Int(1)), ("week", Value::Null)] {
         assert_eq!(returns.cell(returns.find(&[("period", period)]), "payback_months"), payback, "{period}");
     }
+    // What the customers of the next quarter bring is not theirs.
+    sums.cohort(&cohort("2026-04-01", &search, 0, 1, &[900, 0, 0])).expect("a row");
+    let later = Grid::of(sums.returns());
+    for (period, payback) in [("quarter", 1), ("all", 0)] {
+        assert_eq!(later.int(later.find(&[("period", period)]), "payback_months"), payback, "{period}");
+    }
     assert_eq!(returns.text(0, "roi_on"), "revenue");
     assert_eq!((returns.float(0, "poas"), returns.float(0, "break_even_roas")), (None, None));
 }

@@ -90,6 +90,21 @@ fn totals_count_each_conversion_once() {
     assert_eq!((shares.rows.len(), shares.text(0, "kind"), shares.text(1, "kind")), (2, "(all)".into(), "(customers)".into()));
 }
 
+/// By campaign, `any_touch` would count a conversion once for each campaign of the channel.
+#[test]
+fn marginal_returns_of_models_that_do_not_add_up_are_of_channels_only() {
+    for (by, rows) in [(vec!["channel"], 1), (vec!["channel", "campaign"], 0)] {
+        let mut settings = settings();
+        settings.models[0].additive = false;
+        settings.what_if = Some(WhatIf::default());
+        settings.by = by.iter().map(|name| Field::new(*name, ColumnType::Text)).collect();
+        let mut sums = sums(settings);
+        sums.spent(&spent("2026-01-01", &vec![text("search"); by.len()], 500)).expect("a row");
+        let table = Grid::of(sums.what_if());
+        assert_eq!(table.rows.len(), rows, "{by:?}");
+    }
+}
+
 #[test]
 fn a_budget_without_conversions_has_no_share() {
     let mut sums = sums(settings());

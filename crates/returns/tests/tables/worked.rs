@@ -64,6 +64,31 @@ fn a_return_of_1_2_is_one_of_6_over_the_life_of_the_customer() {
     table.assert_sorted(&["model", "window", "period", "period_start", "channel"]);
 }
 
+/// Neither the week in which the conversions begin nor that in which they end, and not those before spend or after it.
+#[test]
+fn weeks_that_are_not_whole_are_left_out() {
+    let periods = |observed: Option<(&str, &str)>, spend: (&str, &str)| {
+        let observed = observed.map(|(first, end)| day(first)..day(end));
+        let mut sums = sums(Settings { what_if: Some(WhatIf::default()), observed, ..settings() });
+        let search = [text("search")];
+        for at in ["2026-01-07", "2026-03-01"] {
+            sums.earned(&earned(at, &search, Standing::New, 1, &[100, 0, 0])).expect("a row");
+        }
+        for at in [spend.0, spend.1] {
+            sums.spent(&spent(at, &search, 100)).expect("a row");
+        }
+        let table = Grid::of(sums.what_if());
+        table.int(0, "periods")
+    };
+    // From Wednesday 7 January to Sunday 1 March there are seven whole weeks.
+    assert_eq!(periods(None, ("2025-11-01", "2026-05-01")), 7);
+    assert_eq!(periods(None, ("2026-01-14", "2026-02-23")), 7);
+    assert_eq!(periods(None, ("2026-01-20", "2026-02-20")), 5);
+    assert_eq!(periods(Some(("2026-01-05", "2026-03-02")), ("2025-11-01", "2026-05-01")), 8);
+    assert_eq!(periods(Some(("2026-01-06", "2026-03-01")), ("2025-11-01", "2026-05-01")), 6);
+    assert_eq!(periods(Some(("2025-01-06", "2026-03-02")), ("2025-01-06", "2026-05-01")), 26);
+}
+
 /// Twenty weeks of 100, 200, 300 … 1,000, twice; each unit of search brings 2 and each of display a half.
 #[test]
 fn marginal_returns_are_of_whole_weeks() {

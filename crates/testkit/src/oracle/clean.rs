@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use attributary_core::NOT_SET;
 use attributary_core::duration::Window;
 use attributary_core::journey::Rejected;
-use attributary_core::money::Rounded;
+use attributary_core::money::{ROUNDING_SCALE, Rounded};
 use attributary_core::time;
+use attributary_core::{NOT_SET, WHOLE_SHARE};
 
 use crate::rows::{ConversionRow, TouchRow};
 use crate::settings::OracleSettings;
@@ -27,15 +27,27 @@ pub struct Touch {
 #[derive(Clone, Debug)]
 pub struct Conversion {
     pub id: String,
+    /// Of a refund: that of its order.
     pub customer: Option<String>,
+    /// When its journey ends: of a refund the time of its order.
     pub time: i64,
+    /// When it happened itself.
+    pub own_time: i64,
+    /// Of a refund: that of its order.
     pub kind: Option<String>,
+    /// The order that it takes back.
+    pub refund_of: Option<String>,
     pub values: Vec<Rounded>,
 }
 
 impl Conversion {
     pub fn amounts(&self) -> Vec<i64> {
         self.values.iter().map(|value| value.minor).collect()
+    }
+
+    /// A refund counts no conversion.
+    pub fn share(&self) -> i64 {
+        if self.refund_of.is_some() { 0 } else { WHOLE_SHARE }
     }
 }
 
@@ -56,8 +68,21 @@ pub struct Reject {
 pub struct Source {
     /// By customer, then in total order.
     pub touches: Vec<Touch>,
+    /// Orders, leads and refunds.
     pub conversions: Vec<Conversion>,
     pub rejects: Vec<Reject>,
+}
+
+impl Source {
+    /// The conversions that are no refunds.
+    pub fn orders(&self) -> impl Iterator<Item = &Conversion> {
+        self.conversions.iter().filter(|it| it.refund_of.is_none())
+    }
+
+    /// The conversions of the range, refunds by their own day.
+    pub fn in_range<'a>(&'a self, settings: &'a OracleSettings) -> impl Iterator<Item = &'a Conversion> {
+        self.conversions.iter().filter(|it| in_range(it.own_time, settings))
+    }
 }
 
 pub fn accept(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSettings) -> Source {
@@ -124,7 +149,7 @@ fn accept_conversions(rows: &[ConversionRow], settings: &OracleSettings, rejects
         let time = valid_time(row.time);
         // On its day; without a time only in a run without `--from`.
         if time.map_or(settings.from.is_none(), |time| in_range(time, settings)) {
-            let amounts = row.values.iter().map(|value| value.map_or(0, |it| it.minor)).collect();
+            let amounts = row.values.iter().map(|value| value.map_or(0, |it| worth(row, it, settings).minor)).collect();
             let (customer, id) = (row.customer.clone(), row.id.clone());
             rejects.push(Reject { touchpoint: false, file: row.file, row: row.row, reason, customer, time, id, amounts });
         }
@@ -143,23 +168,75 @@ fn accept_conversions(rows: &[ConversionRow], settings: &OracleSettings, rejects
             reject(row, Rejected::InvalidValue);
             continue;
         };
-        let kind = row.kind.clone().filter(|_| settings.mapped.kind);
-        left.push((Conversion { id, customer: row.customer.clone(), time, kind, values }, row));
+        let values = values.into_iter().map(|value| worth(row, value, settings)).collect();
+        let (customer, kind) = (row.customer.clone(), row.kind.clone().filter(|_| settings.mapped.kind));
+        let refund_of = refunded(row, settings).cloned();
+        left.push((Conversion { id, customer, time, own_time: time, kind, refund_of, values }, row));
     }
-    // Of one id the first by time, then customer, kind and values as they are mapped, then file and row stays.
+    // Of one id the first by time, then customer, kind, order and values as they are mapped, then file and row stays.
     let key = |(it, row): &(Conversion, &ConversionRow)| {
-        (it.time, it.customer.clone(), it.kind.clone(), it.amounts(), row.file, row.row)
+        (it.time, it.customer.clone(), it.kind.clone(), it.refund_of.clone(), it.amounts(), row.file, row.row)
     };
     left.sort_by_key(key);
-    let mut accepted: BTreeMap<String, Conversion> = BTreeMap::new();
+    let mut unique: BTreeMap<String, (Conversion, &ConversionRow)> = BTreeMap::new();
     for (conversion, row) in left {
-        if accepted.contains_key(&conversion.id) {
+        if unique.contains_key(&conversion.id) {
             reject(row, Rejected::DuplicateId);
         } else {
-            accepted.insert(conversion.id.clone(), conversion);
+            unique.insert(conversion.id.clone(), (conversion, row));
         }
     }
-    accepted.into_values().collect()
+    // Only now is it known which rows are orders. A refund has the customer, the time and the kind of the one that it takes back.
+    let orders: BTreeMap<String, Conversion> =
+        unique.iter().filter(|(_, (it, _))| it.refund_of.is_none()).map(|(id, (it, _))| (id.clone(), it.clone())).collect();
+    let mut accepted = Vec::new();
+    for (conversion, row) in unique.into_values() {
+        let Some(of) = &conversion.refund_of else {
+            accepted.push(conversion);
+            continue;
+        };
+        match orders.get(of) {
+            None => reject(row, Rejected::RefundWithoutOrder),
+            Some(order) => {
+                let (customer, kind) = (order.customer.clone(), order.kind.clone());
+                accepted.push(Conversion { customer, time: order.time, kind, ..conversion });
+            }
+        }
+    }
+    accepted
+}
+
+/// The order that a row takes back, where such rows are asked for.
+fn refunded<'a>(row: &'a ConversionRow, settings: &OracleSettings) -> Option<&'a String> {
+    row.refund_of.as_ref().filter(|_| settings.mapped.refund_of)
+}
+
+/// What a value of a row counts as: of a refund less than nothing, with or without a sign in the source.
+fn worth(row: &ConversionRow, value: Rounded, settings: &OracleSettings) -> Rounded {
+    let unit = 10_i128.pow(u32::from(ROUNDING_SCALE - settings.exponent()));
+    let given = i128::from(value.minor) * unit - value.difference;
+    if refunded(row, settings).is_some() && given > 0 {
+        return Rounded { minor: -value.minor, difference: -value.difference };
+    }
+    value
+}
+
+/// Whether a conversion is an order: those of a kind that makes a customer.
+fn is_order(conversion: &Conversion, settings: &OracleSettings) -> bool {
+    let Some(kinds) = &settings.order_kinds else { return true };
+    conversion.kind.as_ref().is_some_and(|kind| kinds.contains(kind))
+}
+
+/// What a conversion is to its customer: the first order in the whole source, and what takes back an order of that instant, is
+/// `new`, other orders and their refunds are `returning`; nothing of no order, or of nobody known.
+pub fn standing(conversion: &Conversion, source: &Source, settings: &OracleSettings) -> Option<&'static str> {
+    if conversion.customer.is_none() || !is_order(conversion, settings) {
+        return None;
+    }
+    let of_customer = source.orders().filter(|it| it.customer == conversion.customer && is_order(it, settings));
+    let first = of_customer.min_by_key(|it| (it.time, it.id.clone()))?;
+    let new = if conversion.refund_of.is_some() { conversion.time == first.time } else { conversion.id == first.id };
+    Some(if new { "new" } else { "returning" })
 }
 
 fn valid_time(time: Option<i64>) -> Option<i64> {

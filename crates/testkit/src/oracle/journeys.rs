@@ -49,7 +49,8 @@ pub fn null_journeys<'a>(window: &Window, source: &'a Source, settings: &OracleS
     let mut customers: Vec<&String> = source.touches.iter().map(|touch| &touch.customer).collect();
     customers.dedup();
     let converted = |customer: &String| {
-        let mut conversions = source.conversions.iter().filter(|it| clean::in_range(it.time, settings));
+        // A refund is no conversion.
+        let mut conversions = source.orders().filter(|it| clean::in_range(it.own_time, settings));
         conversions.any(|it| it.customer.as_ref() == Some(customer))
     };
     let mut found = Vec::new();
@@ -99,9 +100,9 @@ fn reaches(time: i64, end: i64, span: i64, settings: &OracleSettings) -> bool {
     end - span <= time
 }
 
-/// The time of the customer's last conversion that is strictly earlier, of any kind or of the same.
+/// The time of the customer's last conversion that is strictly earlier, of any kind or of the same. A refund is none.
 fn previous_conversion(conversion: &Conversion, source: &Source, settings: &OracleSettings) -> Option<i64> {
-    let earlier = source.conversions.iter().filter(|it| it.customer == conversion.customer && it.time < conversion.time);
+    let earlier = source.orders().filter(|it| it.customer == conversion.customer && it.time < conversion.time);
     earlier.filter(|it| !settings.reuse_by_kind || it.kind == conversion.kind).map(|it| it.time).max()
 }
 

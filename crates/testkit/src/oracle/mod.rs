@@ -15,7 +15,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use attributary_core::WHOLE_SHARE;
 use attributary_core::duration::Window;
 use attributary_core::journey::Unattributed;
 
@@ -35,7 +34,7 @@ pub fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &Oracl
     let mut outcomes = Vec::new();
     for model in &settings.models {
         for window in &settings.windows {
-            for conversion in source.conversions.iter().filter(|it| clean::in_range(it.time, settings)) {
+            for conversion in source.in_range(settings) {
                 let result = attribute(conversion, model, window, &source, settings);
                 outcomes.push(Outcome { model, window, conversion, result });
             }
@@ -51,7 +50,7 @@ pub fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &Oracl
         all.insert("paths".to_owned(), tables::paths(&source, settings));
     }
     for (name, by) in settings.grouped_tables() {
-        all.insert(name, tables::grouped(&outcomes, &by, settings));
+        all.insert(name, tables::grouped(&outcomes, &by, &source, settings));
     }
     all
 }
@@ -107,14 +106,14 @@ fn attribute<'a>(
     let touches = journeys::eligible(conversion, window, source, settings)?;
     let touches = journeys::only(touches, model, settings).ok_or(Unattributed::Ignored)?;
     if model.kind == ModelKind::AnyTouch {
-        let whole = |touch| Credit { touch, share: WHOLE_SHARE, amounts: conversion.amounts() };
+        let whole = |touch| Credit { touch, share: conversion.share(), amounts: conversion.amounts() };
         return Ok(touches.into_iter().map(whole).collect());
     }
     let weights = weights::weights(&touches, conversion.time, model, settings);
     if weights.iter().all(|weight| *weight == 0.0) {
         return Err(Unattributed::Ignored);
     }
-    let shares = split::split(&weights, WHOLE_SHARE);
+    let shares = split::split(&weights, conversion.share());
     let amounts: Vec<_> = conversion.amounts().iter().map(|amount| split::split(&weights, *amount)).collect();
     let credit = |(place, touch): (usize, &'a Touch)| Credit {
         touch,

@@ -7,7 +7,7 @@ use attributary_core::money::{ROUNDING_SCALE, Rounded};
 use attributary_core::table::Field;
 use attributary_core::time;
 use attributary_core::value::{ColumnType, Value};
-use attributary_core::{UNATTRIBUTED, WHOLE_SHARE};
+use attributary_core::UNATTRIBUTED;
 
 use crate::rows::word;
 use crate::settings::{ModelKind, OracleModel, OracleSettings};
@@ -17,26 +17,33 @@ use super::clean::{Conversion, Source, Touch};
 use super::{Credit, Outcome, clean, journeys};
 
 /// A table by some columns. A group is in it once anything was credited to it, be it a share or an amount.
-pub fn grouped(outcomes: &[Outcome<'_>], by: &[String], settings: &OracleSettings) -> Table {
+pub fn grouped(outcomes: &[Outcome<'_>], by: &[String], source: &Source, settings: &OracleSettings) -> Table {
     let mut groups: BTreeMap<Vec<Value>, Sums> = BTreeMap::new();
     for outcome in outcomes {
         let name = [Value::text(&outcome.model.name), Value::text(&outcome.window.to_string())];
         let key = |touch: Option<&Touch>| {
-            let group = by.iter().map(|column| group_cell(column, touch, outcome.conversion, settings));
+            let group = by.iter().map(|column| match column.as_str() {
+                "standing" => clean::standing(outcome.conversion, source, settings).map_or(Value::Null, Value::text),
+                column => group_cell(column, touch, outcome.conversion, settings),
+            });
             name.iter().cloned().chain(group).collect::<Vec<_>>()
         };
+        let (whole, worth) = (outcome.conversion.share(), outcome.conversion.amounts());
+        let is_something = |share: i64, amounts: &[i64]| share != 0 || amounts.iter().any(|amount| *amount != 0);
         match &outcome.result {
-            Err(_) => groups.entry(key(None)).or_default().add(WHOLE_SHARE, &outcome.conversion.amounts(), 0),
+            _ if !is_something(whole, &worth) => {}
+            Err(_) => groups.entry(key(None)).or_default().add(whole, &worth, 0),
             Ok(credits) if outcome.model.kind == ModelKind::AnyTouch => {
                 let keys: Vec<_> = credits.iter().map(|credit| key(Some(credit.touch))).collect();
                 for distinct in keys.iter().collect::<BTreeSet<_>>() {
                     let touches = keys.iter().filter(|other| *other == distinct).count();
-                    groups.entry(distinct.clone()).or_default().add(WHOLE_SHARE, &outcome.conversion.amounts(), touches as i128);
+                    let touches = if whole > 0 { touches as i128 } else { 0 };
+                    groups.entry(distinct.clone()).or_default().add(whole, &worth, touches);
                 }
             }
             Ok(credits) => {
                 for Credit { touch, share, amounts } in credits {
-                    if *share != 0 || amounts.iter().any(|amount| *amount != 0) {
+                    if is_something(*share, amounts) {
                         groups.entry(key(Some(touch))).or_default().add(*share, amounts, i128::from(*share > 0));
                     }
                 }
@@ -118,7 +125,7 @@ pub fn ledger(outcomes: &[Outcome<'_>], source: &Source, settings: &OracleSettin
     let mut fields = ["model", "window", "value", "currency"].map(text).to_vec();
     fields.extend(["source", "attributed", "unattributed", "rejected", "difference"].map(|name| Field::new(name, amount())));
     fields.push(Field::new("rounding", ColumnType::Decimal { precision: 38, scale: ROUNDING_SCALE }));
-    let in_range = || source.conversions.iter().filter(|it| clean::in_range(it.time, settings));
+    let in_range = || source.in_range(settings);
     let mut rows = Vec::new();
     for model in &settings.models {
         for window in &settings.windows {
@@ -157,12 +164,14 @@ pub fn paths(source: &Source, settings: &OracleSettings) -> Table {
     let mut rows = Vec::new();
     for window in windows {
         let mut paths: BTreeMap<Vec<&str>, Path> = BTreeMap::new();
-        for conversion in source.conversions.iter().filter(|it| clean::in_range(it.time, settings)) {
+        for conversion in source.in_range(settings) {
             if let Ok(touches) = journeys::eligible(conversion, window, source, settings) {
                 let path = paths.entry(channels(&touches)).or_default();
-                path.conversions += 1;
                 path.add(&conversion.amounts().into_iter().map(i128::from).collect::<Vec<_>>());
-                path.days.push(conversion.time - touches[0].time);
+                if conversion.refund_of.is_none() {
+                    path.conversions += 1;
+                    path.days.push(conversion.time - touches[0].time);
+                }
             }
         }
         for touches in journeys::null_journeys(window, source, settings) {
@@ -246,9 +255,9 @@ fn group_cell(column: &str, touch: Option<&Touch>, conversion: &Conversion, sett
     let label = |day: i32| Value::Int(day.into());
     let of_touch = |cell: fn(&Touch) -> Value| touch.map_or(Value::Null, cell);
     match column {
-        "conversion_date" => label(day(conversion.time)),
-        "conversion_week" => label(time::week_start(day(conversion.time))),
-        "conversion_month" => label(time::month_start(day(conversion.time))),
+        "conversion_date" => label(day(conversion.own_time)),
+        "conversion_week" => label(time::week_start(day(conversion.own_time))),
+        "conversion_month" => label(time::month_start(day(conversion.own_time))),
         "kind" => word(&conversion.kind),
         "touch_date" => touch.map_or(Value::Null, |touch| label(day(touch.time))),
         "touch_week" => touch.map_or(Value::Null, |touch| label(time::week_start(day(touch.time)))),
@@ -276,7 +285,7 @@ fn conversion_fields() -> Vec<Field> {
 fn conversion_cells(outcome: &Outcome<'_>) -> Vec<Value> {
     let Outcome { model: OracleModel { name, .. }, window, conversion, .. } = outcome;
     let mut cells = vec![Value::text(name), Value::text(&window.to_string()), Value::text(&conversion.id)];
-    cells.extend([word(&conversion.customer), Value::Int(conversion.time.into()), word(&conversion.kind)]);
+    cells.extend([word(&conversion.customer), Value::Int(conversion.own_time.into()), word(&conversion.kind)]);
     cells
 }
 

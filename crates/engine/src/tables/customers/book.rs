@@ -7,7 +7,7 @@ use super::cohorts::{CohortKey, CohortSums};
 use crate::acquired::{Acquired, UNKNOWN};
 use crate::budget::Budget;
 use crate::error::EngineError;
-use crate::histories::{History, Observation, OrderKinds};
+use crate::histories::{Event, History, Observation, OrderKinds};
 use crate::runs::Runs;
 use crate::setup::Setup;
 use crate::sorted::Conversions;
@@ -69,8 +69,10 @@ impl Book {
                 .clone()
                 .find(|conversion| !conversions.is_refund(*conversion) && orders.hold(conversions.kinds[*conversion]));
             let channels = first.and_then(|first| acquired.of(first));
-            if let Some(channels) = channels {
-                self.count_cohort(&history, channels, events().filter(|event| event.order && event.day <= observation.until));
+            if let (Some(channels), Some(first)) = (channels, first) {
+                let worths = &conversions.values(first)[setup.source_values()..];
+                let seen = events().filter(|event| event.order && event.day <= observation.until);
+                self.count_cohort(&history, channels, seen, worths);
             }
             *self.last_days.entry(history.last_day).or_default() += 1;
             *self.order_counts.entry(history.orders).or_default() += 1;
@@ -88,7 +90,8 @@ impl Book {
         &mut self,
         history: &History,
         channels: &[u32],
-        events: impl Iterator<Item = crate::histories::Event<'a>> + Clone,
+        events: impl Iterator<Item = Event<'a>> + Clone,
+        worths: &[i64],
     ) {
         let acquired = month_number(history.first_day);
         // What happens in a month is the same under every model: it is added up once.
@@ -99,7 +102,7 @@ impl Book {
             let place = match months.iter().position(|(known, _)| *known == age) {
                 Some(place) => place,
                 None => {
-                    months.push((age, CohortSums::new(event.values.len())));
+                    months.push((age, CohortSums::new(event.values.len() + worths.len())));
                     months.len() - 1
                 }
             };
@@ -111,7 +114,10 @@ impl Book {
                 sums.second_orders += u64::from(orders == 2);
                 sums.customers += u64::from(orders == 1);
             }
-            sums.values.iter_mut().zip(event.values).for_each(|(sum, value)| *sum += i128::from(*value));
+            // What the customer is worth comes with the first order.
+            let worths = if orders == 1 && !event.refund { worths } else { &[] };
+            let values = event.values.iter().copied().chain(worths.iter().copied());
+            sums.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += i128::from(value));
         }
         for (pair, channel) in channels.iter().enumerate().filter(|(_, channel)| **channel != UNKNOWN) {
             for (age, sums) in &months {

@@ -69,7 +69,7 @@ pub struct CohortRow {
     pub orders: u64,
     /// Customers whose second order it was.
     pub second_orders: u64,
-    /// The values of the source, refunds of the month taken off, in minor units.
+    /// The values, refunds of the month taken off, in minor units; what customers are worth in their first month.
     pub values: Vec<i128>,
 }
 

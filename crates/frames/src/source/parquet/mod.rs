@@ -8,7 +8,7 @@ use polars::prelude::{
     DataType, HiveOptions, LazyFrame, ParquetReader, PolarsResult, RowIndex, ScanArgsParquet, SerReader, polars_bail,
 };
 
-use super::{Format, Inspected, ROW, footer_sha256, polars_path};
+use super::{Format, Inspected, ROW, Rows, footer_sha256, polars_path};
 
 mod pages;
 
@@ -32,7 +32,7 @@ fn check(path: &Path, columns: &BTreeSet<String>) -> PolarsResult<u64> {
     pages::check(File::open(path)?, columns)
 }
 
-fn scan(path: &Path, _columns: &[String]) -> PolarsResult<LazyFrame> {
+fn scan(path: &Path, _columns: &[String]) -> PolarsResult<Rows> {
     let arguments = ScanArgsParquet {
         row_index: Some(RowIndex { name: ROW.into(), offset: 0 }),
         hive_options: HiveOptions::new_disabled(),
@@ -40,7 +40,7 @@ fn scan(path: &Path, _columns: &[String]) -> PolarsResult<LazyFrame> {
         cache: false,
         ..ScanArgsParquet::default()
     };
-    LazyFrame::scan_parquet(polars_path(path)?, arguments)
+    LazyFrame::scan_parquet(polars_path(path)?, arguments).map(Rows::Sliceable)
 }
 
 fn footer_length(file: &File) -> PolarsResult<u64> {

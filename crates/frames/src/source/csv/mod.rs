@@ -1,47 +1,94 @@
 //! CSV files with a header. Every cell is read as it is written; types are inferred from all of them and laid over the text.
 
+use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::{
-    DataFrame, DataType, Engine, Expr, LazyCsvReader, LazyFileListReader, LazyFrame, PlanCallback, PolarsResult, RowIndex,
-    Schema, lit, polars_bail, when,
+    DataFrame, DataType, Engine, Expr, IdxSize, LazyCsvReader, LazyFileListReader, LazyFrame, PlanCallback, PolarsResult,
+    RowIndex, ScanSources, Schema, SchemaRef, lit, polars_bail, polars_err, when,
 };
 
-use super::{Format, Inspected, ROW, null_of, polars_path, whole_file};
+use self::records::{Records, Stretch};
+use super::{Format, Inspected, ROW, Rows, null_of, whole_file};
+use crate::threads::memory_of_queries;
+
+mod records;
 
 pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv"], inspect, check: whole_file, scan };
 
 fn inspect(path: &Path) -> PolarsResult<Inspected> {
-    let header = reader(path)?.with_infer_schema_length(Some(0)).finish()?.collect_schema()?;
+    let records = records(path, stretch_size())?;
+    let header = reader(records.header().to_vec()).with_infer_schema_length(Some(0)).finish()?.collect_schema()?;
     if header.is_empty() {
         polars_bail!(ComputeError: "it has no header");
     }
     let names: Vec<_> = header.iter_names().map(ToString::to_string).collect();
+    let schema = texts(&names);
     let inferred = Arc::new(Mutex::new((vec![Cells::default(); names.len()], 0_u64)));
-    let shared = Arc::clone(&inferred);
-    let look = PlanCallback::new(move |batch: DataFrame| {
-        let mut inferred = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        inferred.1 += batch.height() as u64;
-        for (cells, column) in inferred.0.iter_mut().zip(batch.columns().iter().skip(1)) {
-            column.str()?.iter().flatten().for_each(|cell| cells.add(cell));
-        }
-        Ok(false)
-    });
-    scan(path, &names)?.sink_batches(look, false, None)?.collect_with_engine(Engine::Streaming)?;
-    let inferred = inferred.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for stretch in records {
+        let shared = Arc::clone(&inferred);
+        let look = PlanCallback::new(move |batch: DataFrame| {
+            let mut inferred = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            inferred.1 += batch.height() as u64;
+            // What is text stays text.
+            for (cells, column) in inferred.0.iter_mut().zip(batch.columns().iter().skip(1)).filter(|(cells, _)| !cells.texts) {
+                column.str()?.iter().flatten().for_each(|cell| cells.add(cell));
+            }
+            Ok(false)
+        });
+        let stretch = stretch?;
+        let first_row = stretch.first_row;
+        let looked = frame(stretch, &schema)?.sink_batches(look, false, None)?.collect_with_engine(Engine::Streaming);
+        // Polars counts from where the stretch begins.
+        looked.map_err(|error| match first_row {
+            0 => error,
+            row => error.wrap_msg(|problem| format!("in what begins with row {row}: {problem}")),
+        })?;
+    }
+    let inferred = inferred.lock().unwrap_or_else(PoisonError::into_inner);
     let columns = names.into_iter().zip(&inferred.0).map(|(name, cells)| (name, cells.kind())).collect();
     Ok(Inspected { columns, rows: Some(inferred.1), footer_sha256: None, written: true })
 }
 
-fn scan(path: &Path, columns: &[String]) -> PolarsResult<LazyFrame> {
-    let schema: Schema = columns.iter().map(|name| (name.as_str().into(), DataType::String)).collect();
-    let row_index = RowIndex { name: ROW.into(), offset: 0 };
-    reader(path)?.with_schema(Some(Arc::new(schema))).with_row_index(Some(row_index)).finish()
+fn scan(path: &Path, columns: &[String]) -> PolarsResult<Rows> {
+    scan_by(path, columns, stretch_size())
 }
 
-fn reader(path: &Path) -> PolarsResult<LazyCsvReader> {
-    Ok(LazyCsvReader::new(polars_path(path)?).with_glob(false).with_cache(false).with_has_header(true))
+fn scan_by(path: &Path, columns: &[String], size: usize) -> PolarsResult<Rows> {
+    let schema = texts(columns);
+    let stretches = records(path, size)?.map(move |stretch| frame(stretch?, &schema));
+    Ok(Rows::InStretches(Box::new(stretches)))
+}
+
+/// How much is read at a time: what is made of it takes several times as much.
+fn stretch_size() -> usize {
+    (memory_of_queries() / 4).clamp(1 << 16, 16 << 20) as usize
+}
+
+fn records(path: &Path, size: usize) -> PolarsResult<Records<File>> {
+    let file = File::open(path)?;
+    // As much as the file has, and the byte by which its end shows.
+    let length = file.metadata()?.len() as usize;
+    Records::open(file, size.min(length + 1))
+}
+
+/// All columns as they are written.
+fn texts(columns: &[String]) -> SchemaRef {
+    Arc::new(columns.iter().map(|name| (name.as_str().into(), DataType::String)).collect::<Schema>())
+}
+
+fn frame(stretch: Stretch, schema: &SchemaRef) -> PolarsResult<LazyFrame> {
+    let Ok(offset) = IdxSize::try_from(stretch.first_row) else {
+        return Err(polars_err!(ComputeError: "it has more than {} rows", IdxSize::MAX));
+    };
+    let row_index = RowIndex { name: ROW.into(), offset };
+    reader(stretch.bytes).with_schema(Some(Arc::clone(schema))).with_row_index(Some(row_index)).finish()
+}
+
+fn reader(bytes: Vec<u8>) -> LazyCsvReader {
+    let source = ScanSources::Buffers([bytes.into()].into());
+    LazyCsvReader::new_with_sources(source).with_glob(false).with_cache(false).with_has_header(true)
 }
 
 /// The cells of a column that was inferred to be of type `kind`.

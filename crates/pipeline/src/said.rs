@@ -1,0 +1,141 @@
+//! What is said of a run: the manifest for machines, a report for people.
+
+use attributary_core::journey::Rejected;
+use attributary_core::time::instant_text;
+use attributary_engine::rejects::Side;
+use attributary_engine::tables;
+use attributary_engine::walk::Extreme;
+use attributary_engine::{Range, Setup};
+use attributary_frames::SourceFile;
+use attributary_store::{ConversionCounts, InputFile, Manifest, ModelEntry, RowCounts, SourceCounts, TouchpointCounts};
+
+use crate::machine;
+use crate::plan::Plan;
+use crate::report::{LedgerLine, ModelSummary, range_text};
+use crate::run::{Computed, Totals, now};
+
+pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range: Range, started: i64) -> Manifest {
+    let setup = &plan.setup;
+    let input = |source: &str, file: &SourceFile| InputFile {
+        source: source.to_owned(),
+        path: file.path.display().to_string(),
+        bytes: file.bytes,
+        rows: file.rows.unwrap_or(0),
+        footer_sha256: file.footer_sha256.clone(),
+    };
+    let touchpoints = plan.touchpoints.files();
+    let conversions = plan.conversions.files();
+    let inputs = touchpoints.iter().map(|file| input("touchpoints", file));
+    let inputs = inputs.chain(conversions.iter().map(|file| input("conversions", file)));
+    let inputs = inputs.chain(plan.own_spend().flat_map(|spend| spend.files()).map(|file| input("spend", file)));
+    let inputs = inputs.chain(plan.rates.iter().flat_map(|rates| rates.files()).map(|file| input("fx", file)));
+    let rejected = |side: Side| {
+        let counts = Rejected::ALL.map(|reason| (reason.to_string(), computed.rejected.count(side, reason)));
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    };
+    let (from, to) = range_text(range.from, range.to);
+    let counted = totals.ledger.iter().map(|line| line.attributed_conversions + line.unattributed_conversions);
+    let in_range = counted.max().unwrap_or(0);
+    Manifest {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pipeline: plan.pipeline.name.clone(),
+        pipeline_sha256: plan.pipeline.fingerprints.pipeline_sha256.clone(),
+        settings_sha256: plan.pipeline.fingerprints.settings_sha256.clone(),
+        range: attributary_store::Range { from, to },
+        inputs: inputs.collect(),
+        bytes_read: computed.bytes_read,
+        rows: RowCounts {
+            touchpoints: TouchpointCounts {
+                read: computed.touches_read,
+                rejected: rejected(Side::Touchpoints),
+                used: computed.walked.touches_used,
+            },
+            conversions: ConversionCounts {
+                read: computed.conversions_read,
+                rejected: rejected(Side::Conversions),
+                accepted: computed.conversions_accepted,
+                in_range,
+            },
+            spend: (!plan.spend.is_empty())
+                .then(|| SourceCounts { read: computed.spending.read, rejected: rejected(Side::Spend) }),
+            fx: plan.rates.as_ref().map(|_| SourceCounts { read: computed.rates_read, rejected: rejected(Side::Rates) }),
+        },
+        models: plan
+            .pipeline
+            .models
+            .iter()
+            .map(|model| ModelEntry { name: model.name.clone(), kind: model.spec.kind.to_owned(), additive: model.spec.additive })
+            .collect(),
+        windows: setup.rules.windows.iter().map(ToString::to_string).collect(),
+        started: instant_text(started),
+        finished: instant_text(now()),
+        peak_memory_bytes: machine::peak_memory(),
+        ..Manifest::default()
+    }
+}
+
+pub(crate) fn summaries(plan: &Plan, totals: &Totals) -> Vec<ModelSummary> {
+    let setup = &plan.setup;
+    let text = |amount: i128| attributary_core::money::decimal_text(amount, setup.currency.1);
+    let mut summaries = Vec::new();
+    for model in &setup.models {
+        for window in setup.rules.windows.iter().map(ToString::to_string) {
+            let lines: Vec<_> = totals.ledger.iter().filter(|line| line.model == model.name && line.window == window).collect();
+            let channels =
+                totals.channels.iter().find(|((of_model, of_window), _)| *of_model == model.name && *of_window == window);
+            summaries.push(ModelSummary {
+                model: model.name.clone(),
+                additive: model.additive,
+                attributed_conversions: lines.first().map_or(0, |line| line.attributed_conversions),
+                unattributed_conversions: lines.first().map_or(0, |line| line.unattributed_conversions),
+                attributed: lines.iter().map(|line| (line.value.clone(), text(line.attributed))).collect(),
+                top_channels: channels
+                    .map(|(_, channels)| {
+                        channels.iter().take(3).map(|(channel, amount)| (channel.clone(), text(*amount))).collect()
+                    })
+                    .unwrap_or_default(),
+                window,
+            });
+        }
+    }
+    summaries
+}
+
+pub(crate) fn ledger_lines(setup: &Setup, lines: &[tables::ledger::Line]) -> Vec<LedgerLine> {
+    let text = |amount: i128| attributary_core::money::decimal_text(amount, setup.currency.1);
+    let line = |line: &tables::ledger::Line| LedgerLine {
+        model: line.model.clone(),
+        window: line.window.clone(),
+        value: line.value.clone(),
+        currency: setup.currency.0.clone(),
+        source: text(line.source),
+        attributed: text(line.attributed),
+        unattributed: text(line.unattributed),
+        rejected: text(line.rejected),
+        difference: text(line.difference()),
+        rounding: attributary_core::money::decimal_text(line.rounding, attributary_core::money::ROUNDING_SCALE),
+    };
+    lines.iter().map(line).collect()
+}
+
+/// What a person should know although the run went well.
+pub(crate) fn warnings(computed: &Computed) -> Vec<String> {
+    // Who it is is not said: customers' ids stay in the tables.
+    let warning = |extreme: &Extreme| {
+        let Extreme { touches, conversions, .. } = extreme;
+        format!(
+            "a customer has {touches} touches and {conversions} conversions, of which some models look at every pair; a bot or a test account is best left \
+             out by `where` in [touchpoints]"
+        )
+    };
+    const SHOWN: usize = 3;
+    let extremes = &computed.walked.extremes;
+    let mut warnings: Vec<String> = extremes.iter().take(SHOWN).map(warning).collect();
+    let fits = computed.observed.as_ref().and_then(|(_, fits)| fits.as_ref());
+    warnings.extend(fits.iter().flat_map(|fits| fits.warnings()));
+    warnings.extend(computed.spending.warnings.iter().cloned());
+    if extremes.len() > SHOWN {
+        warnings.push(format!("{} further customers are like that", extremes.len() - SHOWN));
+    }
+    warnings
+}
