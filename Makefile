@@ -1,6 +1,6 @@
 # The same words on a desk and in CI. `make run` and `make test` need a Rust toolchain and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench instructions sample-data
+.PHONY: help run test check bench browser instructions sample-data
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -21,6 +21,10 @@ check: ## formatting, lints, documentation
 bench: ## measure beside DuckDB and polars, and write bench/RESULTS.md; BENCH="--only A --rounds 5" and the like
 	cargo build --release --workspace --examples
 	python3 bench/run.py $(BENCH)
+
+browser: ## open reports in a headless Chromium, and compare their figures with the tables; needs chromium, npm, python3
+	cargo build --workspace
+	sh tests/browser/run.sh
 
 instructions: ## count the instructions of a fixed run, and fail where they grew; needs valgrind
 	python3 bench/instructions.py

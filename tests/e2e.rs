@@ -5,6 +5,8 @@ mod support;
 
 #[path = "e2e/cases.rs"]
 mod cases;
+#[path = "e2e/cdnow.rs"]
+mod cdnow;
 #[path = "e2e/house.rs"]
 mod house;
 #[path = "e2e/merge.rs"]
@@ -21,3 +23,5 @@ mod same_bytes;
 mod sample;
 #[path = "e2e/sample_data.rs"]
 mod sample_data;
+#[path = "e2e/worth.rs"]
+mod worth;

@@ -36,7 +36,7 @@ class Page:
         for table in self.manifest["tables"]:
             self.base.execute(f"CREATE VIEW \"{table['name']}\" AS FROM read_parquet('{run}/{table['name']}/*.parquet')")
         self.has = {table["name"]: table["rows"] > 0 for table in self.manifest["tables"]}
-        ledger = self.rows("SELECT DISTINCT value FROM ledger")
+        ledger = self.rows("SELECT DISTINCT value FROM ledger WHERE model <> '(spend)'")
         manifest_columns = [column[0] for column in self.base.execute("FROM paths LIMIT 0").description] if self.has.get("paths") else []
         self.values = sorted((value for (value,) in ledger), key=lambda value: manifest_columns.index(value) if value in manifest_columns else 0)
         self.value = self.values[0]
@@ -278,16 +278,18 @@ def returns(page: Page) -> None:
 
 def customers(page: Page) -> None:
     if page.has.get("customers"):
-        sums = ", ".join(f'sum("{value}")' for value in page.values)
+        known = {column[0] for column in page.base.execute("FROM customers LIMIT 0").description}
+        values = [value for value in page.values if value in known]
+        sums = ", ".join(f'sum("{value}")' for value in values)
         query = f"SELECT segment, count(*), sum(orders)::BIGINT, {sums}, count(predicted_clv), sum(predicted_clv) FROM customers GROUP BY ALL"
         rows = page.rows(query)
-        wholes = [sum(row[place] for row in rows) for place in range(1, 3 + len(page.values))]
+        wholes = [sum(row[place] for row in rows) for place in range(1, 3 + len(values))]
         expected = {}
         for segment, customers, orders, *rest in rows:
             row = [customers, ratio(customers, wholes[0]), orders]
-            for place, amount in enumerate(rest[: len(page.values)]):
+            for place, amount in enumerate(rest[: len(values)]):
                 row += [amount, ratio(amount, wholes[2 + place]), ratio(amount, orders)]
-            count, predicted = rest[len(page.values) :]
+            count, predicted = rest[len(values) :]
             expected[(shown(segment),)] = [*row, predicted, ratio(predicted, count) if count else None]
         page.table("t-segments", expected)
     if page.has.get("cohorts"):

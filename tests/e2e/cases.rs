@@ -32,11 +32,12 @@ fn try_case(case: &Case) -> Result<(), String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_parquet(&folder.path().join("touchpoints.parquet"), &case.touchpoints);
     write_parquet(&folder.path().join("conversions.parquet"), &case.conversions);
+    case.further.iter().for_each(|(name, table)| write_parquet(&folder.path().join(name), table));
     let pipeline = folder.path().join("case.toml");
     std::fs::write(&pipeline, case.pipeline_toml("touchpoints.parquet", "conversions.parquet", "out")).expect("written");
-    let mut arguments = vec!["run", pipeline.to_str().expect("a path of text"), "--quiet"];
+    let mut arguments = vec!["run", pipeline.to_str().expect("a path of text"), "--quiet", "--format", "json"];
     arguments.extend(case.run.iter().map(String::as_str));
-    let (code, _, stderr) = run(&arguments);
+    let (code, stdout, stderr) = run(&arguments);
     if code != 0 {
         return Err(format!("exit code {code}\n{stderr}"));
     }
@@ -51,6 +52,13 @@ fn try_case(case: &Case) -> Result<(), String> {
     };
     let mut wrong: Vec<String> = case.expected.iter().filter_map(check).collect();
     wrong.extend(unbalanced(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    let warnings: Vec<&str> = report["warnings"].as_array().into_iter().flatten().filter_map(|it| it.as_str()).collect();
+    let as_wanted = warnings.len() == case.warnings.len()
+        && warnings.iter().zip(&case.warnings).all(|(found, part)| found.contains(part.as_str()));
+    if !as_wanted {
+        wrong.push(format!("expected the warnings {:?}, found {warnings:?}", case.warnings));
+    }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 

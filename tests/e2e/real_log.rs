@@ -249,7 +249,7 @@ fn channel(page: &str, referrer: Option<&str>) -> &'static str {
     }
 }
 
-fn read(path: &Path) -> Table {
+pub fn read(path: &Path) -> Table {
     let reader = read_table(path).expect("a table");
     let mut table = Table { fields: reader.fields().to_vec(), rows: Vec::new() };
     for rows in reader {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,36 @@ fn conditions_and_expressions_in_little_memory() {
     const CHANNEL: &str = "touchpoints.columns.channel={ sql = \"lower(channel)\" }";
     check(&LOG.pipeline(), &[WHERE, "output.paths=1000"], 5_000_000);
     check(&LOG.pipeline(), &[CHANNEL, "output.paths=1000"], 5_000_000);
+}
+
+/// A CSV file nearly as large as the bound, beside which the program itself would have no room.
+#[test]
+fn csv_in_little_memory() {
+    const TOUCHES: u32 = 600_000;
+    const ORDERS: u32 = 20_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |place: u32, of: u32| {
+        let second = place * (2_592_000 / of);
+        let (day, hour, minute) = (second / 86_400 + 1, second / 3_600 % 24, second / 60 % 60);
+        format!("2026-01-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
+    };
+    let write = |name: &str, header: &str, rows: u32, row: &dyn Fn(u32) -> String| {
+        let mut file = BufWriter::new(fs::File::create(folder.path().join(name)).expect("a file"));
+        writeln!(file, "{header}").expect("written");
+        (0..rows).for_each(|place| writeln!(file, "{}", row(place)).expect("written"));
+        file.flush().expect("written");
+    };
+    let note = "said \"\"so\"\",\n".repeat(25);
+    write("touches.csv", "user_id,at,channel,note", TOUCHES, &|touch| {
+        let customer = touch.wrapping_mul(7_919) % 40_000;
+        format!("customer-{customer:08},{},channel-{},\"{note}\"", at(touch, TOUCHES), touch % 31)
+    });
+    write("orders.csv", "order_id,user_id,at,revenue", ORDERS, &|order| {
+        format!("order-{order},customer-{:08},{},{}.5", order % 40_000, at(order, ORDERS), order % 977)
+    });
+    let pipeline = folder.path().join("pipeline.toml");
+    fs::write(&pipeline, PIPELINE.replace(".parquet", ".csv")).expect("written");
+    check(&pipeline, &["output.paths=100"], 0);
 }
 
 #[test]

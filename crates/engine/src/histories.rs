@@ -167,18 +167,24 @@ impl Observation {
         setup: &'a Setup,
         events: impl Iterator<Item = Event<'a>> + Clone + 'a,
     ) -> impl Iterator<Item = i64> + 'a {
-        setup.worths.iter().map(move |worth| match *worth {
-            Worth::Predicted { horizon } => {
+        let predicted = {
+            let events = events.clone();
+            move |horizon: u32| {
                 let history = History::of(events.clone(), Some(self.until));
                 history.zip(self.predict.as_ref()).and_then(|(history, predict)| predict.worth(&history, horizon)).unwrap_or(0)
             }
-            Worth::Historic { value, within } => {
-                let Some(first) = events.clone().find(|event| event.order && !event.refund) else { return 0 };
-                let last = within.map_or(Day::MAX, |days| first.day.saturating_add(days as Day)).min(self.until);
-                let sum = History::of(events.clone(), Some(last)).map_or(0, |history| history.values[value]);
-                // Sums of one customer beyond 18 digits are none of money.
-                i64::try_from(sum).unwrap_or(if sum < 0 { -i64::MAX } else { i64::MAX })
-            }
+        };
+        let historic = move |value: usize, within: Option<u32>| {
+            let Some(first) = events.clone().find(|event| event.order && !event.refund) else { return 0 };
+            let last = within.map_or(Day::MAX, |days| first.day.saturating_add(days as Day)).min(self.until);
+            let sum = History::of(events.clone(), Some(last)).map_or(0, |history| history.values[value]);
+            // Sums of one customer beyond 18 digits are none of money.
+            i64::try_from(sum).unwrap_or(if sum < 0 { -i64::MAX } else { i64::MAX })
+        };
+        setup.worths.iter().map(move |worth| match *worth {
+            Worth::Predicted { horizon } => predicted(horizon),
+            Worth::Historic { value, within } => historic(value, within),
+            Worth::Total { value, horizon } => historic(value, None).saturating_add(predicted(horizon)),
         })
     }
 }

@@ -160,7 +160,8 @@ impl Rejects {
     }
 
     fn is_outside(&self, side: Side, time: i64) -> bool {
-        let outside = |time: i64| self.touches_from.is_some_and(|from| time < from) || self.touches_to.is_some_and(|to| time >= to);
+        let outside =
+            |time: i64| self.touches_from.is_some_and(|from| time < from) || self.touches_to.is_some_and(|to| time >= to);
         side == Side::Touchpoints && time != NO_TIME && outside(time)
     }
 

@@ -73,6 +73,13 @@ pub enum Worth {
         /// Days.
         horizon: u32,
     },
+    /// What they brought so far of a value of the source, and are expected to bring within so many days.
+    Total {
+        /// The value's place.
+        value: usize,
+        /// Days.
+        horizon: u32,
+    },
     /// What they brought of a value of the source, refunds taken off.
     Historic {
         /// The value's place.

@@ -2,6 +2,7 @@
 //! that looks like the end of a file.
 
 use std::iter::once;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -211,9 +212,10 @@ impl Run<'_> {
 
 /// The stretches of a file's rows that are read one after another.
 fn stretches(plan: &FilePlan<'_>, rows: Rows, bytes: u64, threads: usize) -> PolarsResult<Stretches> {
-    let all = match rows {
+    let (all, batches) = match rows {
+        Rows::Sliceable(all) => (all, None),
+        Rows::InBatches(all, ends) => (all, Some(ends)),
         Rows::InStretches(stretches) => return Ok(stretches),
-        Rows::Sliceable(all) => all,
     };
     // Polars numbers rows by 32 bits.
     let Some(rows) = plan.file.rows.and_then(|rows| u32::try_from(rows).ok()) else { return Ok(Box::new(once(Ok(all)))) };
@@ -234,8 +236,27 @@ fn stretches(plan: &FilePlan<'_>, rows: Rows, bytes: u64, threads: usize) -> Pol
         }
         None => 0..rows,
     };
-    let parts = wanted.clone().step_by(of_part as usize).map(move |start| start..wanted.end.min(start.saturating_add(of_part)));
-    Ok(Box::new(parts.map(move |part| Ok(all.clone().slice(part.start.into(), part.end - part.start)))))
+    let parts = parts(wanted, of_part, batches.as_deref());
+    Ok(Box::new(parts.into_iter().map(move |part| Ok(all.clone().slice(part.start.into(), part.end - part.start)))))
+}
+
+/// Stretches of so many rows, or as many record batches as have no more; of those at least one.
+fn parts(wanted: Range<u32>, rows: u32, batches: Option<&[u64]>) -> Vec<Range<u32>> {
+    let mut parts = Vec::new();
+    let mut start = wanted.start;
+    while start < wanted.end {
+        let mut end = start.saturating_add(rows);
+        if let Some(batches) = batches {
+            let next = batches.partition_point(|batch| *batch <= u64::from(end));
+            let before = next.checked_sub(1).map(|before| batches[before]).filter(|before| *before > u64::from(start));
+            let whole = before.or(batches.get(next).copied());
+            end = whole.and_then(|end| u32::try_from(end).ok()).unwrap_or(wanted.end);
+        }
+        end = end.min(wanted.end);
+        parts.push(start..end);
+        start = end;
+    }
+    parts
 }
 
 /// How many rows are read at a time. A row group is decoded as a whole and may have millions of them; while one is decoded and
@@ -280,5 +301,18 @@ impl Drop for Drain<'_, '_> {
             self.0.stop.store(true, Ordering::Relaxed);
             while lock(&self.0.receiver).recv().is_ok() {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn parts_have_so_many_rows_or_whole_record_batches() {
+        assert_eq!(parts(5..12, 3, None), [5..8, 8..11, 11..12]);
+        assert_eq!(parts(3..3, 3, None), []);
+        assert_eq!(parts(0..20, 8, Some(&[3, 6, 9, 19, 20])), [0..6, 6..9, 9..19, 19..20]);
+        assert_eq!(parts(0..4, 1, Some(&[0, 2, 2, 4])), [0..2, 2..4]);
     }
 }

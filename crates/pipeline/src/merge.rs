@@ -30,7 +30,7 @@ pub(crate) fn base(output: &Output, plan: &Plan) -> Result<Option<PublishedRun>,
     let Some(base) = current(output)? else { return Ok(None) };
     if !plan.setup.worths.is_empty() {
         return Err(Error::Usage {
-            problem: "--merge: predicted_clv and historic_clv change on all days with every new order".to_owned(),
+            problem: "--merge: predicted_clv, total_clv and historic_clv change on all days with every new order".to_owned(),
             hint: Some("run all days anew without --merge, or leave these values out of the pipeline that is merged".to_owned()),
         });
     }

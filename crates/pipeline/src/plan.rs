@@ -160,12 +160,12 @@ fn values(pipeline: &Pipeline) -> Vec<String> {
 
 /// The value that says what was earned: the margin, or the revenue where none is mapped.
 fn worth_of(pipeline: &Pipeline, worth: file::Worth) -> Worth {
+    let (revenue, margin) = revenue_and_margin(pipeline);
+    let value = margin.unwrap_or(revenue);
     match worth {
         file::Worth::Predicted(horizon) => Worth::Predicted { horizon },
-        file::Worth::Historic(within) => {
-            let (revenue, margin) = revenue_and_margin(pipeline);
-            Worth::Historic { value: margin.unwrap_or(revenue), within }
-        }
+        file::Worth::Historic(within) => Worth::Historic { value, within },
+        file::Worth::Total(horizon) => Worth::Total { value, horizon },
     }
 }
 

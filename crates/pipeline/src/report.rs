@@ -27,6 +27,9 @@ pub struct RunReport {
     pub models: Vec<ModelSummary>,
     /// The lines of the ledger.
     pub ledger: Vec<LedgerLine>,
+    /// What was spent came to, where all days are a period and returns are by channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returns: Option<ReturnsSummary>,
     /// The tables that were written: name, rows, files.
     pub tables: Vec<(String, u64, usize)>,
     /// Runs that were removed because of `keep`.
@@ -58,6 +61,38 @@ pub struct ModelSummary {
     pub attributed: Vec<(String, String)>,
     /// The channels that got most of the first value: channel and amount as a decimal; at most three.
     pub top_channels: Vec<(String, String)>,
+}
+
+/// What channels that were spent on brought under one model and window on all days.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReturnsSummary {
+    /// The model's name.
+    pub model: String,
+    /// The window as typed.
+    pub window: String,
+    /// The name of the value that is revenue.
+    pub revenue: String,
+    /// What the lifetime value is.
+    pub ltv_definition: Option<String>,
+    /// The channels, most spend first.
+    pub channels: Vec<ChannelReturns>,
+}
+
+/// A channel's returns; amounts as decimals, ratios null where they would divide by nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChannelReturns {
+    /// The channel.
+    pub channel: String,
+    /// What was spent.
+    pub spend: String,
+    /// What it brought.
+    pub revenue: String,
+    /// Revenue / spend.
+    pub roas: Option<f64>,
+    /// Spend / new customers, in the currency.
+    pub cac: Option<f64>,
+    /// Lifetime value / CAC.
+    pub ltv_cac: Option<f64>,
 }
 
 /// A line of the ledger; amounts as decimals.

@@ -104,12 +104,13 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
         let mut rejects = rejects.into_iter().map(Ok);
         writer.all(|| writer.tables().file("rejects", tables::ONLY_FILE, &fields, &mut rejects))?;
     }
+    let mut returned = None;
     if let Some(mut returns) = returns {
         returns.spend(&computed.spending)?;
         if let Some(cohorts) = &cohorts {
             returns.cohorts(cohorts, &plan.setup)?;
         }
-        writer.all(|| returns.write(cohorts.is_some(), &writer))?;
+        returned = writer.all(|| returns.write(cohorts.is_some(), &writer))?;
     }
     interrupt.check()?;
 
@@ -129,6 +130,7 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
         rows,
         models: summaries(&plan, &totals),
         ledger: ledger_lines(&plan.setup, &totals.ledger),
+        returns: returned,
         tables: published.manifest.tables.iter().map(|table| (table.name.clone(), table.rows, table.files.len())).collect(),
         pruned,
         warnings: warnings(&computed),

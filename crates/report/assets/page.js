@@ -28,7 +28,7 @@
   }
 
   function numberScale(chart, extra) {
-    const ticks = chart.percent ? { tickFormat: (number) => `${+(number * 100).toFixed(6)}%` } : { tickFormat: (number) => (number === 0 ? "0" : d3.format("~s")(number)) };
+    const ticks = chart.percent ? { tickFormat: (number) => `${+(number * 100).toFixed(6)}%` } : { tickFormat: (number) => (Math.abs(number) < 1 ? String(+number.toFixed(6)) : d3.format("~s")(number)) };
     return { label: chart.unit, grid: true, nice: true, ...ticks, ...extra };
   }
 

@@ -1,7 +1,7 @@
 //! What several sections share: the run, its ledger, and what each channel got.
 
 use crate::error::ReportError;
-use crate::run::{Run, ValueColumn};
+use crate::run::{Run, SPEND, ValueColumn};
 use crate::sums::{NOT_SET, Sums, UNATTRIBUTED};
 
 /// What several sections share.
@@ -44,6 +44,11 @@ impl Facts {
         self.ledger.iter().find(|line| line.model == model && line.window == window && line.value == value)
     }
 
+    /// The value of a line of the ledger.
+    pub(crate) fn value_of(&self, line: &LedgerLine) -> Option<&ValueColumn> {
+        if line.model == SPEND { self.run.spend.as_ref() } else { self.run.values.iter().find(|value| value.name == line.value) }
+    }
+
     /// The additive models that have sums under a window.
     pub(crate) fn additive_models<'a>(&self, sums: &'a Sums, window: &str) -> Vec<&'a str> {
         sums.models(window).into_iter().filter(|model| self.run.additive(model)).collect()
@@ -73,6 +78,8 @@ fn ledger(run: &Run) -> Result<Vec<LedgerLine>, ReportError> {
         Ok(())
     })?;
     let value_place = |name: &str| run.values.iter().position(|value| value.name == name);
-    lines.sort_by_key(|line| (value_place(&line.value), run.window_place(&line.window), run.model_place(&line.model)));
+    lines.sort_by_key(|line| {
+        (line.model == SPEND, value_place(&line.value), run.window_place(&line.window), run.model_place(&line.model))
+    });
     Ok(lines)
 }

@@ -30,11 +30,16 @@ const NOT_GROUPED: &[&str] = &[
     "customer_segments",
 ];
 
+/// What the ledger calls the model of the line that has all spend.
+pub(crate) const SPEND: &str = "(spend)";
+
 /// A run and what every section asks of it.
 pub(crate) struct Run {
     published: PublishedRun,
     /// What the conversions are worth, in the pipeline's order; the first one is the one that charts show.
     pub(crate) values: Vec<ValueColumn>,
+    /// What was spent, where the ledger has a line of it.
+    pub(crate) spend: Option<ValueColumn>,
     /// The pipeline in words, where the manifest has them: name and text.
     pub(crate) settings: Vec<(String, String)>,
     /// What became of the rows of each source.
@@ -85,8 +90,8 @@ impl Run {
         let published = PublishedRun::read(&folder)?;
         let described = Described::read(&folder);
         let (settings, sources) = (described.settings(), described.sources());
-        let mut run = Self { published, values: Vec::new(), settings, sources };
-        run.values = run.ledger_values()?;
+        let mut run = Self { published, values: Vec::new(), spend: None, settings, sources };
+        (run.values, run.spend) = run.ledger_values()?;
         Ok(run)
     }
 
@@ -103,6 +108,12 @@ impl Run {
     /// The columns of a table.
     pub(crate) fn columns(&self, table: &TableEntry) -> Result<Columns, ReportError> {
         scan::columns(&self.published, table)
+    }
+
+    /// The values that a table has columns of: what is not there must not be shown as nothing.
+    pub(crate) fn values_in(&self, table: &TableEntry) -> Result<Vec<ValueColumn>, ReportError> {
+        let columns = self.columns(table)?;
+        Ok(self.values.iter().filter(|value| columns.place(&value.name).is_some()).cloned().collect())
     }
 
     /// Hands over every row of a table.
@@ -174,20 +185,22 @@ impl Run {
     }
 
     /// The values, their currencies and digits, as the ledger lists them.
-    fn ledger_values(&self) -> Result<Vec<ValueColumn>, ReportError> {
-        let Some(ledger) = self.table("ledger") else { return Ok(Vec::new()) };
+    fn ledger_values(&self) -> Result<(Vec<ValueColumn>, Option<ValueColumn>), ReportError> {
+        let Some(ledger) = self.table("ledger") else { return Ok((Vec::new(), None)) };
         let scale = self.columns(ledger)?.scale("source").unwrap_or(0);
-        let mut values: Vec<ValueColumn> = Vec::new();
+        let (mut values, mut spend): (Vec<ValueColumn>, _) = (Vec::new(), None);
         self.scan(ledger, |row| {
-            if let Some(name) = row.text("value")
-                && values.iter().all(|value| value.name != name)
-            {
-                let currency = row.text("currency").unwrap_or_default().to_owned();
-                values.push(ValueColumn { name: name.to_owned(), currency, scale });
+            let Some(name) = row.text("value") else { return Ok(()) };
+            let value =
+                || ValueColumn { name: name.to_owned(), currency: row.text("currency").unwrap_or_default().to_owned(), scale };
+            if row.text("model") == Some(SPEND) {
+                spend = Some(value());
+            } else if values.iter().all(|value| value.name != name) {
+                values.push(value());
             }
             Ok(())
         })?;
-        Ok(values)
+        Ok((values, spend))
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`cases`]: the case files; [`log`]: the text tables and journeys they are written in.
 //! - [`table`]: a table in memory, to write as a source file or to hold against what a run wrote.
 
+mod case_sources;
 pub mod cases;
 pub mod log;
 pub mod oracle;

@@ -1,7 +1,8 @@
 //! Logs as people write them: text tables, and journeys in one line each.
 //!
 //! A text table has a line of column names and a line per row, cells apart by `|` where the first line has one, else by
-//! spaces. `-` or nothing is null, `""` is empty text, quotes keep spaces together. Lines that begin with `#` are left out.
+//! spaces. `-` or nothing is null, `""` is empty text, quotes keep spaces together. Lines that begin with `#` are left out. A line
+//! with `{1..30}` in it stands for thirty lines, with 1 in that place in the first, 2 in the second and so on.
 //!
 //! A journey is `organic > social/spring@8d = 100`: touches oldest first, each a channel, perhaps a campaign, perhaps its
 //! age at the conversion; then what the conversion is worth. Without `=` it led to no conversion. Touches without an age
@@ -34,8 +35,8 @@ impl TextTable {
         let columns = cells(head, bars)?.into_iter().map(|name| name.ok_or_else(|| format!("a column without name in {head:?}")));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let mut rows = Vec::new();
-        for line in lines {
-            let row = cells(line, bars)?;
+        for line in lines.map(repeated).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+            let row = cells(&line, bars)?;
             if row.len() != columns.len() {
                 return Err(format!("expected {} cells ({}), found {} in {line:?}", columns.len(), columns.join(" "), row.len()));
             }
@@ -85,6 +86,28 @@ pub fn journeys(text: &str) -> Result<(TextTable, TextTable), String> {
     Ok((touches, conversions))
 }
 
+/// The lines that a line with `{1..30}` stands for, in all places that it has one, which are of the same length.
+fn repeated(line: &str) -> Result<Vec<String>, String> {
+    let wrong = || format!("expected such as {{1..30}}, in each place as many, in {line:?}");
+    let mut lines: Option<Vec<String>> = None;
+    for part in line.split_inclusive('}') {
+        let Some((before, span)) = part.strip_suffix('}').and_then(|part| part.split_once('{')) else {
+            lines.iter_mut().flatten().for_each(|line| line.push_str(part));
+            lines.get_or_insert_with(|| vec![part.to_owned()]);
+            continue;
+        };
+        let (first, last) = span.split_once("..").ok_or_else(wrong)?;
+        let (first, last): (u32, u32) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
+        let numbers: Vec<u32> = (first..=last).collect();
+        let of_before = lines.unwrap_or_else(|| vec![String::new(); numbers.len()]);
+        if of_before.len() != numbers.len() {
+            return Err(wrong());
+        }
+        lines = Some(of_before.iter().zip(&numbers).map(|(line, number)| format!("{line}{before}{number}")).collect());
+    }
+    Ok(lines.unwrap_or_default())
+}
+
 fn cells(line: &str, bars: bool) -> Result<Vec<Option<String>>, String> {
     let null = |cell: String| (!cell.is_empty() && cell != "-").then_some(cell);
     let unquoted = |cell: &str| match cell.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -123,6 +146,14 @@ mod tests {
         assert_eq!(bars.rows, [some(&["a > b", "2"]), vec![None, None]]);
         assert!(TextTable::parse("a b\n1").is_err_and(|wrong| wrong.contains("expected 2 cells")));
         assert!(TextTable::parse("").is_err());
+    }
+
+    #[test]
+    fn one_line_for_many() {
+        let many = TextTable::parse("id customer worth\no{1..3} c{8..10} 5\nx y 6").expect("a table");
+        assert_eq!(many.rows, [["o1", "c8", "5"], ["o2", "c9", "5"], ["o3", "c10", "5"], ["x", "y", "6"]].map(|row| some(&row)));
+        assert!(TextTable::parse("id customer\no{1..3} c{1..2}").is_err());
+        assert!(TextTable::parse("id\no{1}").is_err());
     }
 
     #[test]

@@ -56,7 +56,12 @@ pub fn from_pipeline(file: &Table, run: &[String]) -> Result<OracleSettings, Str
     let (pipeline, touchpoints, conversions, journey) =
         (section("pipeline"), section("touchpoints"), section("conversions"), section("journey"));
     let columns = |source: &Table, name: &str| source.get("columns").and_then(|columns| columns.get(name)).is_some();
-    let models = sections(file, "model")?.iter().map(model).collect::<Result<Vec<_>, _>>()?;
+    let mut models = sections(file, "model")?.iter().map(model).collect::<Result<Vec<_>, _>>()?;
+    if let Some(marketing) = text(&section("returns"), "marketing")? {
+        let only = Some(Expression::parse(&marketing)?);
+        let name = "marketing_touch".to_owned();
+        models.push(OracleModel { name, kind: ModelKind::AnyTouch, only, fallback: Fallback::None });
+    }
     let mut settings = OracleSettings::new(models);
     set(&mut settings.currency, text(&pipeline, "currency")?);
     if let Some(name) = text(&pipeline, "timezone")? {
@@ -71,7 +76,7 @@ pub fn from_pipeline(file: &Table, run: &[String]) -> Result<OracleSettings, Str
     };
     settings.dimensions = texts(&touchpoints, "dimensions")?.unwrap_or_default();
     if let Some(values) = conversions.get("values").and_then(Value::as_table) {
-        settings.values = values.keys().cloned().collect();
+        settings.values = values.iter().filter(|(_, mapping)| !is_worth(mapping)).map(|(name, _)| name.clone()).collect();
     }
     settings.order_kinds = texts(&conversions, "order_kinds")?;
     if let Some(windows) = texts(&journey, "windows")? {
@@ -102,6 +107,11 @@ pub fn from_pipeline(file: &Table, run: &[String]) -> Result<OracleSettings, Str
     range(&mut settings, run)?;
     known_columns(&settings)?;
     Ok(settings)
+}
+
+/// Whether a value is what first orders carry, and no column of the source.
+pub(crate) fn is_worth(mapping: &Value) -> bool {
+    ["predicted_clv", "historic_clv", "total_clv"].iter().any(|name| mapping.get(name).is_some())
 }
 
 const REPEATS: [Repeats; 4] = [Repeats::Keep, Repeats::CollapseConsecutive, Repeats::First, Repeats::Last];

@@ -212,7 +212,11 @@ impl Parser {
             let is_null = Tree::IsNull(one.into());
             return Ok(if not { Tree::Not(is_null.into()) } else { is_null });
         }
-        if self.take("in") {
+        let not = self.take("not");
+        if not || self.take("in") {
+            if not {
+                self.expect("in")?;
+            }
             self.expect("(")?;
             let equal = |other| Tree::Two("=".to_owned(), Box::new(one.clone()), Box::new(other));
             let mut any = equal(self.sum()?);
@@ -220,7 +224,7 @@ impl Parser {
                 any = Tree::Two("or".to_owned(), any.into(), equal(self.sum()?).into());
             }
             self.expect(")")?;
-            return Ok(any);
+            return Ok(if not { Tree::Not(any.into()) } else { any });
         }
         for operator in ["=", "<>", "<=", ">=", "<", ">"] {
             if self.take(operator) {
@@ -311,6 +315,8 @@ mod tests {
             ("channel <> 'paid'", Some(false)),
             ("campaign <> 'spring'", None),
             ("not campaign = 'spring'", None),
+            ("campaign not in ('spring', 'autumn')", None),
+            ("channel not in ('direct', 'social')", Some(true)),
             ("campaign is null and channel is not null", Some(true)),
             ("campaign = 'x' or channel = 'paid'", Some(true)),
             ("campaign = 'x' and channel = 'email'", Some(false)),

@@ -373,8 +373,7 @@ mod tests {
                 seen.extend(words.map(str::to_owned));
             }
         }
-        let wanted =
-            "null_customer null_id null_time invalid_value duplicate_id identity_missing no_touch consumed ignored other \
+        let wanted = "null_customer null_id null_time invalid_value duplicate_id identity_missing no_touch consumed ignored other \
              refund_without_order new returning";
         for word in wanted.split(' ').chain(["null journey", "many credits", "credited refund"]) {
             assert!(seen.contains(word), "never saw {word}: {seen:?}");

@@ -1,7 +1,7 @@
 //! `attributary run`: computes a pipeline, and says what came of it and that it adds up.
 
 use attributary_pipeline::Progress;
-use attributary_pipeline::report::{LedgerLine, ModelSummary, RunReport};
+use attributary_pipeline::report::{ChannelReturns, LedgerLine, ModelSummary, ReturnsSummary, RunReport};
 
 use super::facts;
 use crate::app::Context;
@@ -37,6 +37,13 @@ fn page(report: &RunReport, palette: &Palette) -> String {
     page.push_str(&section(&title, channels(&report.models)));
     if report.models.iter().any(|model| !model.additive) {
         page.push_str("  * not additive: its channels do not add up; above them each conversion is counted once\n");
+    }
+    if let Some(returns) = &report.returns {
+        let title = format!("returns on all that was spent, by {} {}", shown(&returns.model, 40), returns.window);
+        page.push_str(&section(&title, channel_returns(returns)));
+        if let Some(definition) = &returns.ltv_definition {
+            page.push_str(&format!("  LTV: {}, per new customer\n", shown(definition, 60)));
+        }
     }
     page.push_str(&section("ledger: attributed + unattributed + rejected = source", ledger(&report.ledger)));
     page.push_str(&section("rejected rows", rejects(report)));
@@ -91,6 +98,17 @@ fn channels(models: &[ModelSummary]) -> Table {
         let all = model.attributed.first().map_or("", |(_, amount)| amount);
         let top = model.top_channels.iter().flat_map(|(channel, amount)| [channel.clone(), part(amount, all)]);
         table.row([marked(model), model.window.clone()].into_iter().chain(top));
+    }
+    table
+}
+
+fn channel_returns(returns: &ReturnsSummary) -> Table {
+    let columns = ["spend", &returns.revenue, "ROAS", "CAC", "LTV:CAC"].map(number);
+    let mut table = Table::new([cells("channel", 10)].into_iter().chain(columns));
+    let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "–".to_owned(), |ratio| grouped(&format!("{ratio:.2}")));
+    for channel in &returns.channels {
+        let ChannelReturns { channel, spend, revenue, roas, cac, ltv_cac } = channel;
+        table.row([channel.clone(), grouped(spend), grouped(revenue), ratio(*roas), ratio(*cac), ratio(*ltv_cac)]);
     }
     table
 }
@@ -254,6 +272,7 @@ mod tests {
                 model("any_touch", "7d", false, "1100000.00"),
             ],
             ledger: Vec::new(),
+            returns: None,
             tables: vec![("attributed_revenue".into(), 12_345, 1), ("ledger".into(), 4, 1)],
             pruned: Vec::new(),
             warnings: Vec::new(),

@@ -8,6 +8,7 @@ use polars::prelude::{
     DataType, Engine, HiveOptions, IpcReader, IpcScanOptions, LazyFrame, PolarsResult, RowIndex, SerReader, UnifiedScanArgs, len,
     polars_bail,
 };
+use polars_arrow::io::ipc::read::{get_row_count_from_blocks, read_file_metadata};
 
 use super::{Format, Inspected, ROW, Rows, footer_sha256, polars_path, whole_file};
 
@@ -29,7 +30,16 @@ fn inspect(path: &Path) -> PolarsResult<Inspected> {
 }
 
 fn scan(path: &Path, _columns: &[String]) -> PolarsResult<Rows> {
-    arguments(path, Some(RowIndex { name: ROW.into(), offset: 0 })).map(Rows::Sliceable)
+    let rows = arguments(path, Some(RowIndex { name: ROW.into(), offset: 0 }))?;
+    let mut file = File::open(path)?;
+    let metadata = read_file_metadata(&mut file)?;
+    let mut end = 0;
+    let mut ends = Vec::with_capacity(metadata.blocks.len());
+    for batch in metadata.blocks.chunks(1) {
+        end += get_row_count_from_blocks(&mut file, batch)? as u64;
+        ends.push(end);
+    }
+    Ok(Rows::InBatches(rows, ends))
 }
 
 fn arguments(path: &Path, row_index: Option<RowIndex>) -> PolarsResult<LazyFrame> {

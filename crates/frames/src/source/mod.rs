@@ -42,6 +42,8 @@ pub(crate) struct Format {
 pub(crate) enum Rows {
     /// All of them. Any stretch can be read by itself.
     Sliceable(LazyFrame),
+    /// All of them, and how many there are up to the end of each record batch. A batch is always decoded as a whole.
+    InBatches(LazyFrame, Vec<u64>),
     /// One stretch after another, none of which is held once it was read.
     InStretches(Box<dyn Iterator<Item = PolarsResult<LazyFrame>>>),
 }

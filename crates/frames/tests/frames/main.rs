@@ -11,5 +11,6 @@ mod layout;
 mod rates;
 mod spend;
 mod sql;
+mod stretches;
 mod threads;
 mod types;

@@ -11,7 +11,6 @@ use crate::error::{Edge, FitError, InputError};
 use crate::history::History;
 use crate::newton::{End, Outcome, maximise};
 use crate::prospect::Prospect;
-use crate::special::softplus;
 use crate::statistics::PurchaseStatistics;
 use likelihood::Likelihood;
 
@@ -170,7 +169,8 @@ impl BgNbd {
         let (recency, age) = (history.recency_weeks(), history.age_weeks());
         // ln((α+T)/(α+t_x)) by the difference, which is exact where the two are near each other.
         let log = libm::log1p((age - recency) / (self.alpha + recency));
-        1.0 - softplus(libm::log(self.a / (self.b + x - 1.0)) + (self.r + x) * log).1
+        // Not the complement of a chance near 1: of those who are as good as gone it would leave nothing.
+        1.0 / (1.0 + libm::exp(libm::log(self.a / (self.b + x - 1.0)) + (self.r + x) * log))
     }
 
     /// The number of purchases to expect of the customer in the next `weeks`: equation 10 of the paper, computed as in

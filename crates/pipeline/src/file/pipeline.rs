@@ -164,6 +164,8 @@ pub struct WorthEntry {
 pub enum Worth {
     /// `predicted_clv`: what they are expected to bring within so many days.
     Predicted(u32),
+    /// `total_clv`: what they brought so far, and are expected to bring within so many days.
+    Total(u32),
     /// `historic_clv`: what they brought, within so many days of their first order; none: so far.
     Historic(Option<u32>),
 }

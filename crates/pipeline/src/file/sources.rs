@@ -180,21 +180,18 @@ fn values(field: &Field<'_>, dimensions: &[Dimension]) -> Result<(Vec<ValueColum
     Ok((values, worths))
 }
 
-/// `{ predicted_clv = "52w" }` or `{ historic_clv = "all" }`.
+/// `{ predicted_clv = "52w" }`, `{ total_clv = "52w" }` or `{ historic_clv = "all" }`.
 fn worth(field: &Field<'_>) -> Result<Option<Worth>, Fault> {
     let Item::Table(_) = &field.node.item else { return Ok(None) };
     let entries = field.entries("a table")?;
-    let named = |wanted: &str| entries.iter().any(|(name, _)| *name == wanted);
-    let predicted = named("predicted_clv");
-    if !predicted && !named("historic_clv") {
-        return Ok(None);
-    }
-    let name = if predicted { "predicted_clv" } else { "historic_clv" };
+    let kinds = ["predicted_clv", "total_clv", "historic_clv"];
+    let Some(name) = kinds.into_iter().find(|kind| entries.iter().any(|(name, _)| name == kind)) else { return Ok(None) };
     let horizon = field.section(&[name])?.need(name, "predicted_clv = \"52w\"")?;
-    Ok(Some(match (predicted, horizon.text()?) {
-        (true, _) => Worth::Predicted(days(&horizon)?),
-        (false, "all") => Worth::Historic(None),
-        (false, _) => Worth::Historic(Some(days(&horizon)?)),
+    Ok(Some(match name {
+        "predicted_clv" => Worth::Predicted(days(&horizon)?),
+        "total_clv" => Worth::Total(days(&horizon)?),
+        _ if matches!(&horizon.node.item, Item::Text(text) if text == "all") => Worth::Historic(None),
+        _ => Worth::Historic(Some(days(&horizon)?)),
     }))
 }
 

@@ -45,6 +45,8 @@ pub(crate) fn observe(
     converted: &mut Converted,
 ) -> Result<Option<(Observation, Option<Fits>)>, Error> {
     let (Some(customers), Some(entry)) = (&setup.customers, &pipeline.customers) else { return Ok(None) };
+    // Of all days that are looked at, which for a merged run are more than those that were asked for.
+    let last = entry.until.or(setup.range.to.map(|to| to - 1));
     let orders = OrderKinds::of(setup, &converted.kinds);
     let budget = std::sync::Arc::clone(&converted.budget);
     let of_bucket = |bucket: &mut attributary_engine::conversions::ConversionBucket| {
@@ -53,7 +55,7 @@ pub(crate) fn observe(
             Ok(conversions) => {
                 for customer in conversions.each_customer() {
                     let events = customer.map(|conversion| conversions.event(conversion, &orders, setup));
-                    if let Some(history) = History::of(events, customers.until) {
+                    if let Some(history) = History::of(events, last) {
                         seen.add(&history, customers.worth());
                     }
                 }
@@ -67,16 +69,16 @@ pub(crate) fn observe(
     if let Some(error) = seen.wrong.take() {
         return Err(error.into());
     }
-    let Some(until) = customers.until.or(seen.last) else {
+    let Some(until) = last.or(seen.last) else {
         return Ok(Some((Observation { until: Day::MIN, predict: None }, None)));
     };
-    let predicts = customers.tables || setup.worths.iter().any(|worth| matches!(worth, Worth::Predicted { .. }));
+    let predicts = customers.tables || setup.worths.iter().any(|worth| !matches!(worth, Worth::Historic { .. }));
     if !predicts {
         return Ok(Some((Observation { until, predict: None }, None)));
     }
     let mut horizons = vec![customers.horizon];
     horizons.extend(setup.worths.iter().filter_map(|worth| match worth {
-        Worth::Predicted { horizon } => Some(*horizon),
+        Worth::Predicted { horizon } | Worth::Total { horizon, .. } => Some(*horizon),
         Worth::Historic { .. } => None,
     }));
     let fits = seen.fit(until);

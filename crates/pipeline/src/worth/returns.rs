@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use attributary_core::money::decimal_text;
 use attributary_core::table::{Field, Rows};
 use attributary_core::time::Day;
-use attributary_core::value::Value;
+use attributary_core::value::{ColumnType, Value};
 use attributary_core::{UNATTRIBUTED, WHOLE_SHARE};
 use attributary_engine::histories::Standing;
 use attributary_engine::tables::customers::CohortRow;
@@ -21,12 +22,17 @@ use super::Spending;
 use crate::error::Error;
 use crate::file::{self, MARKETING, Pipeline};
 use crate::plan::{CONVERSIONS_BASE, Plan, RETURNS_BASE, revenue_and_margin};
+use crate::report::{ChannelReturns, ReturnsSummary};
 use crate::writer::Writer;
 
 /// The sums of a run's returns.
 pub(crate) struct Returns {
     sums: Sums,
     values: usize,
+    /// The first model and window.
+    first: Option<(String, String)>,
+    revenue: String,
+    ltv_definition: Option<String>,
     /// The model whose conversions are counted as a whole: that of marketing, or any.
     whole: String,
     has_marketing: bool,
@@ -56,7 +62,11 @@ impl Returns {
             Some(_) => MARKETING.to_owned(),
             None => plan.setup.models.first().map(|model| model.name.clone()).unwrap_or_default(),
         };
+        let window = plan.setup.rules.windows.first().map(ToString::to_string);
         Ok(Some(Self {
+            first: plan.setup.models.first().map(|model| model.name.clone()).zip(window),
+            revenue: settings.values[settings.revenue].clone(),
+            ltv_definition: settings.lifetime.as_ref().map(|lifetime| lifetime.definition.clone()),
             values: plan.setup.values.len(),
             whole,
             has_marketing: entry.marketing.is_some(),
@@ -163,7 +173,7 @@ impl Returns {
     ///
     /// # Errors
     /// What the sink says, or where a sum has more digits than its column.
-    pub fn write(mut self, with_cohorts: bool, writer: &Writer<'_>) -> Result<(), SinkError> {
+    pub fn write(mut self, with_cohorts: bool, writer: &Writer<'_>) -> Result<Option<ReturnsSummary>, SinkError> {
         for (place, (shares, values)) in &self.all {
             let (window, day, kind, standing) = place;
             let nothing = (0, vec![0; self.values]);
@@ -184,11 +194,52 @@ impl Returns {
             };
             self.sums.touched(&touched).map_err(|error| SinkError::Engine(bug(error)))?;
         }
+        let mut summary = None;
         for (name, make) in self.tables(with_cohorts) {
             let (fields, rows) = make(&self.sums).map_err(|error| SinkError::Engine(bug(error)))?;
+            if name == "returns" {
+                summary = self.summary(&fields, &rows);
+            }
             tables::write_whole(&writer.tables(), name, &fields, rows)?;
         }
-        Ok(())
+        Ok(summary)
+    }
+
+    /// The channels that were spent on, on all days, under the first model and window.
+    fn summary(&self, fields: &[Field], rows: &Rows) -> Option<ReturnsSummary> {
+        let place = |name: &str| fields.iter().position(|field| field.name == name);
+        let cell = |name: &str, row: usize| place(name).map_or(Value::Null, |column| rows.columns[column].value(row));
+        let is = |name: &str, row: usize, text: &str| cell(name, row).as_text() == Some(text);
+        // Behind the period there is the channel and nothing else.
+        let (model, window) = self.first.clone().filter(|_| place("spend") == Some(5))?;
+        let wanted = |row: &usize| is("model", *row, &model) && is("window", *row, &window) && is("period", *row, "all");
+        let amount = |name: &str, row: usize| match (cell(name, row), place(name).map(|column| &fields[column].kind)) {
+            (Value::Int(amount), Some(ColumnType::Decimal { scale, .. })) => (amount, decimal_text(amount, *scale)),
+            _ => (0, "0".to_owned()),
+        };
+        let ratio = |name: &str, row: usize| cell(name, row).as_float();
+        let of_row = |row: usize| {
+            let spend = amount("spend", row);
+            let channel = ChannelReturns {
+                channel: cell("channel", row).as_text().unwrap_or_default().to_owned(),
+                spend: spend.1,
+                revenue: amount(&self.revenue, row).1,
+                roas: ratio("roas", row),
+                cac: ratio("cac", row),
+                ltv_cac: ratio("ltv_cac", row),
+            };
+            (spend.0, channel)
+        };
+        let mut channels: Vec<_> = (0..rows.len()).filter(wanted).map(of_row).filter(|(spend, _)| *spend != 0).collect();
+        // Stable: of equals the first by name.
+        channels.sort_by_key(|(spend, _)| std::cmp::Reverse(*spend));
+        (!channels.is_empty()).then(|| ReturnsSummary {
+            model,
+            window,
+            revenue: self.revenue.clone(),
+            ltv_definition: self.ltv_definition.clone(),
+            channels: channels.into_iter().map(|(_, channel)| channel).collect(),
+        })
     }
 }
 
@@ -317,6 +368,7 @@ fn lifetime(pipeline: &Pipeline, setup: &Setup, ltv: usize) -> Lifetime {
     let of = &setup.values[margin.unwrap_or(revenue)];
     let definition = match pipeline.conversions.worths[ltv].worth {
         file::Worth::Predicted(days) => format!("predicted {of} of the next {days} days"),
+        file::Worth::Total(days) => format!("{of} so far and predicted of the next {days} days"),
         file::Worth::Historic(None) => format!("historic {of}"),
         file::Worth::Historic(Some(days)) => format!("{of} of the first {days} days"),
     };

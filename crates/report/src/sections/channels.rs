@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::Block;
-use super::shown::{CHART_ROWS, MOST_TABLES, OTHER, absent, says};
+use super::shown::{CHART_ROWS, MOST_TABLES, absent, others, says};
 use crate::cell::Cell;
 use crate::chart::{Chart, Kind};
 use crate::data_table::{DataTable, Head};
@@ -140,11 +140,12 @@ fn stacks(facts: &Facts, value: &ValueColumn, sums: &Sums) -> Chart {
     let (main, window) = (facts.run.main_model(), facts.run.main_window());
     let models = facts.additive_models(sums, window);
     let ranked = sums.ranked(main, window, 0);
-    let (first, others) =
+    let (first, further) =
         ranked.split_at(ranked.len().min(if ranked.len() > CHART_ROWS + 1 { CHART_ROWS } else { ranked.len() }));
     let names = first.iter().filter_map(|names| names.first()).map(String::as_str);
-    let names: Vec<_> = names.chain((!others.is_empty()).then_some(OTHER)).collect();
-    let rest = if others.is_empty() { String::new() } else { format!(" {OTHER} are {}.", things(others.len(), "channel")) };
+    let rest_name = others(further.len());
+    let names: Vec<_> = names.chain((!further.is_empty()).then_some(rest_name.as_str())).collect();
+    let rest = if further.is_empty() { String::new() } else { format!(" {rest_name} is the exact sum of all further channels.") };
     let mut chart = Chart::new(Kind::Stack, "channels", format!("Share of attributed {} by channel", value.name), "t-shares")
         .defined(format!("Every additive model, window {window}: each bar is all that the model attributed.{rest}"))
         .unit(format!("share of attributed {}", value.name))
@@ -154,7 +155,7 @@ fn stacks(facts: &Facts, value: &ValueColumn, sums: &Sums) -> Chart {
     for (row, model) in models.iter().enumerate() {
         let whole = sums.attributed(model, window, 0);
         let of = |names: &Vec<String>| sums.of(model, window, names).value(0);
-        let rest = (!others.is_empty()).then(|| others.iter().map(of).fold(0_i128, i128::saturating_add));
+        let rest = (!further.is_empty()).then(|| further.iter().map(of).fold(0_i128, i128::saturating_add));
         for (series, part) in first.iter().map(of).chain(rest).enumerate() {
             if let (Some(number), Some(label)) = (drawn(part, whole), percent(part, whole)) {
                 chart.mark(row, Some(series), number, label);

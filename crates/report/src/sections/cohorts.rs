@@ -42,7 +42,7 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     }
     let table = DataTable::new("t-cohorts", "Cohorts by channel", "cohorts").defined(format!(
         "Every row of window {window}: customers by model, month of acquisition, acquiring channel and age in months. Retention = active ÷ \
-         customers; cumulative is what they were worth up to that age, in {}; payback month is the first age at which they have brought \
+         customers; cumulative is their revenue up to that age, in {}; payback month is the first age at which they have brought \
          what was spent on them.",
         value.currency
     ));
@@ -129,9 +129,9 @@ impl Cohorts {
             ),
             What::Value => (
                 "cohort-value",
-                format!("Cumulative {} per customer by cohort", value.name),
+                "Cumulative revenue per customer by cohort".to_owned(),
                 format!(
-                    "What the cohort was worth up to that age ÷ its customers, in {}, from sums over all channels.",
+                    "Revenue of the cohort up to that age ÷ its customers, in {}, from sums over all channels.",
                     value.currency
                 ),
             ),

@@ -23,6 +23,8 @@ const REASONS: &[(&str, &str)] = &[
     ("null_id", "the conversion has no id"),
     ("null_time", "there is no time, or text that is none"),
     ("invalid_value", "a value is missing, no number, or too large"),
+    ("missing_rate", "the currency is not known, or has no rate of that day or the seven days before"),
+    ("refund_without_order", "no accepted conversion is the order that it takes back"),
     ("duplicate_id", "the same row, or a conversion with the same id, came before"),
 ];
 

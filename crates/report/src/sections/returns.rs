@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::html;
 
 use super::Block;
-use super::shown::{CHART_ROWS, OTHER, absent, every_column, rows_as_they_stand, says, under};
+use super::shown::{CHART_ROWS, absent, every_column, others, rows_as_they_stand, says, under};
 use crate::cell::Cell;
 use crate::chart::{Chart, Kind};
 use crate::data_table::{DataTable, Head};
@@ -33,6 +33,7 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
         let how = html! { "Add " code { "[[spend]]" } " to the pipeline file: the cost of each day and channel." };
         return Ok(vec![absent("No spend was given.", &how)]);
     }
+    // The first value is the one that is revenue, unless the pipeline says otherwise.
     let Some(value) = facts.run.main_value() else { return Ok(Vec::new()) };
     let (model, window) = (facts.run.main_model(), facts.run.main_window());
     let spend = Spend::read(facts, value)?;
@@ -155,9 +156,9 @@ impl Spend {
         let attributed = self.channels.iter().filter(|(name, _)| name != crate::sums::UNATTRIBUTED);
         let attributed = attributed.fold(Both::default(), |all, (_, both)| plus(all, *both));
         let own = self.roas(attributed, value).and_then(|(value, spend)| quotient(value, spend, 2));
-        let own = own.map_or(String::new(), |roas| format!("; of attributed {} alone {roas}", value.name));
+        let own = own.map_or(String::new(), |roas| format!("; {roas} without what no touch got"));
         format!(
-            "Spend was {} {}, and {} of all accepted conversions {}{returned}{own}. {}",
+            "Spend was {} {}; {}, with what no touch got, was {}{returned}{own}. {}",
             crate::number::decimal(all.spend, self.scale),
             value.currency,
             value.name,
@@ -210,12 +211,13 @@ impl Spend {
     /// The return of each channel that has spend, those with most spend first; the others are one.
     fn by_channel(&self, value: &ValueColumn, model: &str, window: &str) -> Chart {
         let spending: Vec<_> = self.channels.iter().filter(|(_, both)| both.spend > 0).collect();
-        let (first, others) = spending.split_at(spending.len().min(CHART_ROWS));
-        let rest = others.iter().fold(Both::default(), |all, (_, both)| plus(all, *both));
+        let (first, further) = spending.split_at(spending.len().min(CHART_ROWS));
+        let rest_name = others(further.len());
+        let rest = further.iter().fold(Both::default(), |all, (_, both)| plus(all, *both));
         let rows: Vec<_> = first
             .iter()
             .map(|(name, both)| (name.as_str(), *both))
-            .chain((!others.is_empty()).then_some((OTHER, rest)))
+            .chain((!further.is_empty()).then_some((rest_name.as_str(), rest)))
             .collect();
         let mut chart = Chart::new(Kind::Bars, "roas", format!("ROAS by channel: {} ÷ spend", value.name), "t-spend")
             .defined(format!(

@@ -24,16 +24,15 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
         let how = html! { "Add " code { "[customers]" } " to the pipeline file." };
         return Ok(vec![absent("No customers were asked for.", &how)]);
     };
-    let Some(value) = facts.run.main_value() else { return Ok(Vec::new()) };
     let columns = facts.run.columns(entry)?;
-    let segments = Segments::read(facts, columns.scale("predicted_clv"))?;
+    let segments = Segments::read(facts, facts.run.values_in(entry)?, columns.scale("predicted_clv"))?;
     let mut blocks = vec![says(format!(
         "{} in {}. Orders and values are those of the run's whole log, whichever model and window.",
         things(usize::try_from(segments.all.customers).unwrap_or(usize::MAX), "customer"),
         things(segments.each.len(), "segment")
     ))];
-    blocks.push(Block::Chart(segments.chart(value)));
-    blocks.push(Block::Table(segments.table(facts)));
+    blocks.extend(segments.values.first().map(|value| Block::Chart(segments.chart(value))));
+    blocks.push(Block::Table(segments.table()));
     let acquired = acquired(facts)?;
     blocks.extend(acquired.map(Block::Table));
     if facts.run.table("customer_segments").is_some() {
@@ -65,12 +64,14 @@ struct Sum {
 struct Segments {
     each: Vec<(String, Sum)>,
     all: Sum,
+    /// The values that are known of customers.
+    values: Vec<ValueColumn>,
     /// Digits of predictions; none where there are none.
     predicted_scale: Option<u8>,
 }
 
 impl Segments {
-    fn read(facts: &Facts, predicted_scale: Option<u8>) -> Result<Self, ReportError> {
+    fn read(facts: &Facts, values: Vec<ValueColumn>, predicted_scale: Option<u8>) -> Result<Self, ReportError> {
         let mut each: BTreeMap<String, Sum> = BTreeMap::new();
         let mut all = Sum::default();
         facts.run.scan_named("customers", |row| {
@@ -81,8 +82,8 @@ impl Segments {
             for sum in each.get_mut(name).into_iter().chain([&mut all]) {
                 sum.customers += 1;
                 add(&mut sum.orders, row, "customers", "orders")?;
-                sum.values.resize(facts.run.values.len(), 0);
-                for (value, sum) in facts.run.values.iter().zip(&mut sum.values) {
+                sum.values.resize(values.len(), 0);
+                for (value, sum) in values.iter().zip(&mut sum.values) {
                     add(sum, row, "customers", &value.name)?;
                 }
                 if row.int("predicted_clv").is_some() {
@@ -94,10 +95,10 @@ impl Segments {
         })?;
         let mut each: Vec<_> = each.into_iter().collect();
         each.sort_by_key(|(_, sum)| std::cmp::Reverse((sum.values.first().copied(), sum.customers)));
-        Ok(Self { each, all, predicted_scale })
+        Ok(Self { each, all, values, predicted_scale })
     }
 
-    fn table(&self, facts: &Facts) -> DataTable {
+    fn table(&self) -> DataTable {
         let mut table = DataTable::new("t-segments", "Customer segments", "customers")
             .defined(
                 "Segments by recency, frequency and value of each customer's orders. Average order value = value ÷ orders and predicted value per \
@@ -105,7 +106,7 @@ impl Segments {
             )
             .ordered("by value")
             .heads([Head::text("segment"), Head::number("customers"), Head::number("share"), Head::number("orders")]);
-        for value in &facts.run.values {
+        for value in &self.values {
             let heads = [
                 Head::number(&value.name).note(&value.currency),
                 Head::number(&format!("share of {}", value.name)),
@@ -123,7 +124,7 @@ impl Segments {
                 Cell::percent(sum.customers, self.all.customers),
                 Cell::count(sum.orders),
             ];
-            for (place, value) in facts.run.values.iter().enumerate() {
+            for (place, value) in self.values.iter().enumerate() {
                 let of = |sum: &Sum| sum.values.get(place).copied().unwrap_or(0);
                 row.extend([
                     Cell::amount(of(sum), value),
@@ -170,6 +171,7 @@ fn acquired(facts: &Facts) -> Result<Option<DataTable>, ReportError> {
     if facts.run.columns(entry)?.place(&column).is_none() {
         return Ok(None);
     }
+    let values = facts.run.values_in(entry)?;
     let mut channels: BTreeMap<String, Sum> = BTreeMap::new();
     facts.run.scan(entry, |row| {
         let name = row.text(&column).unwrap_or(NOT_SET);
@@ -179,8 +181,8 @@ fn acquired(facts: &Facts) -> Result<Option<DataTable>, ReportError> {
         };
         sum.customers += 1;
         add(&mut sum.orders, row, "customers", "orders")?;
-        sum.values.resize(facts.run.values.len(), 0);
-        facts.run.values.iter().zip(&mut sum.values).try_for_each(|(value, sum)| add(sum, row, "customers", &value.name))
+        sum.values.resize(values.len(), 0);
+        values.iter().zip(&mut sum.values).try_for_each(|(value, sum)| add(sum, row, "customers", &value.name))
     })?;
     let mut channels: Vec<_> = channels.into_iter().collect();
     channels.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.customers));
@@ -189,14 +191,14 @@ fn acquired(facts: &Facts) -> Result<Option<DataTable>, ReportError> {
         .defined(format!("Channel of each customer's first order under model {model}, window {window}; value per customer from the sums of the channel."))
         .ordered("by customers")
         .heads([Head::text("channel"), Head::number("customers"), Head::number("share"), Head::number("orders")]);
-    for value in &facts.run.values {
+    for value in &values {
         table.heads.extend([Head::number(&value.name).note(&value.currency), Head::number("per customer").note(&value.name)]);
     }
     for (name, sum) in channels {
         table.row_of(|| {
             let mut row =
                 vec![Cell::text(&name), Cell::count(sum.customers), Cell::percent(sum.customers, all), Cell::count(sum.orders)];
-            for (value, amount) in facts.run.values.iter().zip(&sum.values) {
+            for (value, amount) in values.iter().zip(&sum.values) {
                 row.extend([Cell::amount(*amount, value), per(*amount, sum.customers, value.scale)]);
             }
             row

@@ -12,8 +12,10 @@ use crate::scan::{Columns, Row};
 /// Charts have at most this many rows before the rest is one.
 pub(super) const CHART_ROWS: usize = 8;
 
-/// The name of the rest.
-pub(super) const OTHER: &str = "(other)";
+/// The name of the rest: it has the number of those in it, so that no name of the data is the same by chance.
+pub(super) fn others(number: usize) -> String {
+    format!("({} others)", crate::number::grouped(&number.to_string()))
+}
 
 /// At most this many windows and values get tables of their own.
 pub(super) const MOST_TABLES: usize = 6;

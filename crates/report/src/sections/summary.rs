@@ -9,7 +9,7 @@ use crate::data_table::{DataTable, Head};
 use crate::error::ReportError;
 use crate::facts::{Facts, LedgerLine};
 use crate::number::{conversions, decimal, grouped, percent, things};
-use crate::run::ValueColumn;
+use crate::run::{SPEND, ValueColumn};
 use crate::sums::is_unattributed;
 
 /// At most this many different lines of proof stand at the top; the table has all.
@@ -25,10 +25,11 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     if facts.ledger.iter().all(|line| line.difference == 0) {
         let (models, windows) = (facts.run.manifest().models.len(), facts.run.manifest().windows.len());
         blocks.push(says(format!(
-            "Every line of the ledger adds up, to the last minor unit: {} × {} × {}, difference 0.",
+            "Every line of the ledger adds up, to the last minor unit: {} × {} × {}{}, difference 0.",
             things(models, "model"),
             things(windows, "window"),
-            things(facts.run.values.len(), "value")
+            things(facts.run.values.len(), "value"),
+            if facts.run.spend.is_some() { ", and spend" } else { "" }
         )));
     }
     blocks.push(Block::Folded("The whole ledger: every model, window and value".to_owned(), vec![Block::Table(ledger(facts))]));
@@ -42,10 +43,11 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     Ok(blocks)
 }
 
-/// One equation for each different line of each value, and which models and windows it holds for.
+/// One equation for each different line of each value under the main window, and which models it holds for.
 fn proofs(facts: &Facts) -> Markup {
     let mut proofs: Vec<(&LedgerLine, Vec<&str>)> = Vec::new();
-    for line in &facts.ledger {
+    let (window, windows) = (facts.run.main_window(), facts.run.manifest().windows.len());
+    for line in facts.ledger.iter().filter(|line| line.window == window || line.model == SPEND) {
         let same = |other: &LedgerLine| {
             let amounts = |it: &LedgerLine| (it.source, it.attributed, it.unattributed, it.rejected, it.difference);
             other.value == line.value && other.window == line.window && amounts(other) == amounts(line)
@@ -59,10 +61,11 @@ fn proofs(facts: &Facts) -> Markup {
     html! {
         div.proofs {
             @for (line, names) in proofs.iter().take(MOST_PROOFS) {
-                @if let Some(value) = facts.run.values.iter().find(|value| value.name == line.value) {
+                @if let Some(value) = facts.value_of(line) {
                     (proof(line, value, &whom(names, models)))
                 }
             }
+            @if windows > 1 { p.note { "The ledger below has the other windows." } }
             @if proofs.len() > MOST_PROOFS {
                 p.note { "The first " (MOST_PROOFS) " of " (proofs.len()) " different lines; the ledger below has all." }
             }
@@ -93,7 +96,13 @@ fn proof(line: &LedgerLine, value: &ValueColumn, whom: &str) -> Markup {
                 ", " span.difference { "difference " (amount(line.difference)) }
             }
             (bar(line))
-            p.note { "Window " (line.window) ", " (whom) ". Source: accepted conversions, and of rejected ones their valid values." }
+            p.note {
+                @if line.model == SPEND {
+                    "Spend, whichever model and window. Attributed is what names a channel, unattributed what does not."
+                } @else {
+                    "Window " (line.window) ", " (whom) ". Source: accepted conversions, and of rejected ones their valid values."
+                }
+            }
         }
     }
 }
@@ -207,7 +216,7 @@ fn ledger(facts: &Facts) -> DataTable {
         )
         .heads(["value", "currency", "window", "model"].into_iter().map(Head::text).chain(amounts));
     for line in &facts.ledger {
-        let Some(value) = facts.run.values.iter().find(|value| value.name == line.value) else { continue };
+        let Some(value) = facts.value_of(line) else { continue };
         let mut row =
             vec![Cell::text(&line.value), Cell::text(&value.currency), Cell::text(&line.window), Cell::text(&line.model)];
         let amounts = [line.source, line.attributed, line.unattributed, line.rejected, line.difference];

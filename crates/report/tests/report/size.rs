@@ -39,6 +39,6 @@ fn a_very_large_run_makes_a_page_of_less_than_three_megabytes() {
     let section = section_of(&page, "campaigns");
     assert!(section.contains("of 5,000 rows, by revenue under model_0"), "what is left out is said");
     assert!(section.contains("all are in the Parquet table <code>by_campaign</code>"));
-    // (other) is exactly the rest: 1,992 of 2,000 equal channels.
-    assert!(page.contains("(other) are 1,992 channels.") && page.contains("(other): 99.6%"));
+    // The others are exactly the rest: 1,992 of 2,000 equal channels.
+    assert!(page.contains("(1,992 others) is the exact sum") && page.contains("(1,992 others): 99.6%"));
 }

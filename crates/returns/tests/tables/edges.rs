@@ -26,6 +26,8 @@ fn spend_without_touches_and_touches_without_spend_are_rows() {
         .expect("a row");
     let nobody = [text("(unattributed)"), Value::Null, Value::Null];
     sums.earned(&earned("2026-01-09", &nobody, Standing::New, 1, &[300, 100, 0])).expect("a row");
+    // Cohorts are of channels: a campaign's spend is not what their customers pay back.
+    sums.cohort(&Cohort { window: "7d", ..cohort("2026-01-01", &text("search"), 0, 1, &[9_000, 9_000, 0]) }).expect("a row");
     let table = Grid::of(sums.returns());
     table.assert_sorted(&["model", "window", "period", "period_start", "channel", "campaign", "market"]);
     // 30d has four groups; 7d those that were spent on.

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use attributary_core::UNATTRIBUTED;
 use attributary_core::duration::{DAY, Window};
 use attributary_core::money::{ROUNDING_SCALE, Rounded};
 use attributary_core::table::Field;
 use attributary_core::time;
 use attributary_core::value::{ColumnType, Value};
-use attributary_core::UNATTRIBUTED;
 
 use crate::rows::word;
 use crate::settings::{ModelKind, OracleModel, OracleSettings};

@@ -9,7 +9,7 @@ use polars::prelude::{
     RowIndex, ScanSources, Schema, SchemaRef, lit, polars_bail, polars_err, when,
 };
 
-use self::records::{Records, Stretch};
+use self::records::{Records, Stretch, ahead};
 use super::{Format, Inspected, ROW, Rows, null_of, whole_file};
 use crate::threads::memory_of_queries;
 
@@ -26,7 +26,7 @@ fn inspect(path: &Path) -> PolarsResult<Inspected> {
     let names: Vec<_> = header.iter_names().map(ToString::to_string).collect();
     let schema = texts(&names);
     let inferred = Arc::new(Mutex::new((vec![Cells::default(); names.len()], 0_u64)));
-    for stretch in records {
+    for stretch in ahead(records) {
         let shared = Arc::clone(&inferred);
         let look = PlanCallback::new(move |batch: DataFrame| {
             let mut inferred = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,12 +57,15 @@ fn scan(path: &Path, columns: &[String]) -> PolarsResult<Rows> {
 
 fn scan_by(path: &Path, columns: &[String], size: usize) -> PolarsResult<Rows> {
     let schema = texts(columns);
-    let stretches = records(path, size)?.map(move |stretch| frame(stretch?, &schema));
+    let stretches = ahead(records(path, size)?).map(move |stretch| frame(stretch?, &schema));
     Ok(Rows::InStretches(Box::new(stretches)))
 }
 
-/// How much is read at a time: what is made of it takes several times as much.
+/// How much is read at a time: as much again waits, and what is made of it takes several times as much.
 fn stretch_size() -> usize {
+    if let Ok(x) = std::env::var("XSTRETCH") {
+        return x.parse().unwrap();
+    }
     (memory_of_queries() / 4).clamp(1 << 16, 16 << 20) as usize
 }
 
@@ -155,6 +158,61 @@ fn is_float(cell: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polars::prelude::PlRefPath;
+    use proptest::prelude::*;
+
+    /// A file as polars reads it by itself, with numbers of rows.
+    fn whole(path: &Path, columns: &[String]) -> PolarsResult<DataFrame> {
+        let row_index = RowIndex { name: ROW.into(), offset: 0 };
+        let reader = LazyCsvReader::new(PlRefPath::try_from_path(path)?).with_has_header(true);
+        reader.with_schema(Some(texts(columns))).with_row_index(Some(row_index)).finish()?.collect()
+    }
+
+    fn in_stretches(path: &Path, columns: &[String], size: usize) -> PolarsResult<DataFrame> {
+        let Rows::InStretches(stretches) = scan_by(path, columns, size)? else { polars_bail!(ComputeError: "not in stretches") };
+        let none = whole(path, columns)?.clear();
+        stretches.into_iter().try_fold(none, |before, stretch| before.vstack(&stretch?.collect()?))
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z0-9]{0,6}",
+            "-?[0-9]{1,3}(\\.[0-9]{1,2})?",
+            Just("\u{feff}å".to_owned()),
+            "[a-z \n\r,\"]{0,9}".prop_map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))),
+        ]
+    }
+
+    fn file() -> impl Strategy<Value = String> {
+        let rows = prop::collection::vec(prop::collection::vec(cell(), 1..=3), 0..30);
+        (
+            rows,
+            any::<bool>(),
+            prop_oneof![Just("\n"), Just("\r\n")],
+            prop_oneof![Just(""), Just("\n"), Just("\n\n")],
+            any::<bool>(),
+        )
+            .prop_map(|(rows, mark, line, end, before)| {
+                let lines: Vec<_> = rows.iter().map(|row| row.join(",")).collect();
+                let mark = if mark { "\u{feff}" } else { "" };
+                let before = if before { line } else { "" };
+                format!("{mark}{before}a,\"b\n\",c{line}{}{}", lines.join(line), end.replace('\n', line))
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn stretches_are_the_file(text in file(), size in 1_usize..60) {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), &text).expect("written");
+            let columns = ["a", "b", "c"].map(ToOwned::to_owned);
+            let (whole, cut) = (whole(file.path(), &columns), in_stretches(file.path(), &columns, size));
+            match (whole, cut) {
+                (Ok(whole), Ok(cut)) => prop_assert!(whole.equals_missing(&cut), "{text:?}: {whole} {cut}"),
+                (whole, cut) => prop_assert!(whole.is_err() && cut.is_err(), "{text:?}: {whole:?} {cut:?}"),
+            }
+        }
+    }
 
     fn kind(cells: &[&str]) -> DataType {
         let mut seen = Cells::default();

@@ -1,6 +1,7 @@
 //! A CSV file in stretches of whole records, so that no one ever holds more of it than one stretch.
 
-use std::io::{Read, Result};
+use std::io::{self, Read};
+use std::sync::mpsc::sync_channel;
 
 use polars::prelude::{PolarsResult, polars_bail};
 
@@ -83,7 +84,7 @@ impl<R: Read> Records<R> {
     }
 
     /// Reads until there are `length` bytes, or no more.
-    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<()> {
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
         let wanted = length.saturating_sub(bytes.len());
         bytes.reserve_exact(wanted);
         self.ended |= self.source.by_ref().take(wanted as u64).read_to_end(bytes)? < wanted;
@@ -119,17 +120,18 @@ struct Cut {
 
 impl Cut {
     fn go_on(&mut self, bytes: &[u8]) {
-        /// So few bytes that they are still near when they are looked at again.
-        const BLOCK: usize = 1 << 12;
+        /// So few bytes that what they are counted by is one byte, too, which is fast.
+        const BLOCK: usize = u8::MAX as usize;
         for block in bytes[self.seen..].chunks(BLOCK) {
-            if block.contains(&b'"') {
+            let count = |wanted: u8| block.iter().map(|byte| u8::from(*byte == wanted)).sum::<u8>();
+            if count(b'"') > 0 {
                 self.with_quotes(block);
             } else if !self.quoted {
-                let rows = block.iter().filter(|byte| **byte == b'\n').count();
-                if let Some(last) = block.iter().rposition(|byte| *byte == b'\n') {
-                    self.end = self.seen + last + 1;
+                let rows = count(b'\n');
+                if rows > 0 {
+                    self.rows += u64::from(rows);
+                    self.end = self.seen + block.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
                 }
-                self.rows += rows as u64;
             }
             self.seen += block.len();
         }
@@ -144,6 +146,16 @@ impl Cut {
             }
         }
     }
+}
+
+/// Hands on what an iterator gives, and has the next one ready meanwhile.
+pub(super) fn ahead<T: Send + 'static>(items: impl Iterator<Item = T> + Send + 'static) -> impl Iterator<Item = T> {
+    let (sender, receiver) = sync_channel(0);
+    std::thread::spawn(move || {
+        // Whoever takes no more ends it.
+        let _ = items.map(|item| sender.send(item)).take_while(Result::is_ok).count();
+    });
+    receiver.into_iter()
 }
 
 /// Where the first line ends that is not empty, if it does.
@@ -180,11 +192,10 @@ mod tests {
     fn stretches_end_with_records() {
         assert_eq!(cut("a\n1\n2\n3\n", 4), stretches(&[(0, "a\n1\n2\n"), (2, "a\n3\n")]));
         assert_eq!(cut("a\n1\n2\n3", 3), stretches(&[(0, "a\n1\n"), (1, "a\n2\n"), (2, "a\n3")]));
-        assert_eq!(cut("a\r\n\"1\n\"\r\n\"\"\"\n\"\r\n3\r\n", 9), stretches(&[
-            (0, "a\r\n\"1\n\"\r\n"),
-            (1, "a\r\n\"\"\"\n\"\r\n"),
-            (2, "a\r\n3\r\n"),
-        ]));
+        assert_eq!(
+            cut("a\r\n\"1\n\"\r\n\"\"\"\n\"\r\n3\r\n", 9),
+            stretches(&[(0, "a\r\n\"1\n\"\r\n"), (1, "a\r\n\"\"\"\n\"\r\n"), (2, "a\r\n3\r\n"),])
+        );
     }
 
     #[test]
