@@ -25,3 +25,5 @@ mod sample;
 mod sample_data;
 #[path = "e2e/worth.rs"]
 mod worth;
+#[path = "e2e/worth_input.rs"]
+mod worth_input;

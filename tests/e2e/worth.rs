@@ -1,10 +1,8 @@
-//! What marketing is worth, over a log with refunds, two currencies and spend: days that are merged are the whole, and what is
-//! wrong with the input is said.
+//! What marketing is worth, over a log with refunds, two currencies and spend: days that are merged are the whole, byte for byte.
 
 use std::path::Path;
 
 use attributary_store::PublishedRun;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cases::unbalanced;
@@ -183,7 +181,7 @@ fn threads_memory_and_the_order_of_rows_change_no_byte() {
 #[test]
 fn what_customers_are_worth_cannot_be_merged() {
     let shop = Shop::of_45_days();
-    for worth in ["{predicted_clv=\"52w\"}", "{historic_clv=\"all\"}"] {
+    for worth in ["{predicted_clv=\"52w\"}", "{total_clv=\"52w\"}", "{historic_clv=\"all\"}"] {
         let settings = format!("--set conversions.values.clv={worth}");
         shop.run("out", &format!("{settings} --from 2026-01-10 --to 2026-01-12"));
         let (code, _, stderr) = shop.try_run("out", &format!("{settings} --date 2026-01-12 --merge"));

@@ -185,8 +185,10 @@ impl<'a> ConversionCollector<'a> {
             }
             let number = bucket_of(hash, record.anonymous, &self.budget);
             let chunk = &mut local.by_customer[number];
-            local.extras.clear();
-            self.lanes.push(batch, row, &currencies, &mut local.extras);
+            if self.lanes.count() > 0 {
+                local.extras.clear();
+                self.lanes.push(batch, row, &currencies, &mut local.extras);
+            }
             chunk.push(record, values.map(|(minor, _)| minor).chain(local.extras.iter().copied()));
             chunk.names_mut().push_identity(&*batch.ids, row);
             if chunk.names_customers() {

@@ -260,6 +260,7 @@ impl<'a> Crediting<'a> {
     }
 
     /// Notes who acquired a customer, if the conversion is a first order. What the model gave is in the split.
+    #[inline]
     fn acquire(
         &mut self,
         (conversions, conversion): (&Conversions, usize),
@@ -267,7 +268,7 @@ impl<'a> Crediting<'a> {
         (credit, length): (Credit, usize),
         profile: &dyn Fn(usize) -> u32,
     ) {
-        if let (Some(acquired), true) = (&mut self.acquired, conversions.makes_customer(conversion)) {
+        if let Some(acquired) = self.acquired.as_mut().filter(|_| conversions.makes_customer(conversion)) {
             acquired.attribute(conversion, place, (&mut self.split, credit, length), (profile, self.context.profiles));
         }
     }
@@ -307,7 +308,7 @@ impl<'a> Crediting<'a> {
         }
         self.credited.count((of.day, of.share), (model, window), Outcome::Unattributed, values);
         self.left.push(&unattributed::row(conversion, model, window, reason));
-        if let (Some(acquired), true) = (&mut self.acquired, conversions.makes_customer(conversion)) {
+        if let Some(acquired) = self.acquired.as_mut().filter(|_| conversions.makes_customer(conversion)) {
             acquired.leave(conversion, (model, window));
         }
     }

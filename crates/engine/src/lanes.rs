@@ -83,6 +83,7 @@ impl Lanes {
 }
 
 /// Whether a row takes an order back.
+#[inline]
 #[must_use]
 pub fn is_refund(batch: &ConversionBatch, row: usize) -> bool {
     batch.refunds.as_ref().is_some_and(|refunds| !refunds.is_null(row))

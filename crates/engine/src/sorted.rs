@@ -86,8 +86,12 @@ impl Conversions {
             all.kinds.push(kind);
             all.origins.push(origin);
             all.values.extend_from_slice(records.values(record));
-            all.values.resize(all.keys.len() * width, 0);
-            all.extras.extend_from_slice(records.extras(record));
+            if !setup.worths.is_empty() {
+                all.values.resize(all.keys.len() * width, 0);
+            }
+            if lanes.count() > 0 {
+                all.extras.extend_from_slice(records.extras(record));
+            }
             if setup.refunds {
                 all.own_times.push(time);
             }

@@ -16,6 +16,7 @@ pub mod report;
 mod run;
 mod said;
 mod secrets;
+mod settings;
 mod temp;
 mod worth;
 mod write;

@@ -17,7 +17,7 @@ use attributary_engine::tables::{self, TableSink};
 use attributary_engine::walk::{Walked, walk};
 use attributary_engine::{EngineError, Interrupt, Range};
 use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
-use attributary_store::{BytesRead, Output, PublishedRun};
+use attributary_store::{BytesRead, Manifest, Output, PublishedRun};
 
 use crate::error::Error;
 use crate::file::Pipeline;
@@ -27,6 +27,7 @@ use crate::options::{Options, Phase, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{RunReport, range_text};
 use crate::said::{ledger_lines, manifest, summaries, warnings};
+use crate::settings::settings;
 use crate::temp;
 use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
 use crate::write::{rejects_rows, write_tables, write_whole};
@@ -41,10 +42,19 @@ pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Res
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| EngineError::Bug(format!("{threads} threads cannot be started: {error}")))?;
     // Whatever sorts or walks in parallel below does it on these threads.
-    with_pipeline(options, |pipeline, _| pool.install(|| run_here(pipeline, options, progress, interrupt)))
+    with_pipeline(options, |pipeline, secrets| {
+        let said = settings(&pipeline, secrets);
+        pool.install(|| run_here(pipeline, said, options, progress, interrupt))
+    })
 }
 
-fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrupt: &Interrupt) -> Result<RunReport, Error> {
+fn run_here(
+    pipeline: Pipeline,
+    settings: Vec<(String, String)>,
+    options: &Options,
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<RunReport, Error> {
     let (began, started) = (Instant::now(), now());
     let folder = output_folder(&pipeline, options)?;
     // Whoever holds the output is known before the first input is looked at.
@@ -114,7 +124,7 @@ fn run_here(pipeline: Pipeline, options: &Options, progress: &Progress, interrup
     }
     interrupt.check()?;
 
-    let manifest = manifest(&plan, &computed, &totals, range, started);
+    let manifest = Manifest { settings, ..manifest(&plan, &computed, &totals, range, started) };
     let rows = manifest.rows.clone();
     drop(temp);
     let published = writer.into_staging().publish(manifest)?;

@@ -11,6 +11,9 @@ pub(crate) const MOST_ROWS: usize = 200;
 /// From this many rows on a table has a filter.
 const FILTER_FROM: usize = 9;
 
+/// How many rows are printed: `page.css` hides those behind.
+const ON_PAPER: usize = 30;
+
 /// A table.
 pub(crate) struct DataTable {
     /// Its place in the page's addresses, unique.
@@ -104,6 +107,39 @@ impl DataTable {
         }
     }
 
+    /// Leaves out columns that say nothing, or the same text in every row, and says so in the definition.
+    pub(crate) fn without_repetition(&mut self) {
+        if self.rows.len() < 2 {
+            return;
+        }
+        let (mut same, mut empty) = (Vec::new(), Vec::new());
+        let mut keep = Vec::new();
+        for (place, head) in self.heads.iter().enumerate() {
+            let first = self.rows.first().and_then(|row| row.get(place));
+            let repeated = self.rows.iter().all(|row| row.get(place) == first);
+            match first {
+                Some(Cell::Empty) if repeated => empty.push(head.title.clone()),
+                Some(Cell::Text(text)) if repeated => same.push(format!("{} is “{text}”", head.title)),
+                _ => keep.push(place),
+            }
+        }
+        if keep.is_empty() || keep.len() == self.heads.len() {
+            return;
+        }
+        let mut places = 0..;
+        self.heads.retain(|_| places.next().is_some_and(|place| keep.contains(&place)));
+        for row in &mut self.rows {
+            let mut places = 0..;
+            row.retain(|_| places.next().is_some_and(|place| keep.contains(&place)));
+        }
+        if !same.is_empty() {
+            self.definition += &format!(" In each of these rows {}.", same.join(", "));
+        }
+        if !empty.is_empty() {
+            self.definition += &format!(" Without a figure in these rows, and left out: {}.", empty.join(", "));
+        }
+    }
+
     /// As HTML, with at most `rows` rows.
     pub(crate) fn render(&self, rows: usize) -> Markup {
         let shown = self.rows.len().min(rows);
@@ -129,6 +165,7 @@ impl DataTable {
                     }
                 }
                 @if self.whole.rows == 0 { p.note { "No rows." } }
+                @if shown > ON_PAPER { p.note.paper { "On paper the first " (ON_PAPER) " of " (shown) " rows." } }
                 @if cut {
                     p.note id=(hint_id) {
                         "The first " (grouped(&shown.to_string())) " of " (things(self.whole.rows, "row")) ", " (self.whole.order)
@@ -175,6 +212,22 @@ impl DataTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_the_same_in_every_row_is_said_once() {
+        let heads = [Head::text("channel"), Head::text("roi on"), Head::number("cpl"), Head::number("roas")];
+        let mut table = DataTable::new("t", "Returns", "returns").defined("Ratios.").heads(heads);
+        for channel in ["search", "email"] {
+            table.row(vec![Cell::text(channel), Cell::text("margin"), Cell::Empty, Cell::count(2)]);
+        }
+        table.without_repetition();
+        assert_eq!(table.heads.iter().map(|head| head.title.as_str()).collect::<Vec<_>>(), ["channel", "roas"]);
+        assert_eq!(table.rows, [vec![Cell::text("search"), Cell::count(2)], vec![Cell::text("email"), Cell::count(2)]]);
+        assert_eq!(
+            table.definition,
+            "Ratios. In each of these rows roi on is “margin”. Without a figure in these rows, and left out: cpl."
+        );
+    }
 
     #[test]
     fn names_are_text_and_what_is_cut_is_said() {

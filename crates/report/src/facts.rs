@@ -2,6 +2,7 @@
 
 use crate::error::ReportError;
 use crate::run::{Run, SPEND, ValueColumn};
+use crate::spend::Spend;
 use crate::sums::{NOT_SET, Sums, UNATTRIBUTED};
 
 /// What several sections share.
@@ -12,6 +13,8 @@ pub(crate) struct Facts {
     pub(crate) ledger: Vec<LedgerLine>,
     /// What each channel got; none where no table has channels.
     pub(crate) channels: Option<Sums>,
+    /// What was spent and what it brought; none where nothing says what was spent.
+    pub(crate) spend: Option<Spend>,
 }
 
 /// source = attributed + unattributed + rejected, of one model, window and value.
@@ -30,8 +33,8 @@ pub(crate) struct LedgerLine {
 impl Facts {
     /// Reads what several sections need.
     pub(crate) fn read(run: Run) -> Result<Self, ReportError> {
-        let (ledger, channels) = (ledger(&run)?, Sums::read(&run, &["channel"])?);
-        Ok(Self { run, ledger, channels })
+        let (ledger, channels, spend) = (ledger(&run)?, Sums::read(&run, &["channel"])?, Spend::read(&run)?);
+        Ok(Self { run, ledger, channels, spend })
     }
 
     /// The value that charts show, and the sums of the channels, where there are both.

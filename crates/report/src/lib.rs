@@ -13,6 +13,7 @@ mod number;
 mod run;
 mod scan;
 mod sections;
+mod spend;
 mod sums;
 
 use std::path::Path;

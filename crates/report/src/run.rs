@@ -165,6 +165,12 @@ impl Run {
         self.values.first()
     }
 
+    /// The value that is revenue where spend is divided by: the one that the settings name, else the pipeline's first.
+    pub(crate) fn revenue(&self) -> Option<&ValueColumn> {
+        let named = self.settings.iter().find(|(name, _)| name == "revenue").map(|(_, text)| text);
+        self.values.iter().find(|value| Some(&value.name) == named).or(self.main_value())
+    }
+
     /// The smallest table of attributed conversions that has these columns, one with exactly these before any other.
     pub(crate) fn grouped(&self, by: &[&str]) -> Result<Option<Grouped<'_>>, ReportError> {
         let mut best: Option<Grouped<'_>> = None;

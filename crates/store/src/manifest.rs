@@ -38,6 +38,8 @@ pub struct Manifest {
     pub models: Vec<ModelEntry>,
     /// The windows as typed, in the pipeline's order.
     pub windows: Vec<String>,
+    /// What the run was asked for, in words: name and text, in the order in which people read about them.
+    pub settings: Vec<(String, String)>,
     /// The tables by name; filled in by [`crate::Staging::publish`].
     pub tables: Vec<TableEntry>,
     /// What a later run needs besides the tables, by name; filled in by [`crate::Staging::publish`].

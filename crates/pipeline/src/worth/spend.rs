@@ -117,12 +117,15 @@ impl Reading<'_> {
         for row in 0..batch.len() {
             let time = batch.times[row];
             let day = (time != NO_TIME).then(|| zone.day(time));
-            let duplicate = batch.ids.as_ref().is_some_and(|ids| !ids.is_null(row) && !self.ids.insert(ids.key(row)));
+            let no_rate = batch.exchange.as_ref().is_some_and(|exchange| exchange.rates[row].is_none());
+            let amount = batch.amounts[row];
+            // Duplicates are sought among the rows that are right otherwise.
+            let right = day.is_some() && !no_rate && amount.is_some();
+            let named = batch.ids.as_ref().filter(|ids| right && !ids.is_null(row));
+            let duplicate = named.is_some_and(|ids| !self.ids.insert(ids.key(row)));
             if !self.days.counts(day) {
                 continue;
             }
-            let no_rate = batch.exchange.as_ref().is_some_and(|exchange| exchange.rates[row].is_none());
-            let amount = batch.amounts[row];
             match (day, amount) {
                 (None, _) => self.reject(batch, row, Rejected::NullTime),
                 _ if no_rate => self.reject(batch, row, Rejected::MissingRate),

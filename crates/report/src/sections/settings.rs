@@ -1,9 +1,9 @@
 //! The pipeline in words, as far as the manifest tells.
 
-use maud::html;
+use maud::{Markup, html};
 
 use super::Block;
-use super::shown::says;
+use super::shown::{heading, says};
 use crate::cell::{Cell, shortened};
 use crate::data_table::{DataTable, Head};
 use crate::error::ReportError;
@@ -13,41 +13,52 @@ use crate::number::{bytes, grouped, things};
 /// Makes the section.
 pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     let manifest = facts.run.manifest();
-    let currencies =
-        facts.run.values.iter().map(|value| format!("{} in {}", value.name, value.currency)).collect::<Vec<_>>().join(", ");
-    let mut facts_in_words = vec![
-        ("Pipeline".to_owned(), manifest.pipeline.clone()),
-        ("Run".to_owned(), manifest.run_id.clone()),
-        ("Conversion days".to_owned(), range_words(facts)),
-        ("Values".to_owned(), currencies),
-        ("Windows".to_owned(), manifest.windows.join(", ")),
-        ("Started".to_owned(), manifest.started.clone()),
-        ("Finished".to_owned(), manifest.finished.clone()),
-        ("Most memory held".to_owned(), bytes(manifest.peak_memory_bytes)),
-        ("Version".to_owned(), format!("attributary {}", manifest.version)),
-        ("Pipeline file, SHA-256".to_owned(), manifest.pipeline_sha256.clone()),
-        ("Settings, SHA-256".to_owned(), manifest.settings_sha256.clone()),
-    ];
-    facts_in_words.extend(facts.run.settings.iter().cloned());
-    let list = html! {
-        dl.facts {
-            @for (name, text) in facts_in_words.iter().filter(|(_, text)| !text.is_empty()) {
-                div { dt { bdi { (shortened(name, 120)) } } dd { bdi { (shortened(text, 1_000)) } } }
-            }
-        }
-    };
-    let mut blocks = vec![Block::Html(list), Block::Table(models(facts))];
+    let mut blocks = vec![];
+    if facts.run.settings.is_empty() {
+        blocks.push(says("The pipeline file has them: columns, rules of the journey, and what each model was set to."));
+    } else {
+        let of_models: Vec<String> = manifest.models.iter().map(|model| model_setting(&model.name)).collect();
+        let asked = facts.run.settings.iter().filter(|(name, _)| !of_models.contains(name));
+        blocks.push(Block::Html(list(asked.map(|(name, text)| (name.as_str(), text.clone())))));
+    }
+    blocks.push(Block::Table(models(facts)));
+    let values: Vec<_> = facts.run.values.iter().map(|value| format!("{} in {}", value.name, value.currency)).collect();
+    let windows = if facts.run.settings.is_empty() { manifest.windows.join(", ") } else { String::new() };
+    blocks.push(heading("This run"));
+    blocks.push(Block::Html(list([
+        ("pipeline", manifest.pipeline.clone()),
+        ("run", manifest.run_id.clone()),
+        ("conversion days", range_words(facts)),
+        ("values", values.join(", ")),
+        ("windows", windows),
+        ("started", manifest.started.clone()),
+        ("finished", manifest.finished.clone()),
+        ("most memory held", bytes(manifest.peak_memory_bytes)),
+        ("version", format!("attributary {}", manifest.version)),
+        ("pipeline file, SHA-256", manifest.pipeline_sha256.clone()),
+        ("settings, SHA-256", manifest.settings_sha256.clone()),
+    ])));
     blocks.push(Block::Folded(
         "Files read and tables written".to_owned(),
         vec![Block::Table(inputs(facts)), Block::Table(tables(facts))],
     ));
-    if facts.run.settings.is_empty() {
-        blocks.insert(
-            1,
-            says("The pipeline file itself has the rest: columns, rules of the journey, and what each model was set to."),
-        );
-    }
     Ok(blocks)
+}
+
+/// What the settings call a model.
+fn model_setting(model: &str) -> String {
+    format!("model {model}")
+}
+
+/// Names and texts; those without a text are left out.
+fn list<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> Markup {
+    html! {
+        dl.facts {
+            @for (name, text) in facts.into_iter().filter(|(_, text)| !text.is_empty()) {
+                div { dt { bdi { (shortened(name, 120)) } } dd { bdi { (shortened(&text, 1_000)) } } }
+            }
+        }
+    }
 }
 
 /// The conversion days of the run.
@@ -62,11 +73,21 @@ pub(crate) fn range_words(facts: &Facts) -> String {
 }
 
 fn models(facts: &Facts) -> DataTable {
+    let in_words =
+        |model: &str| facts.run.settings.iter().find(|(name, _)| *name == model_setting(model)).map(|(_, text)| text.as_str());
+    let models = &facts.run.manifest().models;
+    let described = models.iter().any(|model| in_words(&model.name).is_some());
     let mut table = DataTable::new("t-models", "Models", "")
         .defined("In the pipeline's order. What an additive model gives adds up to the conversions.")
         .heads([Head::text("model"), Head::text("kind"), Head::text("additive")]);
-    for model in &facts.run.manifest().models {
-        table.row(vec![Cell::text(&model.name), Cell::text(&model.kind), Cell::text(if model.additive { "yes" } else { "no" })]);
+    table.heads.extend(described.then(|| Head::text("in words")));
+    for model in models {
+        let mut row =
+            vec![Cell::text(&model.name), Cell::text(&model.kind), Cell::text(if model.additive { "yes" } else { "no" })];
+        if described {
+            row.push(in_words(&model.name).map_or(Cell::Empty, |text| Cell::Text(shortened(text, 500))));
+        }
+        table.row(row);
     }
     table
 }

@@ -102,21 +102,34 @@ pub(super) fn rows_as_they_stand(
     by: Option<&str>,
     keep: impl Fn(Row<'_>) -> bool,
 ) -> Result<DataTable, ReportError> {
+    if let Some(by) = by {
+        table = table.ordered(format!("by {}", by.replace('_', " ")));
+    }
+    let weight = |row: Row<'_>| by.and_then(|column| row.int(column)).unwrap_or(i128::MIN);
+    weighted_rows(run, source, table, wanted, weight, keep)
+}
+
+/// The same, those of most weight first.
+pub(super) fn weighted_rows(
+    run: &Run,
+    source: &str,
+    mut table: DataTable,
+    wanted: Vec<Wanted>,
+    weight: impl Fn(Row<'_>) -> i128,
+    keep: impl Fn(Row<'_>) -> bool,
+) -> Result<DataTable, ReportError> {
     let Some(entry) = run.table(source) else { return Ok(table) };
     let columns = present(&run.columns(entry)?, wanted);
     let mut top = Top::default();
     run.scan(entry, |row| {
         if keep(row) {
-            let weight = by.and_then(|column| row.int(column)).unwrap_or(i128::MIN);
-            top.push(weight, || cells(row, &columns));
+            top.push(weight(row), || cells(row, &columns));
         }
         Ok(())
     })?;
-    if let Some(by) = by {
-        table = table.ordered(format!("by {}", by.replace('_', " ")));
-    }
     table.heads.extend(columns.into_iter().map(|(_, head)| head));
     top.into_table(&mut table);
+    table.without_repetition();
     Ok(table)
 }
 

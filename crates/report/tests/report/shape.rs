@@ -162,7 +162,7 @@ fn settings_in_words_are_shown_where_the_manifest_has_them() {
         section_of(&run.page(), "settings").contains("<dt><bdi>Time zone</bdi></dt><dd><bdi>Europe/&lt;Stockholm&gt;</bdi></dd>")
     );
     with(r#"{"of": "another form"}"#);
-    assert!(section_of(&run.page(), "settings").contains("The pipeline file itself has the rest"));
+    assert!(section_of(&run.page(), "settings").contains("The pipeline file has them"));
 }
 
 #[test]

@@ -63,9 +63,6 @@ fn scan_by(path: &Path, columns: &[String], size: usize) -> PolarsResult<Rows> {
 
 /// How much is read at a time: as much again waits, and what is made of it takes several times as much.
 fn stretch_size() -> usize {
-    if let Ok(x) = std::env::var("XSTRETCH") {
-        return x.parse().unwrap();
-    }
     (memory_of_queries() / 4).clamp(1 << 16, 16 << 20) as usize
 }
 

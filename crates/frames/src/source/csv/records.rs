@@ -1,6 +1,6 @@
 //! A CSV file in stretches of whole records, so that no one ever holds more of it than one stretch.
 
-use std::io::{self, Read};
+use std::io::{self, Chain, Cursor, Read};
 use std::sync::mpsc::sync_channel;
 
 use polars::prelude::{PolarsResult, polars_bail};
@@ -11,7 +11,7 @@ const LONGEST: usize = 32 << 20;
 /// Cuts what it reads between records. A record ends with a line feed that has an even number of quotes before it: that is
 /// where polars ends it, too, so that every stretch is read as it would be as part of the whole.
 pub(super) struct Records<R> {
-    source: R,
+    source: Chain<Cursor<Vec<u8>>, R>,
     /// How many bytes of records there are in a stretch, unless one alone is longer.
     size: usize,
     /// Everything up to the end of the header's line.
@@ -35,21 +35,19 @@ pub(super) struct Stretch {
 impl<R: Read> Records<R> {
     /// Reads the header.
     pub(super) fn open(source: R, size: usize) -> PolarsResult<Self> {
-        let mut records = Self { source, size, header: Vec::new(), rest: Vec::new(), rows: 0, ended: false };
-        let mut bytes = Vec::new();
-        let mut wanted = 1 << 12;
+        let (mut source, mut bytes, mut wanted) = (source, Vec::new(), 1 << 12);
         let header = loop {
-            records.fill(&mut bytes, wanted)?;
+            let ended = fill(&mut source, &mut bytes, wanted)?;
             match header_length(&bytes) {
                 Some(length) => break length,
-                None if records.ended => break bytes.len(),
+                None if ended => break bytes.len(),
                 None if wanted > LONGEST => polars_bail!(ComputeError: "the line of its header is longer than {LONGEST} bytes"),
                 None => wanted *= 2,
             }
         };
-        records.rest = bytes.split_off(header);
-        records.header = bytes;
-        Ok(records)
+        let behind = bytes.split_off(header);
+        let source = Cursor::new(behind).chain(source);
+        Ok(Self { source, size, header: bytes, rest: Vec::new(), rows: 0, ended: false })
     }
 
     /// The header's line, and what stands before it: nothing, a byte order mark, empty lines.
@@ -64,7 +62,7 @@ impl<R: Read> Records<R> {
         bytes.append(&mut self.rest);
         let mut cut = Cut { seen: self.header.len(), ..Cut::default() };
         while cut.rows == 0 && !self.ended {
-            self.fill(&mut bytes, self.header.len() + size)?;
+            self.ended = fill(&mut self.source, &mut bytes, self.header.len() + size)?;
             cut.go_on(&bytes);
             if size > LONGEST && cut.rows == 0 && !self.ended {
                 let row = self.rows;
@@ -82,14 +80,6 @@ impl<R: Read> Records<R> {
         self.rows += cut.rows;
         Ok(Some(Stretch { bytes, first_row }))
     }
-
-    /// Reads until there are `length` bytes, or no more.
-    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
-        let wanted = length.saturating_sub(bytes.len());
-        bytes.reserve_exact(wanted);
-        self.ended |= self.source.by_ref().take(wanted as u64).read_to_end(bytes)? < wanted;
-        Ok(())
-    }
 }
 
 impl<R: Read> Iterator for Records<R> {
@@ -105,6 +95,13 @@ impl<R: Read> Iterator for Records<R> {
         }
         stretch
     }
+}
+
+/// Reads until there are `length` bytes, and says whether there are no more.
+fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
+    let wanted = length.saturating_sub(bytes.len());
+    bytes.reserve_exact(wanted);
+    Ok(source.by_ref().take(wanted as u64).read_to_end(bytes)? < wanted)
 }
 
 /// How far the ends of records have been looked for.
@@ -200,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_record_longer_than_a_stretch_is_one() {
-        assert_eq!(cut("a\n12345\n\n1\n", 1), stretches(&[(0, "a\n12345\n"), (1, "a\n\n"), (2, "a\n1\n")]));
+        assert_eq!(cut("a\n12345\n\n1\n", 1), stretches(&[(0, "a\n12345\n\n"), (2, "a\n1\n")]));
         let long = format!("a\n\"{}\n", "x\n".repeat(LONGEST));
         let error = Records::open(long.as_bytes(), 10).expect("a header").next().expect("a stretch").expect_err("too long");
         assert!(error.to_string().contains("row 0 is longer than 33554432 bytes: is there a quote"), "{error}");
