@@ -80,6 +80,14 @@ pub struct Event<'a> {
     pub values: &'a [i64],
 }
 
+impl Event<'_> {
+    /// Whether it is seen by the end of a day. Of a refund that its order is, too: it may be dated before it.
+    #[must_use]
+    pub fn is_seen(&self, until: Day) -> bool {
+        self.day <= until && self.order_day <= until
+    }
+}
+
 /// What a customer bought up to the last day of the observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
@@ -105,7 +113,7 @@ impl History {
     /// The history that a customer's conversions make, which come in the order of their times; none without an order.
     #[must_use]
     pub fn of<'a>(events: impl Iterator<Item = Event<'a>>, until: Option<Day>) -> Option<Self> {
-        let seen = |event: &Event<'_>| event.order && until.is_none_or(|until| event.day <= until);
+        let seen = |event: &Event<'_>| event.order && until.is_none_or(|until| event.is_seen(until));
         let mut history: Option<Self> = None;
         for event in events.filter(seen) {
             let history = match (&mut history, event.refund) {

@@ -11,14 +11,18 @@ use attributary_core::model::{
     ExpressionCompiler, ModelSpec, ParameterError, Parameters, TouchColumns, Weighing, WeightExpression,
 };
 use attributary_core::table::{Field, NULL_CODE, Rows};
+use attributary_core::time::Day;
 use attributary_core::value::{ColumnType, Value};
-use attributary_engine::conversions::ConversionCollector;
+use attributary_engine::conversions::{ConversionCollector, Converted};
+use attributary_engine::histories::{History, Observation, OrderKinds};
 use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
 use attributary_engine::rejects::Rejects;
 use attributary_engine::tables::{self, SinkError, TableSink, grouped};
 use attributary_engine::walk::walk;
-use attributary_engine::{EngineError, GroupColumn, Interrupt, ModelSetup, Period, Range, Setup, TableSetup};
+use attributary_engine::{
+    CustomersSetup, EngineError, GroupColumn, Interrupt, ModelSetup, Period, Range, Segments, Setup, TableSetup, Worth,
+};
 use attributary_journeys::{Ignore, IgnoreWhen, Repeats, Reuse, Rules};
 use attributary_testkit::oracle;
 use attributary_testkit::rows::{ConversionRow, TouchRow};
@@ -120,7 +124,8 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     if collected.reason().is_some() {
         batches().for_each(|batch| collected.add(&batch).expect("suspects are taken"));
     }
-    let converted = collected.finish(&mut ledger).expect("ids are unique");
+    let mut converted = collected.finish(&mut ledger).expect("ids are unique");
+    let observation = (!setup.worths.is_empty()).then(|| observation(&setup, &mut converted));
 
     // Orders that are refunded in the range may lie before it, and behind it too.
     let refunded = converted.earliest_refunded.map(|time| setup.rules.zone.day(time));
@@ -138,7 +143,8 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     }
     let partitioned = partition.finish(&setup).expect("the partition is closed");
     let mut walked =
-        pool.install(|| walk(&setup, converted, partitioned, &rejects, &mut ledger, None)).expect("the walk ends well");
+        pool.install(|| walk(&setup, converted, partitioned, &rejects, &mut ledger, observation.as_ref()))
+        .expect("the walk ends well");
 
     let sink = Memory::default();
     for (number, (table, (_, sums))) in setup.tables.iter().zip(&walked.tables).enumerate() {
@@ -161,6 +167,20 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     tables::write_whole(&sink, "ledger", &tables::ledger::fields(&setup, false), tables::ledger::rows(&lines, &setup, false))
         .expect("written");
     sink.tables()
+}
+
+/// What is looked at: up to the end of the range, or to the last order.
+fn observation(setup: &Setup, converted: &mut Converted) -> Observation {
+    let orders = OrderKinds::of(setup, &converted.kinds);
+    let mut last = None;
+    for bucket in &mut converted.buckets {
+        let conversions = bucket.look(setup, &converted.budget).expect("read");
+        for customer in conversions.each_customer() {
+            let events = customer.map(|conversion| conversions.event(conversion, &orders, setup));
+            last = last.max(History::of(events, None).map(|history| history.last_day));
+        }
+    }
+    Observation { until: setup.range.to.map(|to| to - 1).or(last).unwrap_or(Day::MIN), predict: None }
 }
 
 /// Keeps tables in memory, by table and file.
@@ -244,10 +264,12 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         (attribute::INTERACTION, settings.mapped.interaction),
     ];
     let mapped = mapped.iter().filter(|(_, mapped)| *mapped).map(|(place, _)| *place);
+    // The margin, or what came in.
+    let of = settings.values.iter().position(|name| name == "margin").unwrap_or(0);
     let setup = Setup {
         rules,
         range: Range { from: settings.from, to: settings.to },
-        values: settings.values.clone(),
+        values: settings.all_values(),
         currency: (settings.currency.clone(), settings.exponent()),
         models,
         tables: settings.grouped_tables().iter().map(|(name, by)| table(name, by, settings)).collect(),
@@ -263,11 +285,18 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         memory: how.memory,
         bucket_bits: how.bucket_bits,
         stretch_pairs: how.stretch_pairs,
-        worths: Vec::new(),
+        worths: settings.historic.iter().map(|(_, within)| Worth::Historic { value: of, within: *within }).collect(),
         refunds: settings.mapped.refund_of,
         exchange: false,
         order_kinds: settings.order_kinds.clone(),
-        customers: None,
+        customers: (!settings.historic.is_empty()).then(|| CustomersSetup {
+            until: None,
+            revenue: 0,
+            margin: None,
+            tables: false,
+            horizon: 364,
+            segments: Segments { lapsing_after: 90, loyal_orders: 3, loyal_score: 4 },
+        }),
         temp: temp.to_owned(),
         threads: how.threads,
     };

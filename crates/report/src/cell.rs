@@ -85,6 +85,13 @@ impl Cell {
         Self::Number { shown: number::float(number), exact: number.to_string() }
     }
 
+    /// The same with two digits behind the point, more where it is small.
+    pub(crate) fn ratio(ratio: f64) -> Self {
+        let small = ratio != 0.0 && ratio.abs() < 0.1;
+        let shown = if small || !ratio.is_finite() { number::float(ratio) } else { number::grouped(&format!("{ratio:.2}")) };
+        Self::Number { shown, exact: ratio.to_string() }
+    }
+
     /// A fraction that was computed elsewhere, in percent.
     pub(crate) fn fraction(number: f64) -> Self {
         Self::Number { shown: format!("{}%", number::grouped(&format!("{:.1}", number * 100.0))), exact: number.to_string() }
@@ -145,5 +152,7 @@ mod tests {
         assert_eq!(Cell::conversions(333_333_333), number("0.33", "0.333333333"));
         assert_eq!(Cell::percent(1, 3), number("33.3%", "0.333333333"));
         assert_eq!(Cell::percent(1, 0), Cell::Empty);
+        assert_eq!(Cell::ratio(2_345.6), number("2,345.60", "2345.6"));
+        assert_eq!(Cell::ratio(0.012_34), number("0.0123", "0.01234"));
     }
 }

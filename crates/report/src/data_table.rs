@@ -14,6 +14,9 @@ const FILTER_FROM: usize = 9;
 /// How many rows are printed: `page.css` hides those behind.
 const ON_PAPER: usize = 30;
 
+/// Texts of more letters than these get room in their column.
+const LONG_TEXT: usize = 30;
+
 /// A table.
 pub(crate) struct DataTable {
     /// Its place in the page's addresses, unique.
@@ -190,7 +193,7 @@ impl DataTable {
     fn cell(&self, cell: &Cell, place: usize) -> Markup {
         let content = match cell {
             Cell::Empty => html! { span.quiet aria-label="none" { "–" } },
-            Cell::Text(text) => html! { bdi { (text) } },
+            Cell::Text(text) => html! { bdi.prose[text.contains(' ') && text.chars().count() > LONG_TEXT] { (text) } },
             Cell::Number { shown, .. } => html! { (shown) },
         };
         let exact = match cell {

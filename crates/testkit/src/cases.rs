@@ -159,13 +159,14 @@ impl Case {
         })
     }
 
-    /// Whether the oracle computes a table of this case. It knows nothing of currencies and of what customers are worth, which
-    /// change all tables, nor of spend, which is in the ledger and among the rejected rows.
+    /// Whether the oracle computes a table of this case. It knows nothing of currencies and of what customers are expected to bring,
+    /// which change all tables, nor of spend, which is in the ledger and among the rejected rows.
     #[must_use]
     pub fn is_known_to_the_oracle(&self, table: &str) -> bool {
         let conversions = |key: &str| self.pipeline.get("conversions").and_then(|section| section.get(key)?.as_table());
         let has_currency = conversions("columns").is_some_and(|columns| columns.contains_key("currency"));
-        let has_worth = conversions("values").is_some_and(|values| values.values().any(is_worth));
+        let is_foreseen = |value: &toml::Value| is_worth(value) && value.get("historic_clv").is_none();
+        let has_worth = conversions("values").is_some_and(|values| values.values().any(is_foreseen));
         let has_spend = !self.further.is_empty() || self.touchpoints.place("cost").is_ok();
         let of_spend = has_spend && ["ledger", "rejects"].contains(&table);
         !(WORTH_TABLES.contains(&table) || has_currency || has_worth || of_spend)

@@ -79,6 +79,17 @@ pub fn from_pipeline(file: &Table, run: &[String]) -> Result<OracleSettings, Str
         settings.values = values.iter().filter(|(_, mapping)| !is_worth(mapping)).map(|(name, _)| name.clone()).collect();
     }
     settings.order_kinds = texts(&conversions, "order_kinds")?;
+    for (name, mapping) in conversions.get("values").and_then(Value::as_table).into_iter().flatten() {
+        if let Some(within) = mapping.get("historic_clv").and_then(Value::as_str) {
+            let days = |within: &str| Duration::parse(within)?.whole_days().ok_or_else(|| format!("{within} is no whole days"));
+            let within = if within == "all" { None } else { Some(days(within)?) };
+            settings.historic.push((name.clone(), within.and_then(|days| days.try_into().ok())));
+        }
+    }
+    settings.until = match section("customers").get("until") {
+        None => None,
+        Some(until) => Some(parse_day(&until.to_string()).ok_or_else(|| format!("{until} is no day"))?),
+    };
     if let Some(windows) = texts(&journey, "windows")? {
         settings.windows = windows.iter().map(|text| Window::parse(text)).collect::<Result<_, _>>()?;
     }
@@ -135,7 +146,12 @@ fn conversions_section(settings: &OracleSettings, source: &str) -> Table {
     let mut section = table(&[("source", source)]);
     section.insert("columns".into(), table(&names.map(|name| (name, name)).collect::<Vec<_>>()).into());
     let values: Vec<_> = settings.values.iter().map(|name| (name.as_str(), name.as_str())).collect();
-    section.insert("values".into(), table(&values).into());
+    let mut values = table(&values);
+    for (name, within) in &settings.historic {
+        let within = within.map_or("all".to_owned(), |days| format!("{days}d"));
+        values.insert(name.clone(), table(&[("historic_clv", &within)]).into());
+    }
+    section.insert("values".into(), values.into());
     if let Some(kinds) = &settings.order_kinds {
         section.insert("order_kinds".into(), list(kinds));
     }

@@ -26,6 +26,10 @@ pub struct OracleSettings {
     pub values: Vec<String>,
     /// `order_kinds`: the kinds that make a customer; none: all.
     pub order_kinds: Option<Vec<String>>,
+    /// `{ historic_clv = … }` among the values: name, and within how many days of the first order; none: `"all"`.
+    pub historic: Vec<(String, Option<u32>)>,
+    /// `customers.until`.
+    pub until: Option<Day>,
     /// Windows, at least one.
     pub windows: Vec<Window>,
     /// `window_unit = "calendar_day"`.
@@ -193,6 +197,8 @@ impl OracleSettings {
             dimensions: Vec::new(),
             values: vec!["revenue".to_owned()],
             order_kinds: None,
+            historic: Vec::new(),
+            until: None,
             windows: Window::parse("30d").into_iter().collect(),
             calendar_days: false,
             interaction_windows: Vec::new(),
@@ -214,6 +220,12 @@ impl OracleSettings {
     #[must_use]
     pub fn exponent(&self) -> u8 {
         money::exponent(&self.currency).expect("test settings name a real currency")
+    }
+
+    /// The names of all values: those of the source, then what first orders carry.
+    #[must_use]
+    pub fn all_values(&self) -> Vec<String> {
+        self.values.iter().cloned().chain(self.historic.iter().map(|(name, _)| name.clone())).collect()
     }
 
     /// The tables that are asked for: those of the settings, or the three that are there without any.

@@ -104,14 +104,19 @@ pub fn conversions(values: usize, exponent: u8) -> impl Strategy<Value = Vec<Con
 
 /// Settings over the whole grid, such as a pipeline file may hold.
 pub fn settings() -> impl Strategy<Value = OracleSettings> {
-    let order_kinds = option::of(subsequence(vec!["purchase", "lead"], 1..=2));
-    let columns = (any::<[bool; 5]>(), order_kinds, 0..=2_usize, 1..=2_usize, select(vec!["SEK", "JPY", "KWD"]));
-    columns.prop_flat_map(|(mapped, order_kinds, dimensions, values, currency)| {
+    let orders = (
+        option::of(subsequence(vec!["purchase", "lead"], 1..=2)),
+        prop_oneof![2 => Just(Vec::new()), 1 => subsequence(vec![None, Some(1_u32), Some(2)], 1..=2)],
+    );
+    let columns = (any::<[bool; 5]>(), orders, 0..=2_usize, 1..=2_usize, select(vec!["SEK", "JPY", "KWD"]));
+    columns.prop_flat_map(|(mapped, (order_kinds, historic), dimensions, values, currency)| {
         let [campaign, interaction, touch_id, kind, refund_of] = mapped;
         let mut settings = OracleSettings::new(Vec::new());
         settings.mapped = Mapped { campaign, interaction, touch_id, kind, refund_of };
         let order_kinds = order_kinds.filter(|_| kind);
         settings.order_kinds = order_kinds.map(|kinds| kinds.into_iter().map(str::to_owned).collect());
+        let name = |within: Option<u32>| within.map_or("worth".to_owned(), |days| format!("worth_of_{days}"));
+        settings.historic = historic.into_iter().map(|within| (name(within), within)).collect();
         settings.dimensions = ["country", "device"][..dimensions].iter().map(|name| (*name).to_owned()).collect();
         settings.values = ["revenue", "margin"][..values].iter().map(|name| (*name).to_owned()).collect();
         settings.currency = currency.to_owned();

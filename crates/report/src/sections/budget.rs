@@ -10,6 +10,7 @@ use crate::error::ReportError;
 use crate::facts::Facts;
 use crate::number::float;
 use crate::scan::Row;
+use crate::spend::ALL;
 
 /// A chart of intervals has room for this many channels.
 const MOST_CHANNELS: usize = 15;
@@ -77,12 +78,13 @@ fn both(facts: &Facts, source: &str, words: &Words) -> Result<Vec<Block>, Report
     let (model, window) = (facts.run.main_model(), facts.run.main_window());
     let is_main = |row: Row<'_>| row.text("model") == Some(model) && row.text("window") == Some(window);
     let table = |id: &str, title: String| DataTable::new(id, title, source).defined(&words.definition);
+    // The whole time comes first, by spend; its periods behind it, in their order.
     let main = weighted_rows(
         &facts.run,
         source,
         table(words.id, format!("{}, model {model}, window {window}", words.title)),
         every_column(&facts.run, source, &["model", "window"], words.fractions)?,
-        |_| 0,
+        |row| if row.text("period") == Some(ALL) { row.int("spend").unwrap_or(0).max(0) } else { -1 },
         is_main,
     )?;
     let place = |row: Row<'_>| {

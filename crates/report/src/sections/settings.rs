@@ -1,5 +1,6 @@
 //! The pipeline in words, as far as the manifest tells.
 
+use attributary_store::ModelEntry;
 use maud::{Markup, html};
 
 use super::Block;
@@ -73,10 +74,12 @@ pub(crate) fn range_words(facts: &Facts) -> String {
 }
 
 fn models(facts: &Facts) -> DataTable {
-    let in_words =
-        |model: &str| facts.run.settings.iter().find(|(name, _)| *name == model_setting(model)).map(|(_, text)| text.as_str());
+    let in_words = |model: &ModelEntry| {
+        let (_, text) = facts.run.settings.iter().find(|(name, _)| *name == model_setting(&model.name))?;
+        Some(text.strip_prefix(&format!("{}: ", model.kind)).unwrap_or(text))
+    };
     let models = &facts.run.manifest().models;
-    let described = models.iter().any(|model| in_words(&model.name).is_some());
+    let described = models.iter().any(|model| in_words(model).is_some());
     let mut table = DataTable::new("t-models", "Models", "")
         .defined("In the pipeline's order. What an additive model gives adds up to the conversions.")
         .heads([Head::text("model"), Head::text("kind"), Head::text("additive")]);
@@ -85,7 +88,7 @@ fn models(facts: &Facts) -> DataTable {
         let mut row =
             vec![Cell::text(&model.name), Cell::text(&model.kind), Cell::text(if model.additive { "yes" } else { "no" })];
         if described {
-            row.push(in_words(&model.name).map_or(Cell::Empty, |text| Cell::Text(shortened(text, 500))));
+            row.push(in_words(model).map_or(Cell::Empty, |text| Cell::Text(shortened(text, 500))));
         }
         table.row(row);
     }

@@ -47,6 +47,8 @@ pub(super) enum As {
     Itself,
     /// A fraction, in percent.
     Fraction,
+    /// A ratio, with two digits.
+    Ratio,
 }
 
 /// A column that may be there.
@@ -61,12 +63,12 @@ fn want(name: &str) -> Wanted {
     Wanted { name: name.to_owned(), title: name.replace('_', " "), shown: As::Itself }
 }
 
-/// Every column of a table in its order, without those left out; `fractions` are shown in percent.
+/// Every column of a table in its order, without those left out; `fractions` are shown in percent, other floats as ratios.
 pub(super) fn every_column(run: &Run, source: &str, left_out: &[&str], fractions: &[&str]) -> Result<Vec<Wanted>, ReportError> {
     let Some(entry) = run.table(source) else { return Ok(Vec::new()) };
     let names = run.columns(entry)?.0.into_iter().map(|field| field.name).filter(|name| !left_out.contains(&name.as_str()));
     let wanted = |name: String| Wanted {
-        shown: if fractions.contains(&name.as_str()) { As::Fraction } else { As::Itself },
+        shown: if fractions.contains(&name.as_str()) { As::Fraction } else { As::Ratio },
         ..want(&name)
     };
     Ok(names.map(wanted).collect())
@@ -88,6 +90,7 @@ pub(super) fn present(columns: &Columns, wanted: Vec<Wanted>) -> Vec<(Wanted, He
 pub(super) fn cells(row: Row<'_>, columns: &[(Wanted, Head)]) -> Vec<Cell> {
     let cell = |wanted: &Wanted| match (wanted.shown, row.float(&wanted.name)) {
         (As::Fraction, Some(fraction)) => Cell::fraction(fraction),
+        (As::Ratio, Some(ratio)) => Cell::ratio(ratio),
         _ => Cell::of(row, &wanted.name),
     };
     columns.iter().map(|(wanted, _)| cell(wanted)).collect()

@@ -16,6 +16,9 @@ use crate::sums::is_unattributed;
 /// At most this many different lines of proof stand under the cards; the whole ledger is behind them.
 const MOST_PROOFS: usize = 12;
 
+/// Numbers of more letters than these are smaller, so that they stay in one line.
+const LONG_NUMBER: usize = 13;
+
 /// Makes the section.
 pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     if facts.ledger.is_empty() {
@@ -214,8 +217,8 @@ fn cards(facts: &Facts) -> Markup {
         ul.cards {
             @for card in &cards {
                 li {
-                    span.card-title { bdi { (card.title) } }
-                    span.card-number { (card.number) @if !card.unit.is_empty() { " " span.unit { (card.unit) } } }
+                    span.card-title { bdi { (card.title) } @if !card.unit.is_empty() { ", " (card.unit) } }
+                    span.card-number.long[card.number.len() > LONG_NUMBER] { (card.number) }
                     @if let Some(part) = &card.part { span.card-part { (part) } }
                     span.card-definition { (card.definition) }
                 }

@@ -89,7 +89,10 @@ pub fn accept(touches: &[TouchRow], conversions: &[ConversionRow], settings: &Or
     let mut rejects = Vec::new();
     let touches = accept_touches(touches, settings, &mut rejects);
     let conversions = accept_conversions(conversions, settings, &mut rejects);
-    Source { touches, conversions, rejects }
+    let mut source = Source { touches, conversions, rejects };
+    let carried: Vec<Vec<Rounded>> = source.conversions.iter().map(|it| carried(it, &source, settings)).collect();
+    source.conversions.iter_mut().zip(carried).for_each(|(it, carried)| it.values.extend(carried));
+    source
 }
 
 /// Whether a conversion at this time is in the range.
@@ -225,6 +228,29 @@ fn worth(row: &ConversionRow, value: Rounded, settings: &OracleSettings) -> Roun
 fn is_order(conversion: &Conversion, settings: &OracleSettings) -> bool {
     let Some(kinds) = &settings.order_kinds else { return true };
     conversion.kind.as_ref().is_some_and(|kind| kinds.contains(kind))
+}
+
+/// What a conversion carries besides the values of its row: the first order of a customer what all of theirs brought, margin if
+/// there is one, refunds of their own days taken off, up to the last day that is looked at; all others nothing.
+fn carried(conversion: &Conversion, source: &Source, settings: &OracleSettings) -> Vec<Rounded> {
+    let is_first = conversion.refund_of.is_none() && standing(conversion, source, settings) == Some("new");
+    let day = |it: &Conversion| settings.zone.day(it.own_time);
+    let known = source.orders().filter(|it| it.customer.is_some() && is_order(it, settings));
+    let last = settings.until.or(settings.to.map(|to| to - 1)).or(known.map(day).max());
+    let value = settings.values.iter().position(|name| name == "margin").unwrap_or(0);
+    let of_customer = |it: &&Conversion| it.customer == conversion.customer && is_order(it, settings);
+    let worth = |within: Option<u32>| {
+        let seen = |time: i64| {
+            let day = settings.zone.day(time);
+            let near = within.is_none_or(|days| i64::from(day) <= i64::from(settings.zone.day(conversion.time)) + i64::from(days));
+            near && last.is_some_and(|last| day <= last)
+        };
+        // A refund only takes off what was seen.
+        let all = source.conversions.iter().filter(of_customer).filter(|it| seen(it.time) && seen(it.own_time));
+        all.map(|it| it.values[value].minor).sum()
+    };
+    let minor = |within| if is_first { worth(within) } else { 0 };
+    settings.historic.iter().map(|(_, within)| Rounded { minor: minor(*within), difference: 0 }).collect()
 }
 
 /// What a conversion is to its customer: the first order in the whole source, and what takes back an order of that instant, is

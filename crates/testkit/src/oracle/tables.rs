@@ -129,10 +129,10 @@ pub fn ledger(outcomes: &[Outcome<'_>], source: &Source, settings: &OracleSettin
     let mut rows = Vec::new();
     for model in &settings.models {
         for window in &settings.windows {
-            for (place, value) in settings.values.iter().enumerate() {
+            for (place, value) in settings.all_values().iter().enumerate() {
                 let sum = |numbers: &mut dyn Iterator<Item = i64>| numbers.map(i128::from).sum::<i128>();
                 let accepted = sum(&mut in_range().map(|it| it.values[place].minor));
-                let rejected = sum(&mut source.rejects.iter().filter(|it| !it.touchpoint).map(|it| it.amounts[place]));
+                let rejected = sum(&mut source.rejects.iter().filter(|it| !it.touchpoint).map(|it| it.amounts.get(place).copied().unwrap_or(0)));
                 let (mut attributed, mut unattributed) = (0, 0);
                 for outcome in outcomes.iter().filter(|it| it.model.name == model.name && it.window == window) {
                     let whole = i128::from(outcome.conversion.values[place].minor);
@@ -183,7 +183,7 @@ pub fn paths(source: &Source, settings: &OracleSettings) -> Table {
         let row = |name: &str, length: Value, path: &Path, median: Value| {
             let mut row = vec![Value::text(&window.to_string()), Value::text(name), length];
             row.extend([Value::Int(path.conversions), Value::Int(path.null_journeys)]);
-            row.extend((0..settings.values.len()).map(|place| Value::Int(path.amounts.get(place).copied().unwrap_or(0))));
+            row.extend((0..settings.all_values().len()).map(|place| Value::Int(path.amounts.get(place).copied().unwrap_or(0))));
             row.push(median);
             row
         };
@@ -291,7 +291,7 @@ fn conversion_cells(outcome: &Outcome<'_>) -> Vec<Value> {
 
 fn value_fields(settings: &OracleSettings) -> Vec<Field> {
     let amount = ColumnType::amount(settings.exponent());
-    settings.values.iter().map(|name| Field::new(name, amount.clone())).collect()
+    settings.all_values().iter().map(|name| Field::new(name, amount.clone())).collect()
 }
 
 fn text(name: &str) -> Field {

@@ -71,7 +71,7 @@ impl Book {
             let channels = first.and_then(|first| acquired.of(first));
             if let (Some(channels), Some(first)) = (channels, first) {
                 let worths = &conversions.values(first)[setup.source_values()..];
-                let seen = events().filter(|event| event.order && event.day <= observation.until);
+                let seen = events().filter(|event| event.order && event.is_seen(observation.until));
                 self.count_cohort(&history, channels, seen, worths);
             }
             *self.last_days.entry(history.last_day).or_default() += 1;
