@@ -5,9 +5,11 @@
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-run: ## build, and attribute the sample data: a table of results and the ledger
+run: ## build, and attribute the sample data: a table of results, the ledger, and a page to open
 	cargo build --workspace
 	target/debug/attributary run pipelines/nightly.toml
+	@echo "a report to open:"
+	@target/debug/attributary report out/nightly/current
 
 test: ## every test
 	cargo test --workspace --all-targets --quiet

@@ -40,6 +40,8 @@ class Page:
         manifest_columns = [column[0] for column in self.base.execute("FROM paths LIMIT 0").description] if self.has.get("paths") else []
         self.values = sorted((value for (value,) in ledger), key=lambda value: manifest_columns.index(value) if value in manifest_columns else 0)
         self.value = self.values[0]
+        said = dict((name, text) for name, text in self.manifest.get("settings", [])).get("revenue")
+        self.revenue = said if said in self.values else self.value
         self.main = next((model for model in self.models if self.additive[model]), self.models[0] if self.models else "")
         self.window = self.windows[0] if self.windows else ""
 
@@ -99,15 +101,69 @@ def ledger(page: Page) -> None:
         for value, currency, window, model, *amounts in page.rows(f'SELECT value, currency, "window", model, {names} FROM ledger')
     }
     page.table("t-ledger", expected, keys=4)
-    for proof in page.page["proofs"]:
-        amounts = page.rows(f'SELECT DISTINCT {names} FROM ledger WHERE value = ? AND "window" = ?', proof["value"], proof["window"])
-        said = [f"{amount:,}" for row in amounts for amount in row]
+    # At the top there is one line: of the first value, under the first model. What differs from it stands below.
+    [proof] = page.page["proofs"]
+    assert (proof["value"], proof["window"]) == (page.value, page.window)
+    query = f'SELECT {names} FROM ledger WHERE value = ? AND "window" = ? AND model = ?'
+    for proof, [amounts] in [(proof, page.rows(query, page.value, page.window, page.models[0]))]:
+        said = [f"{amount:,}" for amount in amounts]
         numbers = [word.strip(",") for word in proof["equation"].split() if word[0].isdigit() or word[0] == "-" and len(word) > 1]
         assert set(numbers) <= set(said) and len(numbers) == 5, (numbers, said)
         whole, attributed, unattributed, rejected, difference = (Decimal(number.replace(",", "")) for number in numbers)
         assert whole == attributed + unattributed + rejected + difference and difference == 0
+        assert numbers == said, (numbers, said)
         page.compared += 5
-    assert page.page["proofs"]
+    query = f"""SELECT DISTINCT value, currency, {names} FROM ledger WHERE "window" = ? OR model = '(spend)'"""
+    further = {(value, currency, *amounts) for value, currency, *amounts in page.rows(query, page.window)}
+    further -= {(value, currency, *amounts) for value, currency, *amounts in further if value == page.value and [f"{it:,}" for it in amounts] == said}
+    if not further:
+        assert "t-proofs" not in page.tables
+        return
+    expected = collect(((shown(value), currency), [None, *amounts]) for value, currency, *amounts in further)
+    table = page.tables["t-proofs"]
+    page.tables["t-proofs"] = {**table, "rows": [[*row[:2], "", *row[3:]] for row in table["rows"]]}
+    page.table("t-proofs", expected, keys=2, total=min(len(further), 12))
+
+
+def cards(page: Page) -> None:
+    """The figures at the top, from sums of whole tables: one division each."""
+    cards = {title: number for title, number, *_ in page.page["cards"]}
+
+    def card(title: str, truth, digits: int | None = None) -> None:
+        if truth is None:
+            assert title not in cards, title
+            return
+        if digits is not None:
+            truth = truth.quantize(Decimal(1).scaleb(-digits), rounding="ROUND_HALF_UP")
+        assert cards[title] == f"{truth:,}", f"{title}: {cards[title]} on the page, {truth:,} in the tables"
+        page.compared += 1
+
+    query = 'SELECT currency, attributed, unattributed, rejected FROM ledger WHERE model = ? AND "window" = ? AND value = ?'
+    [(currency, attributed, unattributed, rejected)] = page.rows(query, page.main, page.window, page.value)
+    name = f"{shown(page.value)}, {currency}"
+    for title, amount in (("Attributed", attributed), ("Unattributed", unattributed), ("Rejected", rejected)):
+        card(f"{title} {name}", amount)
+    if not page.has.get("returns"):
+        assert not {"MER", "LTV:CAC", "New customers"} & cards.keys()
+        return
+    query = f"""SELECT sum(spend), sum("{page.revenue}"), sum(new_customers) FROM returns WHERE model = ? AND "window" = ? AND period = 'all' """
+    [(spend, revenue, customers)] = page.rows(query, page.main, page.window)
+    ratio = lambda part, whole: Decimal(part) / Decimal(whole) if whole else None
+    card(f"Spend, {currency}", spend)
+    card("MER", ratio(revenue, spend), 2)
+    paid = f"""SELECT sum(s), sum(r) FROM (SELECT sum(spend) AS s, sum("{page.revenue}") AS r FROM returns
+               WHERE model = ? AND "window" = ? AND period = 'all' AND channel <> '(unattributed)' GROUP BY channel) WHERE s <> 0"""
+    [(paid_spend, paid_revenue)] = page.rows(paid, page.main, page.window)
+    card("ROAS of paid channels", ratio(paid_revenue, paid_spend), 2)
+    card(f"Blended CAC, {currency}", ratio(spend, customers), 2)
+    card("New customers", customers.normalize().quantize(Decimal(1)) if customers % 1 == 0 else customers, None if customers % 1 == 0 else 2)
+    # The run's own figures: its MER and blended CAC, and its LTV of each row times the customers of the row.
+    query = """SELECT any_value(mer), any_value(blended_cac), sum(ltv * new_customers) FROM returns
+               WHERE model = ? AND "window" = ? AND period = 'all' """
+    [(mer, cac, lifetime)] = page.rows(query, page.main, page.window)
+    for title, of_run in (("MER", mer), (f"Blended CAC, {currency}", cac), ("LTV:CAC", lifetime and lifetime / float(spend))):
+        assert abs(float(cards[title].replace(",", "")) - of_run) <= 0.0051, f"{title}: {cards[title]} on the page, {of_run} in the run"
+        page.compared += 1
 
 
 def channels(page: Page) -> None:
@@ -258,7 +314,7 @@ def rejects(page: Page) -> None:
 def returns(page: Page) -> None:
     if not page.has.get("returns"):
         return
-    sums = f'sum(spend), sum("{page.value}")'
+    sums = f'sum(spend), sum("{page.revenue}")'
     row = lambda spend, value: [spend, value, ratio(value, spend)]
     rows = page.rows(f"SELECT channel, {sums} FROM returns WHERE model = ? AND \"window\" = ? AND period = 'all' GROUP BY ALL", page.main, page.window)
     page.table("t-spend", collect(((shown(name),), row(*both)) for name, *both in rows), total=len(rows))
@@ -267,13 +323,58 @@ def returns(page: Page) -> None:
     )
     if len(rows) > 1:
         page.table("t-spend-time", {(str(start),): row(*both) for start, *both in rows})
-    table = page.tables["t-returns"]
-    columns = [head[0].replace(" ", "_") for head in table["heads"]]
-    rows = page.rows(f"""SELECT {', '.join(f'"{column}"' for column in columns)} FROM returns WHERE "window" = ? AND period = 'all'""", page.window)
-    keys = columns.index("spend")
+    stand(page, "t-returns", "returns", """"window" = ? AND period = 'all'""", page.window)
+
+
+def stand(page: Page, id: str, source: str, where: str = "true", *parameters) -> None:
+    """Rows of a table as they stand there; columns that say the same, or nothing, in every row may be left out."""
+    if not page.has.get(source):
+        return
+    types = {name: str(kind) for name, kind, *_ in page.base.execute(f'FROM "{source}" LIMIT 0').description}
+    titles = {shown(name.replace("_", " ")): name for name in types}
+    columns = [titles[head[0]] for head in page.tables[id]["heads"]]
+    texts = [column for column in columns if types[column] in ("VARCHAR", "DATE")]
+    quoted = lambda these: ", ".join(f'"{column}"' for column in these)
+    select = lambda these: page.rows(f'SELECT {quoted(these)} FROM "{source}" WHERE {where}', *parameters)
+    everything = select(types)
+    for place, column in enumerate(types):
+        if column in columns or column in ("model", "window", "period") or len(everything) > MOST_ROWS:
+            continue
+        assert len({row[place] for row in everything}) == 1, f"{id}: {column} is left out, although it differs"
+    # Texts first, whatever their place on the page: they say which row it is.
+    order = sorted(range(len(columns)), key=lambda place: columns[place] not in texts)
+    table = page.tables[id]
+    page.tables[id] = {"heads": [table["heads"][place] for place in order], "rows": [[row[place] for place in order] for row in table["rows"]]}
     blank = lambda cell: "" if cell is None else shown(str(cell))
-    expected = collect((tuple(blank(cell) for cell in row[:keys]), list(row[keys:])) for row in rows)
-    page.table("t-returns", expected, keys=keys, total=len(rows))
+    rows = select([columns[place] for place in order])
+    page.table(id, collect((tuple(blank(cell) for cell in row[: len(texts)]), list(row[len(texts) :])) for row in rows), keys=len(texts), total=len(rows))
+
+
+def budget(page: Page) -> None:
+    """What the main model says, and behind it what the others say, in the order of the pipeline."""
+    for id, source in (("t-budget", "budget"), ("t-what-if", "what_if")):
+        main = 'model = ? AND "window" = ?'
+        stand(page, id, source, main, page.main, page.window)
+        if f"{id}-others" in page.tables:
+            table = page.tables[f"{id}-others"]
+            column = [head[0] for head in table["heads"]].index("model") if len(table["rows"]) > 1 and ["model"] in table["heads"] else None
+            if column is not None:
+                places = [[shown(model) for model in page.models].index(row[column]) for row in table["rows"]]
+                assert places == sorted(places), f"{id}-others is in the order of the models"
+            stand(page, f"{id}-others", source, f"NOT ({main})", page.main, page.window)
+        elif page.has.get(source):
+            assert not page.rows(f"SELECT 1 FROM {source} WHERE NOT ({main})", page.main, page.window)
+
+
+def as_they_stand(page: Page) -> None:
+    for id, source in (
+        ("t-marketing-share", "marketing_share"),
+        ("t-customer-segments", "customer_segments"),
+        ("t-fit", "customer_value_fit"),
+        ("t-currencies", "ledger_currencies"),
+    ):
+        if id in page.tables:
+            stand(page, id, source)
 
 
 def customers(page: Page) -> None:
@@ -307,7 +408,7 @@ def customers(page: Page) -> None:
 
 def main(run: Path, folder: Path) -> None:
     page = Page(run, folder)
-    for compare in (ledger, channels, campaigns, windows, journeys, unattributed, rejects, returns, customers):
+    for compare in (ledger, cards, channels, campaigns, windows, journeys, unattributed, rejects, returns, budget, as_they_stand, customers):
         compare(page)
     print(f"ok  {page.compared:,} figures of {folder} equal the tables")
 

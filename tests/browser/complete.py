@@ -28,11 +28,12 @@ TABLES = {
             FROM channels, periods
         )
         SELECT *, revenue::DOUBLE / nullif(spend, 0) AS roas, (margin - spend)::DOUBLE / nullif(spend, 0) AS roi, 'margin' AS roi_on,
-               margin::DOUBLE / nullif(spend, 0) AS poas, 3.5::DOUBLE AS mer, revenue::DOUBLE / nullif(margin, 0) AS break_even_roas,
+               margin::DOUBLE / nullif(spend, 0) AS poas, sum(revenue) OVER whole / sum(spend) OVER whole AS mer, revenue::DOUBLE / nullif(margin, 0) AS break_even_roas,
                spend::DOUBLE / nullif(conversions, 0) AS cpa, NULL::DOUBLE AS cpl, spend::DOUBLE / nullif(new_customers, 0) AS cac,
-               41.5::DOUBLE AS blended_cac, 120.25::DOUBLE AS ltv, 'historic revenue' AS ltv_definition, 2.9::DOUBLE AS ltv_cac,
+               sum(spend) OVER whole / sum(new_customers) OVER whole AS blended_cac, margin::DOUBLE / nullif(new_customers, 0) AS ltv,
+               'historic <margin>' AS ltv_definition, margin::DOUBLE / nullif(spend, 0) AS ltv_cac,
                4.0::DOUBLE AS payback_months
-        FROM sums ORDER BY ALL
+        FROM sums WINDOW whole AS (PARTITION BY model, "window", period, period_start) ORDER BY ALL
     """,
     "marketing_share": """
         SELECT '30d' AS "window", 'all' AS period, NULL::DATE AS period_start, kind, 200::UBIGINT AS conversions, 150::UBIGINT AS touched,

@@ -172,7 +172,7 @@ fn refunds_of_other_days_are_taken_off_day_by_day() {
 }
 
 #[test]
-fn threads_memory_and_the_order_of_rows_change_no_byte() {
+fn threads_and_memory_change_no_byte() {
     let shop = Shop::of_45_days();
     let expected = shop.run("one", "--threads 1");
     assert_same_bytes(&shop.run("two", "--threads 2 --memory 256MB"), &expected, "", "two threads, little memory");

@@ -142,8 +142,8 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
         partition.add(&touch_batch(rows, settings, &predicates)).expect("touches are taken");
     }
     let partitioned = partition.finish(&setup).expect("the partition is closed");
-    let mut walked =
-        pool.install(|| walk(&setup, converted, partitioned, &rejects, &mut ledger, observation.as_ref()))
+    let mut walked = pool
+        .install(|| walk(&setup, converted, partitioned, &rejects, &mut ledger, observation.as_ref()))
         .expect("the walk ends well");
 
     let sink = Memory::default();

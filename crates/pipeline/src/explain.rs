@@ -4,23 +4,25 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use attributary_core::batch::attribute;
-use attributary_core::money::decimal_text;
+use attributary_core::money::{decimal_text, exponent};
+use attributary_core::rates::RATE_SCALE;
 use attributary_core::time::{day_text, instant_text};
 use attributary_core::value::{ColumnType, Value};
 use attributary_engine::cells::Cells;
 use attributary_engine::conversions::Converted;
 use attributary_engine::explain::{CustomerCollector, ExplainedCredit as Credit};
 use attributary_engine::histories::OrderKinds;
+use attributary_engine::kinds::ConversionKinds;
 use attributary_engine::ledger::Ledger;
 use attributary_engine::rejects::{RejectedRow, RejectedRows, Rejects, Side};
-use attributary_engine::sorted::Histories;
+use attributary_engine::sorted::{Conversions, Histories};
 use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{SourceFile, Stop, TimeBounds};
 
 use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
-use crate::report::{ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
+use crate::report::{ConvertedFrom, ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
 use crate::run::read_conversions;
 use crate::worth::{observe, read_rates};
 
@@ -46,7 +48,7 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
     let stop = || interrupt.check().map_err(|_| Stop);
     let mut converted = read_conversions(&plan, &rejects, &mut Ledger::default(), &progress.conversions, interrupt)?;
     let observed = observe(&plan.pipeline, setup, &mut converted)?;
-    let Converted { buckets, kinds, accepted, budget, .. } = converted;
+    let Converted { buckets, kinds, currencies, accepted, budget, .. } = converted;
     let orders = OrderKinds::of(setup, &kinds);
     let observation = observed.as_ref().map(|(observation, _)| observation);
     let histories = setup.follows_histories().then_some(Histories { orders: &orders, observation });
@@ -91,6 +93,8 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
         kind: kinds.values.get(conversions.kinds[conversion] as usize).and_then(|kind| kind.as_text()).map(str::to_owned),
         values: names.into_iter().zip(conversions.values(conversion).iter().map(|minor| amount(*minor))).collect(),
         currency: setup.currency.0.clone(),
+        refunds_order_of: conversions.is_refund(conversion).then(|| instant_text(conversions.times[conversion])),
+        converted_from: converted_from(setup, &conversions, conversion, &currencies),
         origin: origin(plan.conversions.files(), conversions.origin(conversion)),
         columns: attributes.iter().map(|(name, ..)| name.clone()).collect(),
         touches: touches
@@ -113,6 +117,28 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
                 touches: journey.credits.iter().map(credit).collect(),
             })
             .collect(),
+    })
+}
+
+/// What a conversion was before it was converted; none where it was in the pipeline's currency already.
+fn converted_from(
+    setup: &Setup,
+    conversions: &Conversions,
+    conversion: usize,
+    currencies: &ConversionKinds,
+) -> Option<ConvertedFrom> {
+    let exchanged = conversions.exchanged(conversion)?;
+    let currency = currencies.values.get(exchanged.currency as usize)?.as_text()?.to_owned();
+    if currency == setup.currency.0 {
+        return None;
+    }
+    let digits = exponent(&currency).unwrap_or(0);
+    let amounts = exchanged.originals.iter().map(|minor| decimal_text((*minor).into(), digits));
+    let rate = decimal_text(exchanged.rate.into(), RATE_SCALE);
+    Some(ConvertedFrom {
+        rate: rate.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        values: setup.values.iter().cloned().zip(amounts).collect(),
+        currency,
     })
 }
 

@@ -175,6 +175,12 @@ pub struct Explanation {
     pub values: Vec<(String, String)>,
     /// The currency's code.
     pub currency: String,
+    /// Of a refund: the time of the order whose journey it has, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refunds_order_of: Option<String>,
+    /// What the values were before they were converted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub converted_from: Option<ConvertedFrom>,
     /// The file and row it came from.
     pub origin: (String, u64),
     /// The names of the columns of [`ExplainedTouch::columns`].
@@ -183,6 +189,17 @@ pub struct Explanation {
     pub touches: Vec<ExplainedTouch>,
     /// What each model made of it, per window.
     pub models: Vec<ExplainedModel>,
+}
+
+/// A conversion in its own currency; amounts as decimals.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConvertedFrom {
+    /// The currency's code.
+    pub currency: String,
+    /// Units of the pipeline's currency for one of it.
+    pub rate: String,
+    /// Its values: name and decimal.
+    pub values: Vec<(String, String)>,
 }
 
 /// A touch of the customer.

@@ -15,7 +15,7 @@ const FILTER_FROM: usize = 9;
 const ON_PAPER: usize = 30;
 
 /// Texts of more letters than these get room in their column.
-const LONG_TEXT: usize = 30;
+const LONG_TEXT: usize = 40;
 
 /// A table.
 pub(crate) struct DataTable {
@@ -193,7 +193,10 @@ impl DataTable {
     fn cell(&self, cell: &Cell, place: usize) -> Markup {
         let content = match cell {
             Cell::Empty => html! { span.quiet aria-label="none" { "–" } },
-            Cell::Text(text) => html! { bdi.prose[text.contains(' ') && text.chars().count() > LONG_TEXT] { (text) } },
+            Cell::Text(text) => {
+                let prose = text.contains(' ') && text.chars().count() > LONG_TEXT;
+                html! { bdi class=[prose.then_some("prose")] { (text) } }
+            }
             Cell::Number { shown, .. } => html! { (shown) },
         };
         let exact = match cell {

@@ -52,6 +52,12 @@ fn head(explanation: &Explanation, palette: &Palette) -> String {
     let amount = |(name, amount): &(String, String)| format!("{} {} {}", shown(name, 40), grouped(amount), explanation.currency);
     let values = explanation.values.iter().map(amount).collect::<Vec<_>>().join(", ");
     let (file, row) = &explanation.origin;
+    let refunds = explanation.refunds_order_of.as_ref().map(|time| format!("the order of {time}, whose journey it has"));
+    let converted = explanation.converted_from.as_ref().map(|from| {
+        let amount = |(name, amount): &(String, String)| format!("{} {}", shown(name, 40), grouped(amount));
+        let values = from.values.iter().map(amount).collect::<Vec<_>>().join(", ");
+        format!("{values} in {} at {}", shown(&from.currency, 8), from.rate)
+    });
     format!(
         "{} {}\n{}",
         palette.bold("conversion"),
@@ -62,7 +68,9 @@ fn head(explanation: &Explanation, palette: &Palette) -> String {
                 ("customer", explanation.customer.as_deref().map_or("none".to_owned(), |customer| shown(customer, 80))),
                 ("time", format!("{} (day {})", explanation.time, explanation.day)),
                 ("kind", explanation.kind.as_deref().map_or(String::new(), |kind| shown(kind, 80))),
+                ("refunds", refunds.unwrap_or_default()),
                 ("worth", values),
+                ("converted", converted.unwrap_or_default()),
                 ("from", format!("{}, row {row}", shown_path(file, 400))),
             ]
         )
@@ -248,6 +256,8 @@ mod tests {
             kind: Some("purchase".into()),
             values: vec![("revenue".into(), "1245.00".into()), ("margin".into(), "-88.20".into())],
             currency: "SEK".into(),
+            refunds_order_of: None,
+            converted_from: None,
             origin: ("sample-data/conversions/2026-02-03.parquet".into(), 17),
             columns: vec!["channel".into(), "campaign".into(), "interaction".into()],
             touches: vec![

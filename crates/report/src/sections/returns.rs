@@ -146,10 +146,7 @@ fn by_channel(spend: &Spend, model: &str, window: &str) -> Chart {
         .chain((!further.is_empty()).then_some((rest_name.as_str(), rest)))
         .collect();
     let mut chart = Chart::new(Kind::Bars, "roas", format!("ROAS by channel: {} ÷ spend", value.name), "t-spend")
-        .defined(format!(
-            "{} Channels with spend, most spend first. At 1 a channel brings what it costs.",
-            under(model, window)
-        ))
+        .defined(format!("{} Channels with spend, most spend first. At 1 a channel brings what it costs.", under(model, window)))
         .unit("ROAS")
         .rows(rows.iter().map(|(name, _)| *name));
     for (row, (_, both)) in rows.iter().enumerate() {

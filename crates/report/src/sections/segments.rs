@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::html;
 
 use super::Block;
-use super::shown::{absent, every_column, rows_as_they_stand, says};
+use super::shown::{As, Wanted, absent, every_column, rows_as_they_stand, says};
 use crate::cell::Cell;
 use crate::chart::{Chart, Kind};
 use crate::data_table::{DataTable, Head};
@@ -45,7 +45,9 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
         let table = DataTable::new("t-fit", "Fit of the customer value model", "customer_value_fit").defined(
             "Parameters of BG/NBD (how often customers order, and when they stop) and Gamma-Gamma (what an order is worth), as fitted on this run's customers.",
         );
+        // Parameters are no ratios: two digits would not do.
         let columns = every_column(&facts.run, "customer_value_fit", &[], &[])?;
+        let columns = columns.into_iter().map(|wanted| Wanted { shown: As::Itself, ..wanted }).collect();
         let table = rows_as_they_stand(&facts.run, "customer_value_fit", table, columns, None, |_| true)?;
         blocks.push(Block::Folded("How customer value was estimated".to_owned(), vec![Block::Table(table)]));
     }

@@ -67,10 +67,8 @@ fn want(name: &str) -> Wanted {
 pub(super) fn every_column(run: &Run, source: &str, left_out: &[&str], fractions: &[&str]) -> Result<Vec<Wanted>, ReportError> {
     let Some(entry) = run.table(source) else { return Ok(Vec::new()) };
     let names = run.columns(entry)?.0.into_iter().map(|field| field.name).filter(|name| !left_out.contains(&name.as_str()));
-    let wanted = |name: String| Wanted {
-        shown: if fractions.contains(&name.as_str()) { As::Fraction } else { As::Ratio },
-        ..want(&name)
-    };
+    let wanted =
+        |name: String| Wanted { shown: if fractions.contains(&name.as_str()) { As::Fraction } else { As::Ratio }, ..want(&name) };
     Ok(names.map(wanted).collect())
 }
 

@@ -289,7 +289,10 @@ fn of_spend(facts: &Facts, spend: &Spend) -> Vec<Card> {
         title: "Spend".to_owned(),
         number: decimal(all.spend, spend.scale),
         unit: currency(),
-        part: spend.roas(all).and_then(|(revenue, spend)| percent(spend, revenue)).map(|it| format!("{it} of all {}", revenue.name)),
+        part: spend
+            .roas(all)
+            .and_then(|(revenue, spend)| percent(spend, revenue))
+            .map(|it| format!("{it} of all {}", revenue.name)),
         definition: "whichever model · all that was spent".to_owned(),
     }];
     let ratio = |title: &str, number: Option<String>, unit: String, part: Option<String>, definition: String| {
@@ -320,8 +323,8 @@ fn of_spend(facts: &Facts, spend: &Spend) -> Vec<Card> {
         "New customers",
         (spend.new_customers != 0).then(|| conversions(spend.new_customers)),
         String::new(),
-        None,
-        "whichever model · first orders, attributed or not".to_owned(),
+        Some("by their first orders".to_owned()),
+        "whichever model · attributed or not".to_owned(),
     ));
     cards.extend(spend.lifetime.as_ref().and_then(|lifetime| {
         let ltv = quotient(spend.ltv()).map(|ltv| format!("LTV {ltv} {} ÷ blended CAC", revenue.currency));

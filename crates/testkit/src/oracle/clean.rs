@@ -242,7 +242,8 @@ fn carried(conversion: &Conversion, source: &Source, settings: &OracleSettings) 
     let worth = |within: Option<u32>| {
         let seen = |time: i64| {
             let day = settings.zone.day(time);
-            let near = within.is_none_or(|days| i64::from(day) <= i64::from(settings.zone.day(conversion.time)) + i64::from(days));
+            let near =
+                within.is_none_or(|days| i64::from(day) <= i64::from(settings.zone.day(conversion.time)) + i64::from(days));
             near && last.is_some_and(|last| day <= last)
         };
         // A refund only takes off what was seen.

@@ -132,7 +132,11 @@ pub fn ledger(outcomes: &[Outcome<'_>], source: &Source, settings: &OracleSettin
             for (place, value) in settings.all_values().iter().enumerate() {
                 let sum = |numbers: &mut dyn Iterator<Item = i64>| numbers.map(i128::from).sum::<i128>();
                 let accepted = sum(&mut in_range().map(|it| it.values[place].minor));
-                let rejected = sum(&mut source.rejects.iter().filter(|it| !it.touchpoint).map(|it| it.amounts.get(place).copied().unwrap_or(0)));
+                let rejected = sum(&mut source
+                    .rejects
+                    .iter()
+                    .filter(|it| !it.touchpoint)
+                    .map(|it| it.amounts.get(place).copied().unwrap_or(0)));
                 let (mut attributed, mut unattributed) = (0, 0);
                 for outcome in outcomes.iter().filter(|it| it.model.name == model.name && it.window == window) {
                     let whole = i128::from(outcome.conversion.values[place].minor);
