@@ -6,7 +6,7 @@ use std::path::Path;
 
 use attributary_testkit::table::Table;
 
-use crate::real_log::read;
+use crate::real_log::{read, real_data};
 use crate::support::{attributary, shown};
 
 /// Model, statistic, value and how far off it may be: plain formulas of the papers (Fader, Hardie, Lee 2005; Fader and Hardie
@@ -27,10 +27,7 @@ const INDEPENDENT: &[(&str, &str, f64, f64)] = &[
 
 #[test]
 fn the_purchases_of_cdnow_fit_as_published_formulas_say() {
-    let Some(folder) = std::env::var_os("ATTRIBUTARY_REAL_DATA").map(|data| Path::new(&data).join("cdnow")) else {
-        eprintln!("skipped: ATTRIBUTARY_REAL_DATA is not set");
-        return;
-    };
+    let Some(folder) = real_data("cdnow") else { return };
     let temp = tempfile::tempdir().expect("a temporary folder");
     let master = std::fs::read_to_string(folder.join("CDNOW_master.txt")).expect("the purchases");
     let mut orders = "id,customer,day,dollars\n".to_owned();

@@ -125,13 +125,17 @@ fn a_column_that_drifts_is_named_with_its_file_and_key() {
     }
 }
 
-/// The log, where there is one.
 fn web_log() -> Option<PathBuf> {
-    let folder = std::env::var_os("ATTRIBUTARY_REAL_DATA").map(|folder| Path::new(&folder).join("web_log"));
+    real_data("web_log")
+}
+
+/// A folder of the real data, if it is there; says so if it is not.
+pub fn real_data(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("ATTRIBUTARY_REAL_DATA").map(|folder| Path::new(&folder).join(name));
     let found = folder.filter(|folder| folder.is_dir());
     if found.is_none() {
         // Past the test's capture, so that it is seen of a test that passes too.
-        let said = "skipped: the real web log, since ATTRIBUTARY_REAL_DATA names no folder with web_log in it\n";
+        let said = format!("skipped: ATTRIBUTARY_REAL_DATA names no folder with {name} in it\n");
         std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).expect("stderr can be written");
     }
     found

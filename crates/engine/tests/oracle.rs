@@ -289,7 +289,7 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         refunds: settings.mapped.refund_of,
         exchange: false,
         order_kinds: settings.order_kinds.clone(),
-        customers: (!settings.historic.is_empty()).then(|| CustomersSetup {
+        customers: (!settings.historic.is_empty()).then_some(CustomersSetup {
             until: None,
             revenue: 0,
             margin: None,

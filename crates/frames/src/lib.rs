@@ -41,7 +41,7 @@ pub use error::{Fault, FrameError};
 pub use guard::silence_reader_panics;
 pub use rates::{RateRow, RateSource, RejectedRate};
 pub use spend::SpendSource;
-pub use threads::{set_memory, set_threads};
+pub use threads::{set_memory, set_threads, stoppable};
 pub use touches::TouchSource;
 pub use weight::compile_weight;
 

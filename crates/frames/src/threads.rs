@@ -1,5 +1,7 @@
-//! What polars may use. Its number of threads it reads from its environment when it first runs, and never again.
+//! What polars may use, and when it shall end. Its number of threads it reads from its environment when it first runs, and
+//! never again.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What batches of queries may take together, in bytes.
@@ -14,6 +16,24 @@ pub fn set_memory(memory: u64) {
 /// What batches of queries may take together, in bytes.
 pub(crate) fn memory_of_queries() -> u64 {
     QUERIES.load(Ordering::Relaxed)
+}
+
+thread_local! {
+    static STOP: RefCell<Option<Box<dyn Fn() -> bool>>> = const { RefCell::new(None) };
+}
+
+/// Does `work`, in which sources that are opened on this thread end with an error once `stop` says so: the types of a CSV file
+/// are known when all of it was read, which may take long.
+pub fn stoppable<T>(stop: impl Fn() -> bool + 'static, work: impl FnOnce() -> T) -> T {
+    let before = STOP.replace(Some(Box::new(stop)));
+    let done = work();
+    STOP.replace(before);
+    done
+}
+
+/// Whether what is done on this thread shall end.
+pub(crate) fn is_stopped() -> bool {
+    STOP.with_borrow(|stop| stop.as_ref().is_some_and(|stop| stop()))
 }
 
 /// Bounds the threads of polars to `threads`, and says whether that took effect.

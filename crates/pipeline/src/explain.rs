@@ -31,7 +31,9 @@ use crate::worth::{observe, read_rates};
 /// # Errors
 /// As a run's; and where no accepted conversion has that id.
 pub fn explain(options: &Options, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {
-    with_pipeline(options, |pipeline, _| explain_here(Plan::new(pipeline, options)?, conversion_id, interrupt))
+    with_pipeline(options, |pipeline, _| {
+        explain_here(Plan::interruptible(pipeline, options, interrupt)?, conversion_id, interrupt)
+    })
 }
 
 fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {

@@ -9,7 +9,7 @@ use attributary_core::model::{ExpressionCompiler, WeightExpression};
 use attributary_core::table::Field;
 use attributary_core::value::ColumnType;
 use attributary_engine::bucket::bucket_bits;
-use attributary_engine::{CustomersSetup, GroupColumn, ModelSetup, Period, Range, Segments, Setup, TableSetup, Worth};
+use attributary_engine::{CustomersSetup, GroupColumn, Interrupt, ModelSetup, Period, Range, Segments, Setup, TableSetup, Worth};
 use attributary_frames::{ConversionSource, FrameError, RateSource, SourceFile, SpendSource, TimeBounds, TouchSource};
 use attributary_journeys as journeys;
 use attributary_journeys::Rules;
@@ -38,6 +38,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The same as [`Plan::new`], but ends once there is an `interrupt`: opening CSV files reads them.
+    ///
+    /// # Errors
+    /// As there, and that the run was interrupted.
+    pub fn interruptible(pipeline: Pipeline, options: &Options, interrupt: &Interrupt) -> Result<Self, Error> {
+        let asked = interrupt.clone();
+        let plan = attributary_frames::stoppable(move || asked.check().is_err(), || Self::new(pipeline, options));
+        interrupt.check()?;
+        plan
+    }
+
     /// Opens the sources of a pipeline and puts everything together.
     ///
     /// # Errors

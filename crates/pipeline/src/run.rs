@@ -61,7 +61,7 @@ fn run_here(
     let output = Output::open(&folder)?;
     let run_id = options.run_id.clone().unwrap_or_else(new_run_id);
     let staging = output.stage(&run_id)?;
-    let mut plan = Plan::new(pipeline, options)?;
+    let mut plan = Plan::interruptible(pipeline, options, interrupt)?;
     let span = tracing::info_span!("run", run_id);
     let _entered = span.enter();
     let (from, to) = range_text(options.from, options.to);

@@ -11,7 +11,7 @@ use polars::prelude::{
 
 use self::records::{Records, Stretch, ahead};
 use super::{Format, Inspected, ROW, Rows, null_of, whole_file};
-use crate::threads::memory_of_queries;
+use crate::threads::{is_stopped, memory_of_queries};
 
 mod records;
 
@@ -27,6 +27,9 @@ fn inspect(path: &Path) -> PolarsResult<Inspected> {
     let schema = texts(&names);
     let inferred = Arc::new(Mutex::new((vec![Cells::default(); names.len()], 0_u64)));
     for stretch in ahead(records) {
+        if is_stopped() {
+            polars_bail!(ComputeError: "reading was interrupted");
+        }
         let shared = Arc::clone(&inferred);
         let look = PlanCallback::new(move |batch: DataFrame| {
             let mut inferred = shared.lock().unwrap_or_else(PoisonError::into_inner);
