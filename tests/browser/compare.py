@@ -143,6 +143,10 @@ def cards(page: Page) -> None:
     name = f"{shown(page.value)}, {currency}"
     for title, amount in (("Attributed", attributed), ("Unattributed", unattributed), ("Rejected", rejected)):
         card(f"{title} {name}", amount)
+    query = """SELECT sum(conversions) FROM by_channel WHERE model = ? AND "window" = ? AND channel <> '(unattributed)'"""
+    [(conversions,)] = page.rows(query, page.main, page.window)
+    whole = conversions % 1 == 0
+    card("Attributed conversions", Decimal(int(conversions)) if whole else conversions, None if whole else 2)
     if not page.has.get("returns"):
         assert not {"MER", "LTV:CAC", "New customers"} & cards.keys()
         return
@@ -156,7 +160,8 @@ def cards(page: Page) -> None:
     [(paid_spend, paid_revenue)] = page.rows(paid, page.main, page.window)
     card("ROAS of paid channels", ratio(paid_revenue, paid_spend), 2)
     card(f"Blended CAC, {currency}", ratio(spend, customers), 2)
-    card("New customers", customers.normalize().quantize(Decimal(1)) if customers % 1 == 0 else customers, None if customers % 1 == 0 else 2)
+    whole = customers % 1 == 0
+    card("New customers", Decimal(int(customers)) if whole else customers, None if whole else 2)
     # The run's own figures: its MER and blended CAC, and its LTV of each row times the customers of the row.
     query = """SELECT any_value(mer), any_value(blended_cac), sum(ltv * new_customers) FROM returns
                WHERE model = ? AND "window" = ? AND period = 'all' """

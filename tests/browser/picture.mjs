@@ -1,5 +1,5 @@
 // The picture of the README: `node tests/browser/picture.mjs REPORT PICTURE`. The top of a report and its most telling charts, in
-// light mode, 1120 pixels wide and laid out for 960, so that it can be read where it is scaled to 800.
+// light mode, 1100 pixels wide and laid out for 960, so that it can be read where it is scaled to 800.
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -7,7 +7,7 @@ import puppeteer from "puppeteer-core";
 
 const [report, picture] = process.argv.slice(2).map((it) => resolve(it));
 const WIDTH = 960;
-const PIXELS = 1120;
+const PIXELS = 1100;
 const MOST_BYTES = 350_000;
 const CARDS = 8;
 const CHARTS = [["channels"], ["roas", "retention"]];
@@ -37,11 +37,11 @@ try {
     document.querySelector("nav.contents").remove();
     // Which run it was says nothing here.
     [...document.querySelectorAll("header.top .run span")].slice(2).forEach((words) => words.remove());
-    document.querySelector(".equation").style.fontSize = ".88rem";
+    document.querySelector(".equation").style.fontSize = ".78rem";
     document.querySelector(".frame").style.paddingBottom = "1rem";
     document.querySelector("header.top").style.paddingTop = "1.5rem";
     summary.style.paddingTop = "1.25rem";
-    main.querySelectorAll(".chart").forEach((chart) => { chart.style.margin = ".75rem 0 0"; });
+    main.querySelectorAll(".chart").forEach((chart) => { chart.style.margin = "1.25rem 0 0"; });
     return charts.flat().filter((id) => !document.getElementById(`figure-${id}`));
   }, CARDS, CHARTS);
   if (missing.length > 0) throw new Error(`the report has no chart ${missing.join(", ")}`);

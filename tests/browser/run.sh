@@ -37,4 +37,5 @@ check() { # a name and the run
 check sample "$work/sample-run/current"
 check hostile "$work/hostile-run/out/current"
 check complete "$work/complete-run"
+echo "The picture of the README anew: node tests/browser/picture.mjs $work/sample.html docs/report.png"
 echo "Look at the screenshots too: $work/*/light.png, dark.png, narrow.png"

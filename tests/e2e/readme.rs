@@ -167,7 +167,8 @@ fn documents() -> Vec<String> {
     let mut found: Vec<String> =
         ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "crates/README.md", "tests/cases/README.md"].map(str::to_owned).into();
     let docs = std::fs::read_dir(root().join("docs")).expect("a folder");
-    found.extend(docs.map(|entry| format!("docs/{}", entry.expect("an entry").file_name().to_string_lossy())));
+    let names = docs.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    found.extend(names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")));
     found
 }
 

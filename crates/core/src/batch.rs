@@ -154,6 +154,8 @@ pub struct SpendBatch {
     pub impressions: Vec<Option<u64>>,
     /// The rows' ids, where mapped.
     pub ids: Option<Arc<dyn Identities>>,
+    /// The customers, where the rows are touches that have a cost.
+    pub customers: Option<Arc<dyn Identities>>,
 }
 
 impl TouchBatch {

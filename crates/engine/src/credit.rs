@@ -307,7 +307,8 @@ impl<'a> Crediting<'a> {
             grouped.add_unattributed(plan, (model, window), of, values);
         }
         self.credited.count((of.day, of.share), (model, window), Outcome::Unattributed, values);
-        self.left.push(&unattributed::row(conversion, model, window, reason));
+        let refund = conversions.is_refund(conversion);
+        self.left.push(&unattributed::row(conversion, model, window, reason, refund));
         if let Some(acquired) = self.acquired.as_mut().filter(|_| conversions.makes_customer(conversion)) {
             acquired.leave(conversion, (model, window));
         }

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use attributary_core::batch::ConversionBatch;
 use attributary_core::journey::Rejected;
+use attributary_core::key::Key;
+use attributary_core::value::Value;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rustc_hash::FxHashSet;
 
@@ -35,7 +37,7 @@ pub struct Suspects<'a> {
     ids: Converters,
     idle: Mutex<Vec<Vec<ConversionRecords>>>,
     by_id: Buckets<ConversionRecords>,
-    extras: usize,
+    lanes: Lanes,
 }
 
 /// Rows that were duplicates.
@@ -64,16 +66,7 @@ impl<'a> Suspects<'a> {
         Ok(twice.into_inner().map(|ids| {
             let records = budget.chunk_records(RECORD_BYTES, 1 << 8);
             let by_id = Buckets::new("suspects", 1 << budget.bucket_bits(), kind(setup, true), records, &budget);
-            Self {
-                setup,
-                rejects,
-                budget,
-                kinds: Mutex::new(kinds),
-                ids,
-                idle: Mutex::default(),
-                by_id,
-                extras: Lanes::of(setup).count(),
-            }
+            Self { setup, rejects, budget, kinds: Mutex::new(kinds), ids, idle: Mutex::default(), by_id, lanes: Lanes::of(setup) }
         }))
     }
 
@@ -85,6 +78,11 @@ impl<'a> Suspects<'a> {
         let kinds = lock(&self.kinds).codes_of(&batch.kinds.dictionary);
         let idle = lock(&self.idle).pop();
         let mut chunks = idle.unwrap_or_else(|| self.by_id.chunks());
+        // Numbers that hang on nothing but the currencies' codes, as rows are compared by them.
+        let code = |currency: &Value| Key::from_bytes(currency.as_text().unwrap_or_default().as_bytes()).hash() as u32;
+        let currencies: Vec<u32> =
+            batch.exchange.iter().flat_map(|exchange| exchange.currencies.dictionary.iter().map(code)).collect();
+        let mut extras = Vec::with_capacity(self.lanes.count());
         for row in (0..batch.len()).filter(|row| fault(batch, *row).is_none()) {
             let hash = batch.ids.key(row).hash();
             if !self.ids.may_hold(hash) {
@@ -93,8 +91,9 @@ impl<'a> Suspects<'a> {
             let number = bucket_of(hash, false, &self.budget);
             let chunk = &mut chunks[number];
             let values = values(batch, row).flatten();
-            let extras = std::iter::repeat_n(0, self.extras);
-            chunk.push(record(batch, row, hash, &kinds), values.clone().map(|(minor, _)| minor).chain(extras));
+            extras.clear();
+            self.lanes.push(batch, row, &currencies, &mut extras);
+            chunk.push(record(batch, row, hash, &kinds), values.clone().map(|(minor, _)| minor).chain(extras.iter().copied()));
             chunk.push_by_id(values.map(|(_, difference)| difference), hash);
             chunk.names_mut().push_identity(&*batch.ids, row);
             if chunk.names_customers() {
@@ -214,6 +213,8 @@ impl Unique<'_> {
                 .then_with(|| kind_rank(first.kind).cmp(&kind_rank(second.kind)))
                 .then_with(|| records.order(one).cmp(records.order(other)))
                 .then_with(|| records.values(one).cmp(records.values(other)))
+                .then_with(|| records.differences(one).cmp(records.differences(other)))
+                .then_with(|| records.extras(one).cmp(records.extras(other)))
                 .then_with(|| first.origin.cmp(&second.origin))
         };
         let mut by_hash: Vec<(u64, u32)> = (0..records.len()).map(|record| (records.hash(record), record as u32)).collect();

@@ -2,7 +2,6 @@
 //! record.
 
 use attributary_core::batch::{ConversionBatch, NO_TIME};
-use attributary_core::money::Rounded;
 
 use crate::setup::Setup;
 
@@ -47,15 +46,12 @@ impl Lanes {
             extras.push(NO_TIME);
         }
         if let (true, Some(exchange)) = (self.exchange, &batch.exchange) {
-            let sign = if is_refund(batch, row) { -1 } else { 1 };
+            let turn = turn(batch, row);
             let code = exchange.currencies.codes[row] as usize;
             extras.push(currencies.get(code).copied().unwrap_or(u32::MAX).into());
             extras.push(exchange.rates[row].unwrap_or_default());
-            extras.extend(exchange.originals.iter().map(|of_value| signed(of_value[row].unwrap_or_default(), sign)));
-            extras.extend(batch.values.iter().map(|of_value| {
-                let value = of_value[row].unwrap_or_default();
-                value.difference as i64 * if taken_off(value, sign) { -1 } else { 1 }
-            }));
+            extras.extend(exchange.originals.iter().map(|of_value| of_value[row].unwrap_or_default() * turn));
+            extras.extend(batch.values.iter().map(|of_value| of_value[row].unwrap_or_default().difference as i64 * turn));
         }
     }
 
@@ -91,20 +87,27 @@ pub fn is_refund(batch: &ConversionBatch, row: usize) -> bool {
 
 /// The values of a row and what rounding did to each, none where it has no valid one. A refund takes off what it says, whether
 /// the source has it with a sign or without.
+#[inline]
 pub fn values(batch: &ConversionBatch, row: usize) -> impl Iterator<Item = Option<(i64, i64)>> + Clone {
-    let sign = if is_refund(batch, row) { -1 } else { 1 };
+    let turn = turn(batch, row);
     batch.values.iter().map(move |of_value| {
         let value = of_value[row]?;
-        let turn = if taken_off(value, sign) { -1 } else { 1 };
         Some((value.minor * turn, value.difference as i64 * turn))
     })
 }
 
-fn signed(amount: i64, sign: i64) -> i64 {
-    if sign < 0 && amount > 0 { -amount } else { amount }
-}
-
-/// Whether a value changes its sign: one above zero that a refund says, also where nothing is left of it once it is rounded.
-fn taken_off(value: Rounded, sign: i64) -> bool {
-    sign < 0 && (value.minor > 0 || value.minor == 0 && value.difference < 0)
+/// −1 for a refund whose first value that is not nothing is above zero: then all its values are those of its order, else they
+/// are negated already. So an order that made a loss is taken back as a loss either way.
+#[inline]
+fn turn(batch: &ConversionBatch, row: usize) -> i64 {
+    if !is_refund(batch, row) {
+        return 1;
+    }
+    // Also where nothing is left of a value once it is rounded.
+    let signs = batch.values.iter().filter_map(|of_value| {
+        let value = of_value[row]?;
+        let sign = if value.minor == 0 { -value.difference.signum() } else { i128::from(value.minor.signum()) };
+        (sign != 0).then_some(sign)
+    });
+    if signs.into_iter().next() == Some(1) { -1 } else { 1 }
 }

@@ -23,6 +23,8 @@ pub struct CurrencySums {
 /// One thread's sums.
 #[derive(Debug, Default)]
 pub struct SourceSums {
+    /// How many conversions of the range are refunds.
+    pub refunds: u64,
     /// By the code of the currency.
     pub currencies: FxHashMap<u32, CurrencySums>,
     /// What first orders carry, per day.
@@ -32,12 +34,13 @@ pub struct SourceSums {
 impl SourceSums {
     /// Counts the conversions of a bucket.
     pub(crate) fn count(&mut self, conversions: &Conversions, setup: &Setup) {
-        if !setup.exchange && setup.worths.is_empty() {
+        if !setup.exchange && setup.worths.is_empty() && !setup.refunds {
             return;
         }
         let of_source = setup.source_values();
         for conversion in (0..conversions.len()).filter(|conversion| conversions.in_range(*conversion)) {
             let values = conversions.values(conversion);
+            self.refunds += u64::from(conversions.is_refund(conversion));
             if let Some(exchanged) = conversions.exchanged(conversion) {
                 let sums = self.currencies.entry(exchanged.currency).or_default();
                 sums.rows += 1;

@@ -46,6 +46,8 @@ pub struct Walked {
     pub kinds: ConversionKinds,
     /// Each thread's customers, if they are listed.
     pub books: Vec<Book>,
+    /// How many conversions of the range are refunds.
+    pub refunds: u64,
     /// What the codes of currencies stand for, and what there is of each.
     pub currencies: (ConversionKinds, FxHashMap<u32, CurrencySums>),
     /// The memory, and what went to disk.
@@ -136,6 +138,7 @@ pub fn walk(
     for walker in walkers {
         books.extend(walker.book);
         source.absorb_currencies(&walker.source.currencies);
+        source.refunds += walker.source.refunds;
         ledger.absorb(walker.source.carried);
         touches_used += walker.touches_used;
         extremes.extend(walker.extremes);
@@ -166,6 +169,7 @@ pub fn walk(
         profiles,
         kinds,
         books,
+        refunds: source.refunds,
         currencies: (currencies, source.currencies),
         budget,
     })

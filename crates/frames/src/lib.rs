@@ -193,6 +193,9 @@ pub struct SpendMapping {
     pub goal_constant: Option<String>,
     /// The row's id: text, binary or integers.
     pub id: Option<ColumnSpec>,
+    /// The customer, where the rows are touches that have a cost: a null one then costs nothing, and the id is one of its customer
+    /// and time.
+    pub customer: Option<ColumnSpec>,
     /// Those of the touchpoints' dimensions that the costs have too; they keep their type.
     pub dimensions: Vec<DimensionSpec>,
     /// The digits behind the point of the reporting currency.

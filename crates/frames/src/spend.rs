@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attributary_core::batch::{Coded, SpendBatch};
+use attributary_core::money::Rounded;
 use attributary_core::rates::Rates;
 use attributary_core::time::Zone;
 use attributary_core::value::{ColumnType, Value};
@@ -44,6 +45,7 @@ struct Has {
     currency: bool,
     clicks: bool,
     impressions: bool,
+    customer: bool,
 }
 
 const CHANNEL: &str = "channel";
@@ -54,6 +56,7 @@ const CURRENCY: &str = "currency";
 const CLICKS: &str = "clicks";
 const IMPRESSIONS: &str = "impressions";
 const ID: &str = "id";
+const CUSTOMER: &str = "customer";
 
 impl SpendSource {
     /// Finds the files, checks that each has the mapped columns in types that will do, and compiles the SQL.
@@ -74,9 +77,12 @@ impl SpendSource {
             (CLICKS, &mapping.clicks, Role::Count),
             (IMPRESSIONS, &mapping.impressions, Role::Count),
             (ID, &mapping.id, Role::Key),
+            (CUSTOMER, &mapping.customer, Role::Key),
         ] {
             let Some(column) = column else { continue };
-            let resolved = selection.add(&format!("{}.columns.{name}", spec.key), name, column, role)?;
+            // Touches call it otherwise.
+            let called = if name == AMOUNT && mapping.customer.is_some() { "cost" } else { name };
+            let resolved = selection.add(&format!("{}.columns.{called}", spec.key), name, column, role)?;
             if name == ID {
                 id = Some(resolved.kind);
             }
@@ -87,8 +93,9 @@ impl SpendSource {
             dimensions.push(selection.add(&key, &dimension_column(place), &dimension.column, Role::Dimension)?.kind);
         }
         let Selection { selected, sql_keys, .. } = selection;
+        let time = if mapping.customer.is_some() { "time" } else { "date" };
         Ok(Self {
-            scan: Scan::new(spec, ("date", &mapping.date), files, selected, sql_keys)?,
+            scan: Scan::new(spec, (time, &mapping.date), files, selected, sql_keys)?,
             has: Has {
                 channel: mapping.channel.is_some(),
                 campaign: mapping.campaign.is_some(),
@@ -96,6 +103,7 @@ impl SpendSource {
                 currency: mapping.currency.is_some(),
                 clicks: mapping.clicks.is_some(),
                 impressions: mapping.impressions.is_some(),
+                customer: mapping.customer.is_some(),
             },
             goal: mapping.goal_constant.clone(),
             id,
@@ -152,7 +160,14 @@ impl SpendSource {
             let amounts = exchanging.amounts(batch.column(AMOUNT)?, self.unit, self.exponent)?;
             (amounts, Some(exchanging.finish()))
         } else {
-            (amounts(batch.column(AMOUNT)?, self.unit, self.exponent)?, None)
+            let column = batch.column(AMOUNT)?;
+            let mut amounts = amounts(column, self.unit, self.exponent)?;
+            if self.has.customer && column.null_count() > 0 {
+                let nulls = column.is_null();
+                let costs_nothing = amounts.iter_mut().zip(nulls.iter()).filter(|(_, null)| *null == Some(true));
+                costs_nothing.for_each(|(amount, _)| *amount = Some(Rounded::default()));
+            }
+            (amounts, None)
         };
         let label = |mapped: bool, name: &str| if mapped { coded(batch.column(name)?) } else { Ok(nothing(rows)) };
         let count = |mapped: bool, name: &str| if mapped { counts(batch.column(name)?) } else { Ok(vec![None; rows]) };
@@ -171,6 +186,7 @@ impl SpendSource {
             clicks: count(self.has.clicks, CLICKS)?,
             impressions: count(self.has.impressions, IMPRESSIONS)?,
             ids: self.id.as_ref().map(|_| identities(batch.column(ID)?)).transpose()?,
+            customers: self.has.customer.then(|| identities(batch.column(CUSTOMER)?)).transpose()?,
             times,
             rows: batch.rows,
         })

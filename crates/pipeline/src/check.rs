@@ -148,7 +148,7 @@ fn tables(plan: &Plan) -> Result<Tables, Error> {
         all.push(shown("customer_segments", segment_fields(setup)));
         all.push(shown("customer_value_fit", Fits::fields()));
     }
-    if let Some(returns) = Returns::new(plan, setup.range, None)? {
+    if let Some(returns) = Returns::new(plan, setup.range)? {
         all.extend(returns.fields(setup.lists_customers())?.into_iter().map(|(name, fields)| shown(name, fields)));
     }
     Ok(all)

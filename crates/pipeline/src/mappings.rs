@@ -92,6 +92,7 @@ pub(crate) fn spend_mappings(pipeline: &Pipeline) -> Vec<(SourceSpec, SpendMappi
             goal: spend.goal.as_ref().map(column_spec),
             goal_constant: spend.goal_constant.clone(),
             id: spend.id.as_ref().map(column_spec),
+            customer: None,
             dimensions: spend.dimensions.iter().map(|(_, of_touch)| dimension(of_touch)).collect(),
             exponent,
         };
@@ -111,6 +112,7 @@ pub(crate) fn spend_mappings(pipeline: &Pipeline) -> Vec<(SourceSpec, SpendMappi
             goal: None,
             goal_constant: None,
             id: touch.id.as_ref().map(column_spec),
+            customer: Some(column_spec(&touch.customer)),
             dimensions: touch.dimensions.iter().map(dimension).collect(),
             exponent,
         };

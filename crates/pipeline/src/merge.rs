@@ -27,13 +27,13 @@ use crate::writer::{Section, Writer};
 /// # Errors
 /// Where its settings are not those of this run.
 pub(crate) fn base(output: &Output, plan: &Plan) -> Result<Option<PublishedRun>, Error> {
-    let Some(base) = current(output)? else { return Ok(None) };
     if !plan.setup.worths.is_empty() {
         return Err(Error::Usage {
             problem: "--merge: predicted_clv, total_clv and historic_clv change on all days with every new order".to_owned(),
             hint: Some("run all days anew without --merge, or leave these values out of the pipeline that is merged".to_owned()),
         });
     }
+    let Some(base) = current(output)? else { return Ok(None) };
     let ours = &plan.pipeline.fingerprints.settings_sha256;
     if base.manifest.settings_sha256 != *ours || base.manifest.version != env!("CARGO_PKG_VERSION") {
         return Err(Error::Usage {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use attributary_core::batch::attribute;
 use attributary_core::model::{ExpressionCompiler, WeightExpression};
 use attributary_core::table::Field;
+use attributary_core::time::Day;
 use attributary_core::value::ColumnType;
 use attributary_engine::bucket::bucket_bits;
 use attributary_engine::{CustomersSetup, GroupColumn, Interrupt, ModelSetup, Period, Range, Segments, Setup, TableSetup, Worth};
@@ -85,13 +86,15 @@ impl Plan {
         self.spend.iter().flat_map(SpendSource::files)
     }
 
-    /// The times of touches that can matter to the run. The earliest order that is refunded in the range may lie before it.
+    /// The times of touches that can matter to the run. Orders that are refunded in the range may lie outside of it: `refunded`
+    /// says when the first and the last of them were.
     #[must_use]
-    pub fn touch_bounds(&self, earliest_refunded: Option<i64>) -> TimeBounds {
+    pub fn touch_bounds(&self, refunded: Option<(i64, i64)>) -> TimeBounds {
         let Setup { rules, range, .. } = &self.setup;
-        let days =
-            range.from.into_iter().chain(earliest_refunded.filter(|_| range.from.is_some()).map(|time| rules.zone.day(time)));
-        TimeBounds { from: days.map(|day| rules.earliest_touch(day)).min(), to: range.to.map(|to| rules.zone.start_of(to)) }
+        let (first, last) = refunded.unzip();
+        let from = |day: Day| rules.earliest_touch(first.map_or(day, |first| day.min(rules.zone.day(first))));
+        let to = |day: Day| last.map_or(rules.zone.start_of(day), |last| rules.zone.start_of(day).max(last.saturating_add(1)));
+        TimeBounds { from: range.from.map(from), to: range.to.map(to) }
     }
 }
 

@@ -6,13 +6,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use attributary_core::batch::ConversionBatch;
 use attributary_core::table::Rows;
-use attributary_core::time::{Day, instant_text};
+use attributary_core::time::instant_text;
 use attributary_engine::conversions::{ConversionCollector, Converted};
 use attributary_engine::histories::Observation;
 use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
 use attributary_engine::rejects::{RejectedRows, Rejects};
-use attributary_engine::tables::customers::CohortRow;
 use attributary_engine::tables::{self, TableSink};
 use attributary_engine::walk::{Walked, walk};
 use attributary_engine::{EngineError, Interrupt, Range};
@@ -30,7 +29,7 @@ use crate::said::{ledger_lines, manifest, summaries, warnings};
 use crate::settings::settings;
 use crate::temp;
 use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
-use crate::write::{rejects_rows, write_tables, write_whole};
+use crate::write::{Cohorts, rejects_rows, write_tables, write_whole};
 use crate::writer::{Writer, lock};
 
 /// Runs a pipeline and publishes what it computes.
@@ -68,7 +67,7 @@ fn run_here(
     tracing::info!(pipeline = plan.pipeline.name, from, to, "started");
 
     // Whether its settings go together shows before the long part.
-    Returns::new(&plan, plan.setup.range, None)?;
+    Returns::new(&plan, plan.setup.range)?;
 
     let temp = temp::of_run(options, &folder)?;
     plan.setup.temp = temp.path().to_owned();
@@ -87,7 +86,7 @@ fn run_here(
 
     progress.enter(Phase::Writing);
     let writer = Writer::new(staging, interrupt);
-    let mut returns = Returns::new(&plan, range, computed.days)?;
+    let mut returns = Returns::new(&plan, range)?;
     let totals = match &base {
         None => writer.all(|| write_tables(&plan, &mut computed, &mut returns, &writer))?,
         Some(base) => merge::write(&plan, &computed, base, &mut returns, &writer)?,
@@ -117,10 +116,14 @@ fn run_here(
     let mut returned = None;
     if let Some(mut returns) = returns {
         returns.spend(&computed.spending)?;
-        if let Some(cohorts) = &cohorts {
+        if let Some((cohorts, _)) = &cohorts {
             returns.cohorts(cohorts, &plan.setup)?;
         }
-        returned = writer.all(|| returns.write(cohorts.is_some(), &writer))?;
+        let until = cohorts.as_ref().map(|(_, until)| *until);
+        if computed.observed.as_ref().is_some_and(|(_, fits)| fits.as_ref().is_some_and(|fits| !fits.foresee())) {
+            returns.without_foresight();
+        }
+        returned = writer.all(|| returns.write(until, cohorts.is_some(), &writer))?;
     }
     interrupt.check()?;
 
@@ -143,7 +146,7 @@ fn run_here(
         returns: returned,
         tables: published.manifest.tables.iter().map(|table| (table.name.clone(), table.rows, table.files.len())).collect(),
         pruned,
-        warnings: warnings(&computed),
+        warnings: warnings(&plan, &computed),
         seconds: began.elapsed().as_secs_f64(),
         peak_memory_bytes: machine::peak_memory(),
         spilled_bytes,
@@ -159,8 +162,6 @@ pub(crate) struct Computed {
     pub rejected: RejectedRows,
     pub touches_read: u64,
     pub bytes_read: BytesRead,
-    /// The first and the last day of the range that has conversions.
-    pub days: Option<(Day, Day)>,
     pub spending: Spending,
     pub rates_read: u64,
     /// What is known of all customers, if anyone asked.
@@ -188,12 +189,11 @@ pub(crate) fn compute(plan: &mut Plan, days: Range, progress: &Progress, interru
     progress.enter(Phase::Conversions);
     let mut converted = read_conversions(plan, &rejects, &mut ledger, &progress.conversions, interrupt)?;
     let (conversions_read, conversions_accepted) = (converted.read, converted.accepted);
-    let of_days = converted.days;
     let observed = observe(&plan.pipeline, setup, &mut converted)?;
     let spending = read_spend(plan, days, &rejects, interrupt)?;
 
     progress.enter(Phase::Touchpoints);
-    let bounds = plan.touch_bounds(converted.earliest_refunded);
+    let bounds = plan.touch_bounds(converted.earliest_refunded.zip(converted.latest_refunded));
     let total = bytes(plan.touchpoints.files());
     let passed = || progress.touchpoints.bytes.load(Ordering::Relaxed) as f64 / total.max(1) as f64;
     let partition = Partition::new(setup, &converted, &rejects, &passed);
@@ -216,7 +216,6 @@ pub(crate) fn compute(plan: &mut Plan, days: Range, progress: &Progress, interru
         rejected: rejects.finish()?,
         touches_read,
         bytes_read,
-        days: of_days,
         spending,
         rates_read,
         observed,
@@ -281,7 +280,7 @@ fn walk_again(
     writer: &Writer<'_>,
     progress: &Progress,
     interrupt: &Interrupt,
-) -> Result<(Vec<Rows>, Option<Vec<CohortRow>>), Error> {
+) -> Result<(Vec<Rows>, Option<Cohorts>), Error> {
     let wanted_range = std::mem::replace(&mut plan.setup.range, range);
     // Who acquired a customer only models say.
     let no_models = !plan.setup.lists_customers();

@@ -55,6 +55,7 @@ pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range:
                 rejected: rejected(Side::Conversions),
                 accepted: computed.conversions_accepted,
                 in_range,
+                refunds: computed.walked.refunds,
             },
             spend: (!plan.spend.is_empty())
                 .then(|| SourceCounts { read: computed.spending.read, rejected: rejected(Side::Spend) }),
@@ -119,7 +120,7 @@ pub(crate) fn ledger_lines(setup: &Setup, lines: &[tables::ledger::Line]) -> Vec
 }
 
 /// What a person should know although the run went well.
-pub(crate) fn warnings(computed: &Computed) -> Vec<String> {
+pub(crate) fn warnings(plan: &Plan, computed: &Computed) -> Vec<String> {
     // Who it is is not said: customers' ids stay in the tables.
     let warning = |extreme: &Extreme| {
         let Extreme { touches, conversions, .. } = extreme;
@@ -132,8 +133,13 @@ pub(crate) fn warnings(computed: &Computed) -> Vec<String> {
     let extremes = &computed.walked.extremes;
     let mut warnings: Vec<String> = extremes.iter().take(SHOWN).map(warning).collect();
     let fits = computed.observed.as_ref().and_then(|(_, fits)| fits.as_ref());
-    warnings.extend(fits.iter().flat_map(|fits| fits.warnings()));
+    warnings.extend(fits.iter().flat_map(|fits| fits.warnings(plan.setup.currency.1)));
     warnings.extend(computed.spending.warnings.iter().cloned());
+    let kinds = &computed.walked.kinds.values;
+    let never = |name: &&String| !kinds.iter().any(|kind| kind.as_text() == Some(name));
+    for kind in plan.setup.order_kinds.iter().flatten().filter(never) {
+        warnings.push(format!("no conversion is of kind {kind:?}, which conversions.order_kinds names"));
+    }
     if extremes.len() > SHOWN {
         warnings.push(format!("{} further customers are like that", extremes.len() - SHOWN));
     }

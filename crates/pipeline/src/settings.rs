@@ -137,6 +137,7 @@ fn money(pipeline: &Pipeline) -> Vec<(String, String)> {
     if let Some(returns) = &pipeline.returns {
         let day = if returns.by_touch { "touch (accrual)" } else { "conversion (cash)" };
         all.push(("returns".to_owned(), format!("credit belongs to the day of the {day}")));
+        all.extend(returns.ltv.map(|ltv| ("ltv".to_owned(), conversions.worths[ltv].name.clone())));
         all.extend(returns.marketing.as_ref().map(|marketing| ("marketing".to_owned(), marketing.clone())));
     }
     if let Some(budget) = &pipeline.budget {

@@ -1,6 +1,7 @@
 //! The tables of a run, written as they come out of the walk.
 
 use attributary_core::table::Rows;
+use attributary_core::time::Day;
 use attributary_engine::rejects::{RejectedRows, Side};
 use attributary_engine::tables::customers::CohortRow;
 use attributary_engine::tables::{self, SinkError, TableSink};
@@ -79,17 +80,17 @@ pub(crate) fn spend_line(plan: &Plan, computed: &Computed) -> Option<tables::led
 }
 
 /// Writes what must see all days at once: paths, customers, amounts by currency. The cohorts of the customers are for the returns.
-pub(crate) fn write_whole(
-    setup: &Setup,
-    computed: &mut Computed,
-    writer: &Writer<'_>,
-) -> Result<Option<Vec<CohortRow>>, SinkError> {
+pub(crate) fn write_whole(setup: &Setup, computed: &mut Computed, writer: &Writer<'_>) -> Result<Option<Cohorts>, SinkError> {
     write_paths(setup, computed, writer)?;
     write_currencies(setup, computed, &computed.spending, writer)?;
     write_customers(setup, computed, writer)?;
     let walked = &computed.walked;
-    Ok(setup.lists_customers().then(|| tables::customers::cohorts(&walked.books, setup, &walked.profiles)))
+    let observed = computed.observed.as_ref().filter(|_| setup.lists_customers());
+    Ok(observed.map(|(observation, _)| (tables::customers::cohorts(&walked.books, setup, &walked.profiles), observation.until)))
 }
+
+/// Customers by month and channel, and the last day that they were observed.
+pub(crate) type Cohorts = (Vec<CohortRow>, Day);
 
 fn file_name(plan: &Plan, side: Side, file: u32) -> String {
     let files = match side {

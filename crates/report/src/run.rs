@@ -40,8 +40,6 @@ pub(crate) struct Run {
     pub(crate) values: Vec<ValueColumn>,
     /// What was spent, where the ledger has a line of it.
     pub(crate) spend: Option<ValueColumn>,
-    /// The pipeline in words, where the manifest has them: name and text.
-    pub(crate) settings: Vec<(String, String)>,
     /// What became of the rows of each source.
     pub(crate) sources: Vec<(String, SourceRows)>,
 }
@@ -88,9 +86,8 @@ impl Run {
         // `current` is a link: resolved once, so that every table is of one run.
         let folder = fs::canonicalize(folder).map_err(|source| StoreError::NoSuchRun { path: folder.to_owned(), source })?;
         let published = PublishedRun::read(&folder)?;
-        let described = Described::read(&folder);
-        let (settings, sources) = (described.settings(), described.sources());
-        let mut run = Self { published, values: Vec::new(), spend: None, settings, sources };
+        let sources = Described::read(&folder).sources();
+        let mut run = Self { published, values: Vec::new(), spend: None, sources };
         (run.values, run.spend) = run.ledger_values()?;
         Ok(run)
     }
@@ -167,7 +164,7 @@ impl Run {
 
     /// The value that is revenue where spend is divided by: the one that the settings name, else the pipeline's first.
     pub(crate) fn revenue(&self) -> Option<&ValueColumn> {
-        let named = self.settings.iter().find(|(name, _)| name == "revenue").map(|(_, text)| text);
+        let named = self.manifest().settings.iter().find(|(name, _)| name == "revenue").map(|(_, text)| text);
         self.values.iter().find(|value| Some(&value.name) == named).or(self.main_value())
     }
 
@@ -210,12 +207,10 @@ impl Run {
     }
 }
 
-/// What is read of `manifest.json` beside [`Manifest`], since not every version has it: settings in words, as pairs of name and
-/// text, and any number of sources. What has another form is left out.
+/// What is read of `manifest.json` beside [`Manifest`]: any number of sources. What has another form is left out.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Described {
-    settings: Value,
     rows: Map<String, Value>,
 }
 
@@ -223,10 +218,6 @@ impl Described {
     fn read(folder: &Path) -> Self {
         let json = fs::read(folder.join("manifest.json")).unwrap_or_default();
         serde_json::from_slice(&json).unwrap_or_default()
-    }
-
-    fn settings(&self) -> Vec<(String, String)> {
-        Vec::deserialize(&self.settings).unwrap_or_default()
     }
 
     fn sources(&self) -> Vec<(String, SourceRows)> {

@@ -149,7 +149,8 @@ fn rows(sums: &Sums) -> Result<Vec<Row>, ReturnsError> {
         let spend = sums.cohorts.spend.get(&(whose.2, month)).copied().unwrap_or(0);
         let payback = paid_back(spend, ages.iter().map(|(age, cell)| (*age, cell.values[settings.profit()])))?;
         let customers = ages.values().map(|cell| cell.customers).max().unwrap_or(0);
-        let observed = settings.observed.as_ref().map_or(0, |days| months_between(month, days.end - 1).max(0) as u32);
+        let until = settings.customers_until.or(settings.observed.as_ref().map(|days| days.end - 1));
+        let observed = until.map_or(0, |until| months_between(month, until).max(0) as u32);
         let last = ages.keys().next_back().copied().unwrap_or(0).max(observed);
         let (mut cumulative, mut repeaters) = (0, 0);
         let nothing = Cell { values: vec![0; settings.values.len()], ..Cell::default() };

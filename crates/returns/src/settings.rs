@@ -35,6 +35,8 @@ pub struct Settings {
     /// The days of the conversions: the first, and the day after the last. Without it what was not seen cannot be told from
     /// what was not there: cohorts end with their last order, and nothing says whether a week or year before is whole.
     pub observed: Option<Range<Day>>,
+    /// The last day that customers were observed, where that is not the last of the days: cohorts end with it.
+    pub customers_until: Option<Day>,
     /// How the budget is divided, each by itself.
     pub budgets: Vec<Budget>,
     /// Marginal returns, if asked for.

@@ -1,6 +1,7 @@
 //! The sums that all tables are made of. Rows come in any order and are added up at once.
 
 use attributary_core::table::{Field, Rows};
+use attributary_core::time::Day;
 use attributary_core::value::{ColumnType, Value};
 use attributary_core::{NOT_SET, UNATTRIBUTED};
 use rustc_hash::FxHashMap;
@@ -135,6 +136,20 @@ impl Sums {
             table(&sums)?;
         }
         Ok(sums)
+    }
+
+    /// Says which days were observed, and until when customers were, once that is known.
+    ///
+    /// # Errors
+    /// For a day outside of the calendar.
+    pub fn observe(&mut self, days: Option<std::ops::Range<Day>>, customers_until: Option<Day>) -> Result<(), ReturnsError> {
+        (self.settings.observed, self.settings.customers_until) = (days, customers_until);
+        self.settings.check()
+    }
+
+    /// Says that the lifetime value is not known: LTV and what hangs on it are null.
+    pub fn forget_lifetime(&mut self) {
+        self.settings.lifetime = None;
     }
 
     /// Adds what a model credits a group with.

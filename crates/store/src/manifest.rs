@@ -136,8 +136,16 @@ pub struct ConversionCounts {
     pub rejected: BTreeMap<String, u64>,
     /// Conversions accepted, on any day.
     pub accepted: u64,
-    /// Those of them in the range.
+    /// Those of them in the range, refunds aside.
     pub in_range: u64,
+    /// Refunds that this run computed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub refunds: u64,
+}
+
+/// Whether there are none, so that nothing need be said of them.
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A model of the run.

@@ -200,10 +200,14 @@ fn about(report: &RunReport) -> Vec<(&'static str, String)> {
         (
             "conversions",
             format!(
-                "{}, {} accepted, {} in the range",
+                "{}, {} accepted, {} in the range{}",
                 read(conversions.read),
                 text::count(conversions.accepted),
-                text::count(conversions.in_range)
+                text::count(conversions.in_range),
+                match conversions.refunds {
+                    0 => String::new(),
+                    refunds => format!(" and {}", text::things(refunds, "refund")),
+                },
             ),
         ),
         ("result", shown_path(&report.folder.display().to_string(), 400)),

@@ -18,11 +18,12 @@ use crate::spool::{Block, CONVERSION, Named, Spooled};
 const MODEL: usize = 1;
 const WINDOW: usize = 2;
 const REASON: usize = 3;
+const REFUND: usize = 4;
 
 /// A spooled row.
 #[must_use]
-pub fn row(conversion: usize, model: usize, window: usize, reason: Unattributed) -> [i64; 4] {
-    [conversion as i64, model as i64, window as i64, reason as i64]
+pub fn row(conversion: usize, model: usize, window: usize, reason: Unattributed, refund: bool) -> [i64; 5] {
+    [conversion as i64, model as i64, window as i64, reason as i64, refund.into()]
 }
 
 /// What orders the rows of a bucket.
@@ -44,6 +45,9 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
     ];
     fields.extend(setup.value_fields());
     fields.push(Field::new("reason", ColumnType::Text));
+    if setup.refunds {
+        fields.push(Field::new("refund", ColumnType::Boolean));
+    }
     fields
 }
 
@@ -61,6 +65,10 @@ pub fn write(setup: &Setup, spooled: &Spooled, kinds: &ConversionKinds, sink: &d
             columns.push(Column::Wide(block.columns[CONVERSION].iter().map(amount).collect()));
         }
         columns.push(Column::Codes { codes: to_codes(&block.columns[REASON]), dictionary: Arc::clone(&reasons) });
+        if setup.refunds {
+            let dictionary = Arc::new([false, true].map(Value::Boolean).to_vec());
+            columns.push(Column::Codes { codes: to_codes(&block.columns[REFUND]), dictionary });
+        }
         Rows { columns }
     };
     write_days(spooled, "unattributed", &fields(setup), &to_rows, sink)

@@ -77,6 +77,7 @@ fn least() -> SpendMapping {
         impressions: None,
         goal: None,
         goal_constant: None,
+        customer: None,
         id: None,
         dimensions: Vec::new(),
         exponent: 2,

@@ -135,7 +135,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         file: path.to_owned(),
         places: places(document),
     };
-    worth::check(&root, &pipeline)?;
+    worth::check(&pipeline)?;
     let found = pipeline.predicates().len();
     if found > Pipeline::MAX_PREDICATES {
         return Err(Fault::whole(Problem::TooManyPredicates { limit: Pipeline::MAX_PREDICATES, found }));

@@ -21,7 +21,17 @@ pub const MARKETING: &str = "marketing_touch";
 
 pub(super) fn spend(root: &Section<'_>, folder: &Path, touchpoints: &Touchpoints) -> Result<Vec<Spend>, Fault> {
     let fields = root.get("spend").map(|field| field.tables()).transpose()?.unwrap_or_default();
-    fields.iter().map(|field| one_spend(field, folder, touchpoints)).collect()
+    let mut all: Vec<Spend> = Vec::new();
+    for field in &fields {
+        let spend = one_spend(field, folder, touchpoints)?;
+        if all.iter().any(|earlier| earlier.key == spend.key) {
+            let hint = Some("give each source of spend a name of its own".to_owned());
+            let problem = format!("expected a unique name, found a second {}", spend.key);
+            return Err(field.fault(Problem::Invalid { problem, hint }));
+        }
+        all.push(spend);
+    }
+    Ok(all)
 }
 
 fn one_spend(field: &Field<'_>, folder: &Path, touchpoints: &Touchpoints) -> Result<Spend, Fault> {
@@ -154,6 +164,11 @@ pub(super) fn returns(
             None => names.iter().position(|name| name == "margin"),
         },
         ltv: match section.get("ltv") {
+            Some(field) if worths.is_empty() => {
+                let problem = "expected the name of a value of customers, found none among conversions.values".to_owned();
+                let hint = Some("add one: values = { revenue = \"revenue\", clv = { predicted_clv = \"52w\" } }".to_owned());
+                return Err(field.fault(Problem::Invalid { problem, hint }));
+            }
             Some(field) => Some(value(field, &worths)?),
             None => (!worths.is_empty()).then_some(0),
         },
@@ -192,12 +207,17 @@ fn periods(section: &Section<'_>) -> Result<Vec<ReturnsPeriod>, Fault> {
 fn by(section: &Section<'_>, touchpoints: &Touchpoints, conversions: &Conversions) -> Result<Vec<GroupColumn>, Fault> {
     let Some(field) = section.get("by") else { return Ok(vec![GroupColumn::Channel]) };
     let fields = field.texts("[\"channel\", \"campaign\"]")?;
+    let names: Vec<&str> = touchpoints.dimensions.iter().map(|dimension| dimension.name.as_str()).collect();
+    // What spend can be told apart by.
+    let dimensions = (0..names.len()).map(GroupColumn::Dimension);
+    let all: Vec<GroupColumn> = [GroupColumn::Channel, GroupColumn::Campaign].into_iter().chain(dimensions).collect();
     let columns = fields.iter().map(|field| {
-        let column = tables::column(field, touchpoints, conversions)?;
-        match column {
-            GroupColumn::Channel | GroupColumn::Campaign | GroupColumn::Dimension(_) => Ok(column),
-            _ => Err(field.fault(Problem::invalid("expected channel, campaign or a dimension: what spend can be told apart by"))),
+        let found = field.text()?;
+        if !all.iter().any(|column| column.name(&names) == found) {
+            let choices = all.iter().map(|column| column.name(&names).to_owned()).collect();
+            return Err(field.fault(Problem::UnknownWord { found: found.to_owned(), choices }));
         }
+        tables::column(field, touchpoints, conversions)
     });
     let columns: Vec<GroupColumn> = columns.collect::<Result<_, _>>()?;
     if columns.first() != Some(&GroupColumn::Channel) {
@@ -271,18 +291,18 @@ fn target(section: &Section<'_>) -> Result<ShareTarget, Fault> {
 }
 
 /// What only shows once all sections are read.
-pub(super) fn check(root: &Section<'_>, pipeline: &Pipeline) -> Result<(), Fault> {
-    let needs_rates = |key: String| Fault {
-        place: root.get("conversions").map(|field| field.node.place),
-        key,
-        problem: Problem::Missing { example: "[fx] with source and columns = { date, currency, rate }".to_owned() },
-    };
+pub(super) fn check(pipeline: &Pipeline) -> Result<(), Fault> {
     if pipeline.rates.is_none() {
+        let unmapped = |key: String| Fault {
+            place: pipeline.places.get(&key).copied(),
+            key,
+            problem: Problem::Unmapped { what: "this".to_owned(), column: "[fx]" },
+        };
         if pipeline.conversions.currency.is_some() {
-            return Err(needs_rates("fx".to_owned()));
+            return Err(unmapped("conversions.columns.currency".to_owned()));
         }
         if let Some(spend) = pipeline.spend.iter().find(|spend| spend.currency.is_some()) {
-            return Err(needs_rates(join(&spend.key, "columns.currency needs fx")));
+            return Err(unmapped(join(&spend.key, "columns.currency")));
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ mod observe;
 mod rates;
 mod returns;
 mod spend;
+mod spend_ids;
 
 pub(crate) use customers::{segment_fields, write_customers};
 pub(crate) use observe::{Fits, observe};

@@ -55,8 +55,10 @@ pub(crate) fn observe(
             Ok(conversions) => {
                 for customer in conversions.each_customer() {
                     let events = customer.map(|conversion| conversions.event(conversion, &orders, setup));
-                    if let Some(history) = History::of(events, last) {
+                    if let Some(history) = History::of(events.clone(), last) {
                         seen.add(&history, customers.worth());
+                        // Refunds come late, and must be seen too.
+                        seen.last = seen.last.max(events.filter(|event| event.order).map(|event| event.day).max());
                     }
                 }
             }
@@ -88,7 +90,6 @@ pub(crate) fn observe(
 
 impl Seen {
     fn add(&mut self, history: &History, worth: usize) {
-        self.last = self.last.max(Some(history.last_day));
         let recency = (history.last_day - history.first_day) as u32;
         *self.purchases.entry((history.repeat_days, recency, history.first_day)).or_default() += 1;
         self.spending.add(history.repeat_days, history.repeats[worth]);
@@ -163,16 +164,28 @@ impl Fits {
         Ok(Some(Box::new(Prediction { fit: *fit, values, until, worth })))
     }
 
+    /// Whether what customers will bring can be foreseen.
+    pub fn foresee(&self) -> bool {
+        self.purchases.is_ok()
+    }
+
     /// What someone should know of fits that could not be made.
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self, exponent: u8) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Err(error) = &self.purchases {
             warnings.push(format!(
-                "customers' future purchases cannot be foreseen: {error}; predicted_clv is null, and 0 as a value"
+                "customers' future purchases cannot be foreseen: {error}; predicted_clv is null, as a value 0, and total_clv is what came so far"
             ));
         }
         if let (Ok(_), Err(error)) = (&self.purchases, &self.spending) {
-            warnings.push(format!("customers' spending has no model: {error}; what was observed is taken instead"));
+            let problem = match error {
+                // The fit knows minor units only.
+                FitError::SameMean { customers, mean } => {
+                    FitError::SameMean { customers: *customers, mean: mean / unit(exponent) }.to_string()
+                }
+                other => other.to_string(),
+            };
+            warnings.push(format!("customers' spending has no model: {problem}; what was observed is taken instead"));
         }
         warnings
     }
@@ -185,7 +198,7 @@ impl Fits {
 
     /// What was fitted, statistic by statistic; `exponent` says how many minor units a major one has.
     pub fn rows(&self, exponent: u8) -> Rows {
-        let unit = 10_f64.powi(exponent.into());
+        let unit = unit(exponent);
         let mut lines: Vec<FitLine> = vec![
             ("data", "customers", Some(self.customers as f64), String::new()),
             ("data", "repeaters", Some(self.repeaters as f64), String::new()),
@@ -193,7 +206,7 @@ impl Fits {
                 "data",
                 "observed_mean",
                 Some(self.observed_mean / unit),
-                "of a repeat purchase, or a first one where nobody came back".to_owned(),
+                "the mean of the customers' means of repeat purchases, or of first ones where nobody came back".to_owned(),
             ),
         ];
         match &self.purchases {
@@ -234,6 +247,11 @@ impl Fits {
             ],
         }
     }
+}
+
+/// How many minor units a major one has.
+fn unit(exponent: u8) -> f64 {
+    10_f64.powi(exponent.into())
 }
 
 /// Model, statistic, value, note.

@@ -29,6 +29,10 @@ use crate::writer::Writer;
 pub(crate) struct Returns {
     sums: Sums,
     values: usize,
+    /// The days that are published.
+    days: Range,
+    /// Whether the lifetime value looks ahead.
+    foreseen: bool,
     /// The first model and window.
     first: Option<(String, String)>,
     revenue: String,
@@ -54,9 +58,9 @@ impl Returns {
     ///
     /// # Errors
     /// Where values or dimensions are called like columns of the tables.
-    pub fn new(plan: &Plan, days: Range, seen: Option<(Day, Day)>) -> Result<Option<Self>, Error> {
+    pub fn new(plan: &Plan, days: Range) -> Result<Option<Self>, Error> {
         let Some(entry) = &plan.pipeline.returns else { return Ok(None) };
-        let settings = settings(&plan.pipeline, entry, &plan.setup, observed(days, seen));
+        let settings = settings(&plan.pipeline, entry, &plan.setup);
         let has_budget = !settings.budgets.is_empty();
         let whole = match entry.marketing {
             Some(_) => MARKETING.to_owned(),
@@ -64,6 +68,10 @@ impl Returns {
         };
         let window = plan.setup.rules.windows.first().map(ToString::to_string);
         Ok(Some(Self {
+            days,
+            foreseen: entry
+                .ltv
+                .is_some_and(|ltv| !matches!(plan.pipeline.conversions.worths[ltv].worth, file::Worth::Historic(_))),
             first: plan.setup.models.first().map(|model| model.name.clone()).zip(window),
             revenue: settings.values[settings.revenue].clone(),
             ltv_definition: settings.lifetime.as_ref().map(|lifetime| lifetime.definition.clone()),
@@ -125,6 +133,14 @@ impl Returns {
         Ok(())
     }
 
+    /// Leaves the lifetime value out where it should have been foreseen and cannot be: 0 would be a figure.
+    pub fn without_foresight(&mut self) {
+        if self.foreseen {
+            self.sums.forget_lifetime();
+            self.ltv_definition = None;
+        }
+    }
+
     /// Adds the customers by month and channel.
     ///
     /// # Errors
@@ -173,7 +189,12 @@ impl Returns {
     ///
     /// # Errors
     /// What the sink says, or where a sum has more digits than its column.
-    pub fn write(mut self, with_cohorts: bool, writer: &Writer<'_>) -> Result<Option<ReturnsSummary>, SinkError> {
+    pub fn write(
+        mut self,
+        customers_until: Option<Day>,
+        with_cohorts: bool,
+        writer: &Writer<'_>,
+    ) -> Result<Option<ReturnsSummary>, SinkError> {
         for (place, (shares, values)) in &self.all {
             let (window, day, kind, standing) = place;
             let nothing = (0, vec![0; self.values]);
@@ -194,6 +215,7 @@ impl Returns {
             };
             self.sums.touched(&touched).map_err(|error| SinkError::Engine(bug(error)))?;
         }
+        self.sums.observe(self.observed(), customers_until).map_err(|error| SinkError::Engine(bug(error)))?;
         let mut summary = None;
         for (name, make) in self.tables(with_cohorts) {
             let (fields, rows) = make(&self.sums).map_err(|error| SinkError::Engine(bug(error)))?;
@@ -203,6 +225,14 @@ impl Returns {
             tables::write_whole(&writer.tables(), name, &fields, rows)?;
         }
         Ok(summary)
+    }
+
+    /// The days that were looked at; where the range is open, those that have conversions.
+    fn observed(&self) -> Option<std::ops::Range<Day>> {
+        let days = self.all.keys().map(|(_, day, ..)| *day);
+        let (first, last) = (days.clone().min(), days.max());
+        let days = self.days.from.or(first)?..self.days.to.or(last.map(|last| last + 1))?;
+        (days.start < days.end).then_some(days)
     }
 
     /// The channels that were spent on, on all days, under the first model and window.
@@ -325,13 +355,7 @@ fn count(sums: &mut FxHashMap<Whole, Counted>, line: &Line) {
     sums.1.iter_mut().zip(&line.values).for_each(|(sum, value)| *sum += value);
 }
 
-/// The days that were looked at.
-fn observed(days: Range, seen: Option<(Day, Day)>) -> Option<std::ops::Range<Day>> {
-    let (first, last) = seen.unzip();
-    Some(days.from.or(first)?..days.to.or(last.map(|last| last + 1))?)
-}
-
-fn settings(pipeline: &Pipeline, entry: &file::ReturnsEntry, setup: &Setup, observed: Option<std::ops::Range<Day>>) -> Settings {
+fn settings(pipeline: &Pipeline, entry: &file::ReturnsEntry, setup: &Setup) -> Settings {
     let period = |period: &file::ReturnsPeriod| match period {
         file::ReturnsPeriod::Day => Period::Day,
         file::ReturnsPeriod::Week => Period::Week,
@@ -357,7 +381,9 @@ fn settings(pipeline: &Pipeline, entry: &file::ReturnsEntry, setup: &Setup, obse
         margin,
         lifetime: entry.ltv.map(|ltv| lifetime(pipeline, setup, ltv)),
         lead_kind: entry.lead_kind.clone(),
-        observed,
+        // Which days there are is known once all conversions are.
+        observed: None,
+        customers_until: None,
         budgets: pipeline.budget.as_ref().map(budgets).unwrap_or_default(),
         what_if: entry.what_if.map(|last| WhatIf { period: Period::Week, last }),
     }

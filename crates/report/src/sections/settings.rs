@@ -15,16 +15,16 @@ use crate::number::{bytes, grouped, things};
 pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
     let manifest = facts.run.manifest();
     let mut blocks = vec![];
-    if facts.run.settings.is_empty() {
+    if facts.run.manifest().settings.is_empty() {
         blocks.push(says("The pipeline file has them: columns, rules of the journey, and what each model was set to."));
     } else {
         let of_models: Vec<String> = manifest.models.iter().map(|model| model_setting(&model.name)).collect();
-        let asked = facts.run.settings.iter().filter(|(name, _)| !of_models.contains(name));
+        let asked = facts.run.manifest().settings.iter().filter(|(name, _)| !of_models.contains(name));
         blocks.push(Block::Html(list(asked.map(|(name, text)| (name.as_str(), text.clone())))));
     }
     blocks.push(Block::Table(models(facts)));
     let values: Vec<_> = facts.run.values.iter().map(|value| format!("{} in {}", value.name, value.currency)).collect();
-    let windows = if facts.run.settings.is_empty() { manifest.windows.join(", ") } else { String::new() };
+    let windows = if facts.run.manifest().settings.is_empty() { manifest.windows.join(", ") } else { String::new() };
     blocks.push(heading("This run"));
     blocks.push(Block::Html(list([
         ("pipeline", manifest.pipeline.clone()),
@@ -75,7 +75,7 @@ pub(crate) fn range_words(facts: &Facts) -> String {
 
 fn models(facts: &Facts) -> DataTable {
     let in_words = |model: &ModelEntry| {
-        let (_, text) = facts.run.settings.iter().find(|(name, _)| *name == model_setting(&model.name))?;
+        let (_, text) = facts.run.manifest().settings.iter().find(|(name, _)| *name == model_setting(&model.name))?;
         Some(text.strip_prefix(&format!("{}: ", model.kind)).unwrap_or(text))
     };
     let models = &facts.run.manifest().models;

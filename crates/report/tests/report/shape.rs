@@ -150,18 +150,122 @@ fn spend_and_customers_are_shown_where_they_are() {
     assert!(section_of(&page, "segments").contains("3 customers in 2 segments."));
 }
 
+/// Sums by channel: spend, two values, new customers; the second value is the lifetime value.
+fn returns(staging: &mut Staging) {
+    let float = ColumnType::Float { bits: 64 };
+    let columns = [
+        ("model", TEXT),
+        ("window", TEXT),
+        ("period", TEXT),
+        ("channel", TEXT),
+        ("spend", amount()),
+        ("revenue", amount()),
+        ("net", amount()),
+        ("new_customers", ColumnType::SHARE),
+        ("ltv", float),
+        ("ltv_definition", TEXT),
+    ];
+    let row = |channel: &str, spend: i128, revenue: i128, net: i128, customers: i128| {
+        let ltv = if customers == 0 { Value::Null } else { Value::float(net as f64 / 100.0 / customers as f64) };
+        let names = ["a", "7d", "all", channel].map(text);
+        let sums = [spend, revenue, net, customers * 1_000_000_000].map(int);
+        names.into_iter().chain(sums).chain([ltv, text("net of <all> time")]).collect()
+    };
+    let rows = [
+        row("search", 10_00, 30_00, 60_00, 1),
+        row("social", 30_00, 20_00, 30_00, 2),
+        row("email", 0, 40_00, 20_00, 1),
+        row("(unattributed)", 0, 10_00, 10_00, 1),
+    ];
+    table(staging, "returns", &columns, &rows);
+}
+
+/// A ledger of two values, and the tables that a run with spend has.
+fn run_with_spend() -> TestRun {
+    TestRun::new(&[("a", true), ("b", true)], &["7d"], |staging| {
+        let names = ["source", "attributed", "unattributed", "rejected", "difference"];
+        let columns = [("model", TEXT), ("window", TEXT), ("value", TEXT), ("currency", TEXT)];
+        let columns: Vec<_> = columns.into_iter().chain(names.map(|name| (name, amount()))).collect();
+        let row = |model: &str, window: &str, value: &str, attributed: i128, unattributed: i128| {
+            let amounts = [attributed + unattributed, attributed, unattributed, 0, 0].map(int);
+            [model, window, value, "SEK"].map(text).into_iter().chain(amounts).collect()
+        };
+        let mut rows = vec![row("(spend)", "(all)", "spend", 40_00, 0)];
+        for model in ["a", "b"] {
+            rows.push(row(model, "7d", "revenue", 90_00, 10_00));
+            rows.push(row(model, "7d", "net", 11_000, 1_000));
+        }
+        table(staging, "ledger", &columns, &rows);
+        returns(staging);
+        let columns = [("by", TEXT), ("part", TEXT), ("period", TEXT), ("model", TEXT), ("window", TEXT), ("spend", amount())];
+        let row = |part: &str, model: &str, spend: i128| {
+            ["goal", part, "all", model, "7d"].map(text).into_iter().chain([int(spend)]).collect()
+        };
+        let rows = [row("less", "b", 1_00), row("less", "a", 1_00), row("more", "a", 9_00), row("more", "b", 9_00)];
+        table(staging, "budget", &columns, &rows);
+    })
+}
+
+#[test]
+fn headlines_are_one_division_of_sums() {
+    let run = run_with_spend();
+    let summary = section_of(&run.page(), "summary").to_owned();
+    assert_eq!(summary.matches("class=\"proof\"").count(), 1);
+    let cards: Vec<_> = summary.split("<span class=\"card-title\">").skip(1).collect();
+    let titles = ["Attributed revenue", "Spend", "MER", "ROAS of paid channels", "Blended CAC", "New customers", "LTV:CAC"];
+    for (card, title) in cards.iter().zip(titles) {
+        assert!(card.starts_with(&format!("<bdi>{title}<")), "{title}: {card}");
+    }
+    // 100 ÷ 40; (30 + 20) ÷ (10 + 30); 40 ÷ 5 customers; 120 ÷ 40, which is 24 ÷ 8.
+    for (card, number) in cards.iter().zip(["90.00", "40.00", "2.50", "1.25", "8.00", "5", "3.00"]) {
+        assert!(card.contains(&format!("<span class=\"card-number\">{number}</span>")), "{number}: {card}");
+    }
+    assert!(cards[3].contains("model a · window 7d") && cards[6].contains("LTV is net of &lt;all&gt; time"));
+    let further = table_of(&summary, "t-proofs");
+    assert!(further.contains("all 2 models") && further.contains("whichever model") && further.contains(">120.00<"), "{further}");
+}
+
+#[test]
+fn the_settings_say_which_value_is_revenue() {
+    let run = run_with_spend();
+    let path = run.folder().join("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    manifest["settings"] = serde_json::json!([["revenue", "net"]]);
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    let page = run.page();
+    // 60.00 ÷ 10.00, and 120 ÷ 40 of all.
+    assert!(table_of(&page, "t-spend").contains("data-sort=\"6.000000000\">6.00<"));
+    assert!(section_of(&page, "summary").contains("<span class=\"card-number\">3.00</span>"));
+    manifest["settings"] = serde_json::json!([["revenue", "no such value"]]);
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    assert!(table_of(&run.page(), "t-spend").contains("data-sort=\"3.000000000\">3.00<"));
+}
+
+#[test]
+fn the_main_model_comes_first_in_the_budget() {
+    let page = run_with_spend().page();
+    let main = table_of(&page, "t-budget");
+    assert!(main.find("<bdi>more</bdi>").unwrap() < main.find("<bdi>less</bdi>").unwrap() && !main.contains("<bdi>model</bdi>"));
+    assert!(main.contains("In each of these rows by is “goal”, period is “all”."), "{main}");
+    assert!(table_of(&page, "t-budget-others").contains("model is “b”"));
+}
+
 #[test]
 fn settings_in_words_are_shown_where_the_manifest_has_them() {
     let run = TestRun::new(&[], &[], |_| {});
     let path = run.folder().join("manifest.json");
     let manifest = std::fs::read_to_string(&path).unwrap();
-    let with =
-        |settings: &str| std::fs::write(&path, manifest.replacen('{', &format!("{{\"settings\": {settings},"), 1)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let with = |settings: &str| {
+        let mut manifest = manifest.clone();
+        manifest["settings"] = serde_json::from_str(settings).unwrap();
+        std::fs::write(&path, manifest.to_string()).unwrap();
+    };
     with(r#"[["Time zone", "Europe/<Stockholm>"]]"#);
     assert!(
         section_of(&run.page(), "settings").contains("<dt><bdi>Time zone</bdi></dt><dd><bdi>Europe/&lt;Stockholm&gt;</bdi></dd>")
     );
-    with(r#"{"of": "another form"}"#);
+    with("[]");
     assert!(section_of(&run.page(), "settings").contains("The pipeline file has them"));
 }
 

@@ -178,7 +178,8 @@ fn accept_conversions(rows: &[ConversionRow], settings: &OracleSettings, rejects
     }
     // Of one id the first by time, then customer, kind, order and values as they are mapped, then file and row stays.
     let key = |(it, row): &(Conversion, &ConversionRow)| {
-        (it.time, it.customer.clone(), it.kind.clone(), it.refund_of.clone(), it.amounts(), row.file, row.row)
+        let differences: Vec<i128> = it.values.iter().map(|value| value.difference).collect();
+        (it.time, it.customer.clone(), it.kind.clone(), it.refund_of.clone(), it.amounts(), differences, row.file, row.row)
     };
     left.sort_by_key(key);
     let mut unique: BTreeMap<String, (Conversion, &ConversionRow)> = BTreeMap::new();
@@ -214,11 +215,13 @@ fn refunded<'a>(row: &'a ConversionRow, settings: &OracleSettings) -> Option<&'a
     row.refund_of.as_ref().filter(|_| settings.mapped.refund_of)
 }
 
-/// What a value of a row counts as: of a refund less than nothing, with or without a sign in the source.
+/// What a value of a row counts as. A refund may have the signs of its order or the opposite ones: the first value that is not
+/// nothing says which, and is taken off.
 fn worth(row: &ConversionRow, value: Rounded, settings: &OracleSettings) -> Rounded {
     let unit = 10_i128.pow(u32::from(ROUNDING_SCALE - settings.exponent()));
-    let given = i128::from(value.minor) * unit - value.difference;
-    if refunded(row, settings).is_some() && given > 0 {
+    let given = row.values.iter().flatten().map(|value| i128::from(value.minor) * unit - value.difference);
+    let first = given.into_iter().find(|given| *given != 0).unwrap_or(0);
+    if refunded(row, settings).is_some() && first > 0 {
         return Rounded { minor: -value.minor, difference: -value.difference };
     }
     value
