@@ -132,6 +132,16 @@ impl Budget {
         if needed <= memory { Ok(()) } else { Err(EngineError::Profiles { combinations, needed, memory }) }
     }
 
+    /// Refuses returns of so many rows (of so many groups of spend) that they do not fit into half of the memory: what was earned
+    /// and spent is brought together by group and period there.
+    ///
+    /// # Errors
+    /// Says how many there are.
+    pub fn expect_returns(&self, rows: u64, needed: u64) -> Result<(), EngineError> {
+        let memory = (self.memory / 2).max(1 << 16);
+        if needed <= memory { Ok(()) } else { Err(EngineError::Returns { rows, needed, memory }) }
+    }
+
     /// What a thread may hold of the sums of one of `tables` tables.
     #[must_use]
     pub fn sums(&self, tables: usize) -> u64 {

@@ -53,7 +53,7 @@ pub enum EngineError {
     },
     /// One conversion id is there so often that its rows do not fit into the memory.
     #[error(
-        "one conversion id occurs in some {rows} rows, which take some {} MB when they are compared; the run may take {} MB for them",
+        "one id occurs in some {rows} rows, which take some {} MB when they are compared; the run may take {} MB for them",
         needed.div_ceil(1_000_000), memory / 1_000_000
     )]
     Repeated {
@@ -76,6 +76,19 @@ pub enum EngineError {
     Profiles {
         /// How many so far.
         combinations: u64,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        memory: u64,
+    },
+    /// Returns do not fit into the memory.
+    #[error(
+        "returns have more than {rows} groups and periods, which take {} MB; the run may take {} MB for them",
+        needed.div_ceil(1_000_000), memory / 1_000_000
+    )]
+    Returns {
+        /// How many so far.
+        rows: u64,
         /// Bytes.
         needed: u64,
         /// Bytes.

@@ -36,14 +36,14 @@ impl Lanes {
     /// How many extras a conversion has.
     #[must_use]
     pub fn count(self) -> usize {
-        usize::from(self.refunds) + if self.exchange { 2 + 2 * self.values } else { 0 }
+        2 * usize::from(self.refunds) + if self.exchange { 2 + 2 * self.values } else { 0 }
     }
 
     /// Appends the extras of a row that refunds nothing, or whose order is not known yet. `currencies` are the codes of the
     /// batch's currencies.
     pub fn push(self, batch: &ConversionBatch, row: usize, currencies: &[u32], extras: &mut Vec<i64>) {
         if self.refunds {
-            extras.push(NO_TIME);
+            extras.extend([NO_TIME, 0]);
         }
         if let (true, Some(exchange)) = (self.exchange, &batch.exchange) {
             let turn = turn(batch, row);
@@ -61,17 +61,23 @@ impl Lanes {
         extras.first().copied().filter(|time| self.refunds && *time != NO_TIME)
     }
 
-    /// Says of a refund's extras when its order was.
-    pub fn set_order_time(self, extras: &mut [i64], time: i64) {
-        if let (true, Some(lane)) = (self.refunds, extras.first_mut()) {
-            *lane = time;
+    /// Where the order that a conversion refunds came from, as a number.
+    #[must_use]
+    pub fn order_origin(self, extras: &[i64]) -> Option<u64> {
+        self.order_time(extras).and_then(|_| extras.get(1)).map(|origin| *origin as u64)
+    }
+
+    /// Says of a refund's extras when its order was, and where it came from.
+    pub fn set_order(self, extras: &mut [i64], time: i64, origin: u64) {
+        if let (true, [of_time, of_origin, ..]) = (self.refunds, extras) {
+            (*of_time, *of_origin) = (time, origin as i64);
         }
     }
 
     /// What a conversion was before it was converted.
     #[must_use]
     pub fn exchanged(self, extras: &[i64]) -> Option<Exchanged<'_>> {
-        let lanes = extras.get(usize::from(self.refunds)..).filter(|_| self.exchange)?;
+        let lanes = extras.get(2 * usize::from(self.refunds)..).filter(|_| self.exchange)?;
         let ([currency, rate], amounts) = lanes.split_first_chunk::<2>()?;
         let (originals, differences) = amounts.split_at_checked(self.values)?;
         Some(Exchanged { currency: *currency as u32, rate: *rate, originals, differences })

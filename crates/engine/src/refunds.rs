@@ -213,6 +213,7 @@ impl Meeting<'_> {
             let orders = orders.divide(used, DIVIDE_BITS, self.budget)?;
             return named.into_iter().zip(orders).try_for_each(|(named, orders)| self.meet(named, orders, used + DIVIDE_BITS));
         }
+        self.budget.expect_id(named.records() + orders.records(), 2 * (named.bytes() + orders.bytes()))?;
         let (named, orders) = (named.load(self.budget)?, orders.load(self.budget)?);
         let kept = (0..orders.len()).filter(|order| !self.dropped.contains(&orders.record(*order).origin));
         let by_id: FxHashMap<Key, usize> = kept.map(|order| (orders.record(order).key, order)).collect();
@@ -260,7 +261,7 @@ impl Meeting<'_> {
             }
         }
         let mut extras = named.extras(refund).to_vec();
-        self.lanes.set_order_time(&mut extras, of_order.time);
+        self.lanes.set_order(&mut extras, of_order.time, of_order.origin);
         let number = bucket_of(key.hash(), of_order.anonymous, self.budget);
         let chunk = &mut local.chunks[number];
         let record = ConversionRecord { key, anonymous: of_order.anonymous, kind: of_order.kind, ..own };

@@ -92,8 +92,6 @@ pub enum Worth {
 /// Which tables of customers are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomersSetup {
-    /// Days up to which customers are observed, this one included; none: the last conversion of the source.
-    pub until: Option<Day>,
     /// The place of the value that says what an order brought in.
     pub revenue: usize,
     /// That of what was earned by it, if it is mapped.

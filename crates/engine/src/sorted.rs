@@ -122,12 +122,13 @@ impl Conversions {
         for customer in self.each_customer() {
             let orders = || customer.clone().filter(|conversion| histories.orders.hold(self.kinds[*conversion]));
             let Some(first) = orders().find(|conversion| !self.is_refund(*conversion)) else { continue };
-            let standing = |conversion: usize| match self.times[conversion] {
-                // Of orders at one instant the first by id is the first.
-                _ if conversion == first => Standing::New,
-                time if self.is_refund(conversion) && time == self.times[first] => Standing::New,
-                _ => Standing::Returning,
+            // Of orders at one instant the first by id is the first; a refund stands as its order does.
+            let order = |conversion: usize| {
+                let refunded = self.lanes.order_origin(self.extras(conversion));
+                refunded.unwrap_or(self.origins[conversion])
             };
+            let is_first = |conversion: usize| order(conversion) == self.origins[first];
+            let standing = |conversion: usize| if is_first(conversion) { Standing::New } else { Standing::Returning };
             let standings: Vec<(usize, Standing)> = orders().map(|conversion| (conversion, standing(conversion))).collect();
             if let (Some(observation), false) = (histories.observation, setup.worths.is_empty()) {
                 let events = customer.clone().map(|conversion| self.event(conversion, histories.orders, setup));

@@ -290,7 +290,6 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         exchange: false,
         order_kinds: settings.order_kinds.clone(),
         customers: (!settings.historic.is_empty()).then_some(CustomersSetup {
-            until: None,
             revenue: 0,
             margin: None,
             tables: false,

@@ -154,7 +154,8 @@ impl SpendSource {
 
     fn batch(&self, batch: RawBatch) -> PolarsResult<SpendBatch> {
         let rows = batch.rows.len();
-        let times = noons(batch.column(TIME)?, self.scan.zone())?;
+        // A touch's cost belongs to the day that its credit belongs to.
+        let times = if self.has.customer { batch.times.clone() } else { noons(batch.column(TIME)?, self.scan.zone())? };
         let (amounts, exchange) = if self.has.currency {
             let mut exchanging = Exchanging::new(batch.column(CURRENCY)?, &times, self.market.as_ref())?;
             let amounts = exchanging.amounts(batch.column(AMOUNT)?, self.unit, self.exponent)?;

@@ -83,7 +83,8 @@ impl Error {
                 EngineError::Weight { .. }
                 | EngineError::Expression { .. }
                 | EngineError::Customer { .. }
-                | EngineError::Profiles { .. } => Fault::Usage,
+                | EngineError::Profiles { .. }
+                | EngineError::Returns { .. } => Fault::Usage,
                 EngineError::Changed | EngineError::Repeated { .. } => Fault::Input,
                 EngineError::Temp { .. } | EngineError::NoRoom { .. } => Fault::Output,
                 EngineError::Interrupted => Fault::Interrupted,
@@ -111,7 +112,10 @@ impl Error {
                 "make the weight of model {model:?} 0 or more for every touch, for example with coalesce(…, 0) or greatest(…, 0)"
             )),
             Self::Engine(EngineError::Repeated { .. }) => {
-                Some("map a column that tells conversions apart as their id".to_owned())
+                Some("map a column that tells rows apart as their id; and one that is null, not 0, where nothing is refunded".to_owned())
+            }
+            Self::Engine(EngineError::Returns { .. }) => {
+                Some("group [returns] by less, take longer periods, or give --memory more".to_owned())
             }
             Self::Engine(EngineError::Profiles { .. }) => Some(
                 "map no column that differs from touch to touch as campaign or dimension, or give the run more with --memory"

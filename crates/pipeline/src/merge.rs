@@ -112,7 +112,7 @@ pub(crate) fn write(
         }
         let partial = all.rows(None);
         if is_base(table) {
-            returns.as_mut().map_or(Ok(()), |returns| returns.add(setup, table, &fields, &partial))?;
+            returns.as_mut().map_or(Ok(()), |returns| returns.add((setup, &computed.walked.budget), table, &fields, &partial))?;
             writer.all(|| tables::write_whole(&writer.state(), &table.name, &fields, partial))?;
             continue;
         }

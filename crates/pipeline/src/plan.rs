@@ -144,7 +144,7 @@ fn setup(
         refunds: pipeline.conversions.refund_of.is_some(),
         exchange: pipeline.conversions.currency.is_some(),
         order_kinds: pipeline.conversions.order_kinds.clone(),
-        customers: pipeline.customers.as_ref().map(|entry| customers(pipeline, entry, options)),
+        customers: pipeline.customers.as_ref().map(|entry| customers(pipeline, entry)),
         currency: (pipeline.currency.code.clone(), pipeline.currency.exponent),
         models: Vec::new(),
         tables: pipeline.tables.iter().map(table).chain(bases(pipeline)).collect(),
@@ -189,10 +189,9 @@ pub(crate) fn revenue_and_margin(pipeline: &Pipeline) -> (usize, Option<usize>) 
     pipeline.returns.as_ref().map_or_else(|| (0, called_so()), |returns| (returns.revenue, returns.margin))
 }
 
-fn customers(pipeline: &Pipeline, entry: &file::CustomersEntry, options: &Options) -> CustomersSetup {
+fn customers(pipeline: &Pipeline, entry: &file::CustomersEntry) -> CustomersSetup {
     let (revenue, margin) = revenue_and_margin(pipeline);
     CustomersSetup {
-        until: entry.until.or(options.to.map(|to| to - 1)),
         revenue,
         margin,
         tables: entry.tables,

@@ -115,7 +115,7 @@ fn run_here(
     }
     let mut returned = None;
     if let Some(mut returns) = returns {
-        returns.spend(&computed.spending)?;
+        returns.spend(&computed.spending, &computed.walked.budget)?;
         if let Some((cohorts, _)) = &cohorts {
             returns.cohorts(cohorts, &plan.setup)?;
         }

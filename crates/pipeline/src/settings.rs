@@ -16,7 +16,7 @@ pub(crate) fn settings(pipeline: &Pipeline, secrets: &Secrets) -> Vec<(String, S
     all.extend(journey(&pipeline.journey));
     all.extend(pipeline.models.iter().map(|model| (format!("model {}", model.name), self::model(model))));
     all.extend(money(pipeline));
-    all.into_iter().map(|(name, text)| (name, secrets.mask(&text))).collect()
+    all.into_iter().map(|(name, text)| (secrets.mask(&name), secrets.mask(&text))).collect()
 }
 
 fn filters(pipeline: &Pipeline) -> Vec<(String, String)> {
@@ -103,7 +103,7 @@ fn money(pipeline: &Pipeline) -> Vec<(String, String)> {
                 format!("{earned} that a customer brought so far and is expected to bring in the next {days} days")
             }
             Worth::Historic(None) => format!("{earned} that a customer brought so far"),
-            Worth::Historic(Some(days)) => format!("{earned} that a customer brought in the first {days} days"),
+            Worth::Historic(Some(days)) => format!("{earned} that a customer brought up to {days} days after the first order"),
         };
         all.push((worth.name.clone(), format!("{text}; carried by the first order")));
     }
@@ -115,7 +115,8 @@ fn money(pipeline: &Pipeline) -> Vec<(String, String)> {
     }
     for spend in &pipeline.spend {
         let goal = spend.goal_constant.as_ref().map(|goal| format!(", for {goal}")).unwrap_or_default();
-        all.push((spend.key.replace('.', " "), format!("days of {}{goal}", spend.source.zone.name())));
+        let filter = spend.source.filter.as_ref().map(|filter| format!(", only where {filter}")).unwrap_or_default();
+        all.push((spend.key.replace('.', " "), format!("days of {}{goal}{filter}", spend.source.zone.name())));
     }
     if pipeline.touchpoints.cost.is_some() {
         all.push(("spend of touches".to_owned(), "what each touch cost".to_owned()));

@@ -61,7 +61,7 @@ pub(crate) fn write_tables(
         let fields = tables::grouped::fields(setup, table, true);
         let mut rows = tables::grouped::finish(&walked.tables[number].1, walked.finish(setup, number), true)?.map(|rows| {
             let rows = rows?;
-            returns.as_mut().map_or(Ok(()), |returns| returns.add(setup, table, &fields, &rows))?;
+            returns.as_mut().map_or(Ok(()), |returns| returns.add((setup, &walked.budget), table, &fields, &rows))?;
             Ok(rows)
         });
         writer.state().file(&table.name, tables::ONLY_FILE, &fields, &mut rows)?;

@@ -22,6 +22,9 @@ use crate::period::{Span, months_between};
 use crate::sums::{Sums, Table, add, add_count};
 use crate::table::Columns;
 
+/// Ages without an order are rows up to this one: a date of the year 9999 in a source is no reason for a million rows.
+const MOST_AGES: i32 = 600;
+
 const TABLE: &str = "cohorts";
 
 /// Nobody is older than the calendar.
@@ -150,7 +153,7 @@ fn rows(sums: &Sums) -> Result<Vec<Row>, ReturnsError> {
         let payback = paid_back(spend, ages.iter().map(|(age, cell)| (*age, cell.values[settings.profit()])))?;
         let customers = ages.values().map(|cell| cell.customers).max().unwrap_or(0);
         let until = settings.customers_until.or(settings.observed.as_ref().map(|days| days.end - 1));
-        let observed = until.map_or(0, |until| months_between(month, until).max(0) as u32);
+        let observed = until.map_or(0, |until| months_between(month, until).clamp(0, MOST_AGES) as u32);
         let last = ages.keys().next_back().copied().unwrap_or(0).max(observed);
         let (mut cumulative, mut repeaters) = (0, 0);
         let nothing = Cell { values: vec![0; settings.values.len()], ..Cell::default() };

@@ -66,10 +66,6 @@ impl Totals {
             return Err(ReturnsError::Touched { conversions: row.conversions, touched: row.touched });
         }
         let kind = match row.kind.as_text() {
-            Some(name @ (ALL | CUSTOMERS)) => {
-                let problem = format!("expected any other name, found {name:?}, which is a row of its own in {TABLE}");
-                return Err(ReturnsError::Setting { setting: "kind", problem });
-            }
             None | Some("" | NOT_SET) => Kind::Unset,
             Some(name) => Kind::Named(self.kinds.number(name)),
         };

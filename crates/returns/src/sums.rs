@@ -147,6 +147,13 @@ impl Sums {
         self.settings.check()
     }
 
+    /// About how many rows of `returns` there are so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        let pairs = self.settings.models.len() * self.settings.windows.len();
+        self.earned.len().max(self.spent.len() * pairs) as u64
+    }
+
     /// Says that the lifetime value is not known: LTV and what hangs on it are null.
     pub fn forget_lifetime(&mut self) {
         self.settings.lifetime = None;
@@ -207,8 +214,9 @@ impl Sums {
             let span = Span::of(*period, day);
             let sums = self.spent.entry((span, group)).or_default();
             add(&mut sums.amount, row.amount, TABLE, "spend")?;
-            add_count(&mut sums.clicks, row.clicks, TABLE, "clicks")?;
-            add_count(&mut sums.impressions, row.impressions, TABLE, "impressions")?;
+            // No platform counts so far: what is beyond 64 bits is noise.
+            sums.clicks = sums.clicks.saturating_add(row.clicks);
+            sums.impressions = sums.impressions.saturating_add(row.impressions);
             add(self.budget.entry(span).or_default(), row.amount, TABLE, "spend")?;
             if let Some(goal) = goal {
                 add(self.spent_on_goals.entry((span, group, goal)).or_default(), row.amount, "budget", "spend")?;

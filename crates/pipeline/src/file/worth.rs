@@ -165,7 +165,8 @@ pub(super) fn returns(
         },
         ltv: match section.get("ltv") {
             Some(field) if worths.is_empty() => {
-                let problem = "expected the name of a value of customers, found none among conversions.values".to_owned();
+                let found = field.text()?;
+                let problem = format!("expected a value of customers, of which conversions.values has none, found {found:?}");
                 let hint = Some("add one: values = { revenue = \"revenue\", clv = { predicted_clv = \"52w\" } }".to_owned());
                 return Err(field.fault(Problem::Invalid { problem, hint }));
             }
@@ -173,6 +174,9 @@ pub(super) fn returns(
             None => (!worths.is_empty()).then_some(0),
         },
         lead_kind: match section.get("lead_kind") {
+            Some(field) if conversions.kind.is_none() => {
+                return Err(field.fault(Problem::Unmapped { what: "this".to_owned(), column: "conversions.columns.kind" }));
+            }
             Some(field) => Some(field.text()?.to_owned()),
             None => conversions.kind.as_ref().map(|_| "lead".to_owned()),
         },

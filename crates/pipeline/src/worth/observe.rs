@@ -67,7 +67,9 @@ pub(crate) fn observe(
         seen
     };
     // Counts are exact in any order; the fits put them in one of their own.
-    let mut seen = converted.buckets.par_iter_mut().map(of_bucket).reduce(Seen::default, Seen::merge);
+    // The second half is of conversions without customer.
+    let known = converted.buckets.len() / 2;
+    let mut seen = converted.buckets[..known].par_iter_mut().map(of_bucket).reduce(Seen::default, Seen::merge);
     if let Some(error) = seen.wrong.take() {
         return Err(error.into());
     }

@@ -7,6 +7,7 @@ use attributary_core::table::{Field, Rows};
 use attributary_core::time::Day;
 use attributary_core::value::{ColumnType, Value};
 use attributary_core::{UNATTRIBUTED, WHOLE_SHARE};
+use attributary_engine::budget::Budget as Memory;
 use attributary_engine::histories::Standing;
 use attributary_engine::tables::customers::CohortRow;
 use attributary_engine::tables::grouped::by_field;
@@ -90,7 +91,13 @@ impl Returns {
     ///
     /// # Errors
     /// Where a sum has no place in 128 bits.
-    pub fn add(&mut self, setup: &Setup, table: &TableSetup, fields: &[Field], rows: &Rows) -> Result<(), EngineError> {
+    pub fn add(
+        &mut self,
+        (setup, memory): (&Setup, &Memory),
+        table: &TableSetup,
+        fields: &[Field],
+        rows: &Rows,
+    ) -> Result<(), EngineError> {
         let columns = Columns::of(setup, table, fields, self.values);
         for row in 0..rows.len() {
             let line = columns.line(rows, row);
@@ -117,20 +124,27 @@ impl Returns {
                 })
                 .map_err(bug)?;
         }
-        Ok(())
+        self.expect(memory)
+    }
+
+    /// Refuses more rows than there is memory for.
+    fn expect(&self, memory: &Memory) -> Result<(), EngineError> {
+        // A key, its sums and its row in the table that is made of them.
+        let bytes = 400 + 48 * self.values as u64;
+        memory.expect_returns(self.sums.rows(), self.sums.rows() * bytes)
     }
 
     /// Adds what was spent.
     ///
     /// # Errors
     /// Where a sum has no place in 128 bits.
-    pub fn spend(&mut self, spending: &Spending) -> Result<(), EngineError> {
+    pub fn spend(&mut self, spending: &Spending, memory: &Memory) -> Result<(), EngineError> {
         for ((day, group, goal), (amount, clicks, impressions)) in &spending.rows {
             let spent =
                 Spent { day: *day, group, goal: goal.as_deref(), amount: *amount, clicks: *clicks, impressions: *impressions };
             self.sums.spent(&spent).map_err(bug)?;
         }
-        Ok(())
+        self.expect(memory)
     }
 
     /// Leaves the lifetime value out where it should have been foreseen and cannot be: 0 would be a figure.
@@ -203,6 +217,8 @@ impl Returns {
                 if self.has_marketing { self.untouched.get(place).unwrap_or(&nothing) } else { &(*shares, values.clone()) };
             let whole = |shares: i128| (shares / i128::from(WHOLE_SHARE)) as u64;
             let touched_values: Vec<i128> = values.iter().zip(not_touched_values).map(|(all, not)| all - not).collect();
+            // Not more than there are, whatever the source calls its channels.
+            let not_touched = (*not_touched).min(*shares);
             let touched = Touched {
                 window,
                 day: *day,
@@ -215,6 +231,9 @@ impl Returns {
             };
             self.sums.touched(&touched).map_err(|error| SinkError::Engine(bug(error)))?;
         }
+        // Behind the last conversion nobody could have been active.
+        let last = self.all.keys().map(|(_, day, ..)| *day).max();
+        let customers_until = customers_until.map(|until| last.map_or(until, |last| last.min(until)));
         self.sums.observe(self.observed(), customers_until).map_err(|error| SinkError::Engine(bug(error)))?;
         let mut summary = None;
         for (name, make) in self.tables(with_cohorts) {

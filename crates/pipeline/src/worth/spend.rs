@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use attributary_core::batch::attribute::{CAMPAIGN, CHANNEL, DIMENSIONS};
 use attributary_core::batch::{NO_TIME, SpendBatch};
 use attributary_core::journey::Rejected;
+use attributary_core::money::Rounded;
 use attributary_core::time::{Day, Zone, day_text};
 use attributary_core::value::{ColumnType, Value};
 use attributary_core::{NOT_SET, UNATTRIBUTED};
@@ -163,11 +164,13 @@ impl Reading<'_> {
                 _ if day.is_none() => Rejected::NullTime,
                 _ if no_rate => Rejected::MissingRate,
                 None => Rejected::InvalidValue,
+                // Most touches cost nothing, and need not be told of.
+                Some(amount) if batch.customers.is_some() && amount == Rounded::default() => continue,
                 Some(amount) => {
                     let (currency, original) = self.exchanged(batch, row);
                     let right = Row {
                         time,
-                        group: self.group(batch, row, &mut groups),
+                        group: self.group(batch, row, &mut groups)?,
                         amount: amount.minor,
                         difference: amount.difference as i64,
                         clicks: batch.clicks[row].unwrap_or(0),
@@ -194,11 +197,11 @@ impl Reading<'_> {
     }
 
     /// The number of a row's group; `known` are those of the batch, by the codes of its columns.
-    fn group(&mut self, batch: &SpendBatch, row: usize, known: &mut FxHashMap<Vec<u32>, u32>) -> u32 {
+    fn group(&mut self, batch: &SpendBatch, row: usize, known: &mut FxHashMap<Vec<u32>, u32>) -> Result<u32, EngineError> {
         let columns = [&batch.channels, &batch.campaigns, &batch.goals].into_iter().chain(&batch.dimensions);
         let codes: Vec<u32> = columns.map(|column| column.codes[row]).collect();
         if let Some(number) = known.get(&codes) {
-            return *number;
+            return Ok(*number);
         }
         let cell = |attribute: &usize| match *attribute {
             CHANNEL => batch.channels.value(row).clone(),
@@ -220,7 +223,10 @@ impl Reading<'_> {
             }
         };
         known.insert(codes, number);
-        number
+        // A group stands here twice, with its texts.
+        let groups = self.groups.len() as u64;
+        self.rejects.budget().expect_returns(groups, 600 * groups)?;
+        Ok(number)
     }
 
     fn exchanged(&mut self, batch: &SpendBatch, row: usize) -> (Option<u32>, i64) {

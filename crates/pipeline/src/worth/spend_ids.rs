@@ -103,6 +103,7 @@ fn settle(
         let parts = bucket.divide(used, DIVIDE_BITS, budget)?;
         return parts.into_iter().try_for_each(|part| settle(part, used + DIVIDE_BITS, bytes, reading, budget));
     }
+    budget.expect_id(bucket.records(), 2 * bytes)?;
     let rows = bucket.load(budget)?;
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_unstable_by(|one, other| {

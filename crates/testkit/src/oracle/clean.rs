@@ -257,15 +257,15 @@ fn carried(conversion: &Conversion, source: &Source, settings: &OracleSettings) 
     settings.historic.iter().map(|(_, within)| Rounded { minor: minor(*within), difference: 0 }).collect()
 }
 
-/// What a conversion is to its customer: the first order in the whole source, and what takes back an order of that instant, is
-/// `new`, other orders and their refunds are `returning`; nothing of no order, or of nobody known.
+/// What a conversion is to its customer: the first order in the whole source, and what takes it back, is `new`, other orders and
+/// their refunds are `returning`; nothing of no order, or of nobody known.
 pub fn standing(conversion: &Conversion, source: &Source, settings: &OracleSettings) -> Option<&'static str> {
     if conversion.customer.is_none() || !is_order(conversion, settings) {
         return None;
     }
     let of_customer = source.orders().filter(|it| it.customer == conversion.customer && is_order(it, settings));
     let first = of_customer.min_by_key(|it| (it.time, it.id.clone()))?;
-    let new = if conversion.refund_of.is_some() { conversion.time == first.time } else { conversion.id == first.id };
+    let new = *conversion.refund_of.as_ref().unwrap_or(&conversion.id) == first.id;
     Some(if new { "new" } else { "returning" })
 }
 

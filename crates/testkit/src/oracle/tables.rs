@@ -94,12 +94,18 @@ pub fn unattributed(outcomes: &[Outcome<'_>], settings: &OracleSettings) -> Tabl
     let mut fields = conversion_fields();
     fields.extend(value_fields(settings));
     fields.push(text("reason"));
+    if settings.mapped.refund_of {
+        fields.push(Field::new("refund", ColumnType::Boolean));
+    }
     let mut rows = Vec::new();
     for outcome in outcomes {
         let Err(reason) = &outcome.result else { continue };
         let mut row = conversion_cells(outcome);
         row.extend(outcome.conversion.amounts().into_iter().map(|amount| Value::Int(amount.into())));
         row.push(Value::text(&reason.to_string()));
+        if settings.mapped.refund_of {
+            row.push(Value::Boolean(outcome.conversion.refund_of.is_some()));
+        }
         rows.push(row);
     }
     Table { fields, rows }
