@@ -110,7 +110,7 @@ fn what_ends_a_run() {
     in_returns("periods = ['monthly']", 2, &["returns.periods", "day, week, month, quarter, all", "did you mean \"month\"?"]);
     in_returns("periods = []", 2, &["returns.periods", "at least one period"]);
     in_returns("by = ['country']", 2, &["returns.by", "the channel first"]);
-    in_returns("by = ['channel', 'conversion_date']", 2, &["returns.by", "channel, campaign or a dimension"]);
+    in_returns("by = ['channel', 'conversion_date']", 2, &["returns.by", "expected one of channel, campaign, country"]);
     in_returns("what_if = '3w'", 2, &["returns.what_if", "at least \"8w\""]);
     in_returns("marketing = \"chanel <> 'x'\"", 2, &["returns.marketing", "no column \"chanel\"", "did you mean channel?"]);
     in_returns("[budget]\ngoals = { test = { min = 0.5, max = 0.1 } }", 2, &["budget.goals.test.min", "at most max = 0.1"]);
@@ -125,7 +125,7 @@ fn what_ends_a_run() {
     in_customers("loyal_score = 9", &["customers.loyal_score", "a score from 1 to 5"]);
 
     let fx = &PIPELINE[PIPELINE.find("[fx]").expect("there")..PIPELINE.find("[customers]").expect("there")];
-    ends((fx, ""), &[], 2, &["columns.currency needs fx", "[fx] with source"]);
+    ends((fx, ""), &[], 2, &["columns.currency", "need exchange rates", "add [fx] with source"]);
     ends(("kind = \"kind\", ", "currency = \"currency\", "), &[], 0, &[]);
     let no_kind = ("kind = \"kind\", refund_of = \"refund_of\" }", "refund_of = \"refund_of\" }\norder_kinds = [\"purchase\"]");
     ends(no_kind, &[], 2, &["conversions.order_kinds", "conversions.columns.kind"]);

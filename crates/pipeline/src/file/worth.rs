@@ -297,10 +297,18 @@ fn target(section: &Section<'_>) -> Result<ShareTarget, Fault> {
 /// What only shows once all sections are read.
 pub(super) fn check(pipeline: &Pipeline) -> Result<(), Fault> {
     if pipeline.rates.is_none() {
-        let unmapped = |key: String| Fault {
+        let unmapped = |key: String| {
+            Fault {
             place: pipeline.places.get(&key).copied(),
             key,
-            problem: Problem::Unmapped { what: "this".to_owned(), column: "[fx]" },
+            problem: Problem::Invalid {
+                problem: "amounts in several currencies need exchange rates, and there is no [fx]".to_owned(),
+                hint: Some(
+                    "add [fx] with source = \"rates.csv\" and columns = { date = \"date\", currency = \"currency\", rate = \"rate\" }"
+                        .to_owned(),
+                ),
+            },
+        }
         };
         if pipeline.conversions.currency.is_some() {
             return Err(unmapped("conversions.columns.currency".to_owned()));
