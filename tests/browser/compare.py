@@ -302,7 +302,10 @@ def unattributed(page: Page) -> None:
     sums = ", ".join(f'sum("{value}")' for value in page.values)
     sources = {(m, w, v): s for m, w, v, s in page.rows('SELECT model, "window", value, source FROM ledger')}
     expected = {}
-    for reason, window, model, rows, *amounts in page.rows(f'SELECT reason, "window", model, count(*), {sums} FROM unattributed GROUP BY ALL'):
+    # Refunds are no conversions; runs without refunds have no column that says so.
+    has_refunds = any(name == "refund" for name, *_ in page.rows("DESCRIBE unattributed"))
+    count = "count(*) FILTER (NOT refund)" if has_refunds else "count(*)"
+    for reason, window, model, rows, *amounts in page.rows(f'SELECT reason, "window", model, {count}, {sums} FROM unattributed GROUP BY ALL'):
         row = [rows]
         for value, amount in zip(page.values, amounts):
             row += [amount, ratio(amount, sources[model, window, value])]

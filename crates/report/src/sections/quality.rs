@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use attributary_core::value::Value;
 use maud::html;
 
 use super::Block;
@@ -74,7 +75,9 @@ fn unattributed(facts: &Facts) -> Result<Option<DataTable>, ReportError> {
         let (model, window) = (text("model"), text("window"));
         let key = (facts.run.window_place(&window), facts.run.model_place(&model), window, model, text("reason"));
         let sum = sums.entry(key).or_default();
-        sum.conversions += 1;
+        // A refund takes values off, and is no conversion.
+        let refund = row.value("refund").is_some_and(|(refund, _)| refund == Value::Boolean(true));
+        sum.conversions += u64::from(!refund);
         sum.values.resize(facts.run.values.len(), 0);
         facts.run.values.iter().zip(&mut sum.values).try_for_each(|(value, sum)| add(sum, row, "unattributed", &value.name))
     })?;
@@ -87,7 +90,7 @@ fn unattributed(facts: &Facts) -> Result<Option<DataTable>, ReportError> {
         .iter()
         .flat_map(|value| [Head::number(&value.name).note(&value.currency), Head::number("of source").note(&value.name)]);
     let mut table = DataTable::new("t-unattributed", "Unattributed conversions by reason", "unattributed")
-        .defined("Accepted conversions that no touch got, under each model and window, and their part of the ledger's source.")
+        .defined("Accepted conversions that no touch got, under each model and window, and their part of the ledger's source; refunds are taken off.")
         .heads([Head::text("reason"), Head::text("window"), Head::text("model"), Head::number("conversions")])
         .heads(values)
         .heads([Head::text("meaning")]);
