@@ -77,7 +77,7 @@ fn unattributed(facts: &Facts) -> Result<Option<DataTable>, ReportError> {
         let sum = sums.entry(key).or_default();
         // A refund takes values off, and is no conversion.
         let refund = row.value("refund").is_some_and(|(refund, _)| refund == Value::Boolean(true));
-        sum.conversions += u64::from(!refund);
+        sum.conversions += i128::from(!refund);
         sum.values.resize(facts.run.values.len(), 0);
         facts.run.values.iter().zip(&mut sum.values).try_for_each(|(value, sum)| add(sum, row, "unattributed", &value.name))
     })?;
