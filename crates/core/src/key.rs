@@ -20,13 +20,6 @@ impl Key {
         {
             return Self(u128::from_le_bytes(packed));
         }
-        Self::of_other_length(bytes)
-    }
-
-    /// The key of bytes that are not 16, or that end like shorter ones. By itself, so that what is above is small enough to become
-    /// part of the loops over keys: a hash of 16 digits takes 54 instructions then rather than 62.
-    #[inline(never)]
-    fn of_other_length(bytes: &[u8]) -> Self {
         if bytes.len() <= 15 {
             let mut packed = [0_u8; 16];
             packed[..bytes.len()].copy_from_slice(bytes);
