@@ -211,6 +211,14 @@ fn simulate() {
           --duplicates <VALUE>   Share of rows that repeat another row's id, 0 to 0.5 [default: 0.001]
           --nulls <VALUE>        Share of nulls in each column but ids, times and amounts, 0 to 0.5
                                  [default: 0.005]
+          --repeat <VALUE>       Share of purchases by customers who come back, a year into the log, 0
+                                 to 0.6; 0: come back by chance [default: 0]
+          --currencies <VALUE>   What customers pay in, home first (SEK,EUR: a column currency,
+                                 rates.csv), of SEK EUR USD NOK DKK GBP [default: SEK]
+          --refund-of <VALUE>    True: refunds name their order, in a column refund_of (b2c) [default:
+                                 false]
+          --spend <VALUE>        True: what ads cost, one file for each ad platform (spend/), and
+                                 rates.csv [default: false]
           --threads <VALUE>      Files written at a time, no matter for their bytes; auto: one a core
                                  [default: auto]
       -h, --help                 Print help
