@@ -432,6 +432,7 @@ fn the_manifest_is_text_for_people() {
             "rows",
             "models",
             "windows",
+            "settings",
             "tables",
             "state",
             "started",

@@ -238,7 +238,8 @@ fn is_order(conversion: &Conversion, settings: &OracleSettings) -> bool {
 fn carried(conversion: &Conversion, source: &Source, settings: &OracleSettings) -> Vec<Rounded> {
     let is_first = conversion.refund_of.is_none() && standing(conversion, source, settings) == Some("new");
     let day = |it: &Conversion| settings.zone.day(it.own_time);
-    let known = source.orders().filter(|it| it.customer.is_some() && is_order(it, settings));
+    // Refunds come late, and are looked at too.
+    let known = source.conversions.iter().filter(|it| it.customer.is_some() && is_order(it, settings));
     let last = settings.until.or(settings.to.map(|to| to - 1)).or(known.map(day).max());
     let value = settings.values.iter().position(|name| name == "margin").unwrap_or(0);
     let of_customer = |it: &&Conversion| it.customer == conversion.customer && is_order(it, settings);

@@ -40,10 +40,10 @@ per = 1
 fn columns() {
     assert_snapshot!(wrong(r#"["conversion_week", "channel", "campaign", "device"]"#, r#""channel""#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected a list of texts, such as ["conversion_week", "channel"], found the text "channel""#);
     assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""conversion_day", "channel""#), @r#"
-    pipelines/nightly.toml:49: table.by_campaign_week.by: expected one of conversion_date, conversion_week, conversion_month, touch_date, touch_week, touch_month, channel, campaign, kind, interaction, country, device, found "conversion_day"
+    pipelines/nightly.toml:49: table.by_campaign_week.by: expected one of conversion_date, conversion_week, conversion_month, touch_date, touch_week, touch_month, channel, campaign, kind, interaction, standing, country, device, found "conversion_day"
     hint: did you mean "conversion_date"?
     "#);
-    assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""conversion_week", "city""#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected one of conversion_date, conversion_week, conversion_month, touch_date, touch_week, touch_month, channel, campaign, kind, interaction, country, device, found "city""#);
+    assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""conversion_week", "city""#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected one of conversion_date, conversion_week, conversion_month, touch_date, touch_week, touch_month, channel, campaign, kind, interaction, standing, country, device, found "city""#);
     assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""channel", "channel""#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected each only once, found "channel" twice"#);
     assert_snapshot!(wrong(r#""conversion_week", "channel""#, r#""conversion_week", 7"#), @r#"pipelines/nightly.toml:49: table.by_campaign_week.by: expected a list of texts, such as ["conversion_week", "channel"], found the number 7"#);
 }
