@@ -169,7 +169,7 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     sink.tables()
 }
 
-/// What is looked at: up to the end of the range, or to the last order.
+/// What is looked at: up to the end of the range, or to the last order or refund.
 fn observation(setup: &Setup, converted: &mut Converted) -> Observation {
     let orders = OrderKinds::of(setup, &converted.kinds);
     let mut last = None;
@@ -177,7 +177,9 @@ fn observation(setup: &Setup, converted: &mut Converted) -> Observation {
         let conversions = bucket.look(setup, &converted.budget).expect("read");
         for customer in conversions.each_customer() {
             let events = customer.map(|conversion| conversions.event(conversion, &orders, setup));
-            last = last.max(History::of(events, None).map(|history| history.last_day));
+            if History::of(events.clone(), None).is_some() {
+                last = last.max(events.filter(|event| event.order).map(|event| event.day).max());
+            }
         }
     }
     Observation { until: setup.range.to.map(|to| to - 1).or(last).unwrap_or(Day::MIN), predict: None }

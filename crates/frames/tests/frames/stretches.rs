@@ -121,6 +121,7 @@ fn types_and_errors_are_those_of_the_whole_file() {
         let failed = whole_and_in_stretches(|| TouchSource::open(&spec(&path), &touches()).is_err());
         assert!(failed, "{path:?}");
     }
+    let _alone = MEMORY.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     set_memory(1);
     let error = TouchSource::open(&spec(&folder.path().join("ragged.csv")), &touches()).err().unwrap();
     assert!(folder.plain(&error).starts_with("cannot read ragged.csv: expected CSV; in what begins with row "), "{error}");
