@@ -21,7 +21,7 @@ check: ## formatting, lints, documentation
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
 
 bench: ## measure beside DuckDB and polars, and write bench/RESULTS.md; BENCH="--only A --rounds 5" and the like
-	cargo build --release --workspace --examples
+	cargo build --release --workspace --bins --examples
 	python3 bench/run.py $(BENCH)
 
 browser: ## open reports in a headless Chromium, and compare their figures with the tables; needs chromium, npm, python3
