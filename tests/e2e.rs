@@ -9,6 +9,8 @@ mod cases;
 mod cdnow;
 #[path = "e2e/house.rs"]
 mod house;
+#[path = "e2e/incremental.rs"]
+mod incremental;
 #[path = "e2e/merge.rs"]
 mod merge;
 #[path = "e2e/oracle.rs"]

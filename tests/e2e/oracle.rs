@@ -20,10 +20,7 @@ proptest! {
     #[test]
     fn the_pipeline_is_the_oracle(scenario in scenario(), csv in any::<[bool; FILES as usize]>(), threads in 1_usize..3) {
         let Scenario { touches, conversions, settings } = &scenario;
-        let mut expected = oracle::run(touches, conversions, settings);
-        if settings.paths == 0 {
-            forget_duplicates_of_others(&mut expected);
-        }
+        let expected = oracle::run(touches, conversions, settings);
         if let Err(problem) = run(&scenario, &csv, threads, &expected) {
             return Err(TestCaseError::fail(problem));
         }
@@ -35,12 +32,9 @@ fn run(scenario: &Scenario, csv: &[bool], threads: usize, expected: &BTreeMap<St
     let Scenario { touches, conversions, settings } = scenario;
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (file, csv) in (0..FILES).zip(csv) {
-        let write = |source: &str, table: &Table| {
-            let path = folder.path().join(source).join(format!("{file}.{}", if *csv { "csv" } else { "parquet" }));
-            if *csv { write_csv(&path, table) } else { write_parquet(&path, table) }
-        };
-        write("touchpoints", &rows::touchpoints_table(touches, file, &settings.dimensions));
-        write("conversions", &rows::conversions_table(conversions, file, &settings.values, settings.exponent()));
+        let path = |source: &str| folder.path().join(source).join(format!("{file}.{}", if *csv { "csv" } else { "parquet" }));
+        write(&path("touchpoints"), &rows::touchpoints_table(touches, file, &settings.dimensions));
+        write(&path("conversions"), &rows::conversions_table(conversions, file, &settings.values, settings.exponent()));
     }
     let pipeline = folder.path().join("scenario.toml");
     let toml = pipeline_file::to_pipeline_toml(settings, "touchpoints", "conversions", "out");
@@ -51,6 +45,11 @@ fn run(scenario: &Scenario, csv: &[bool], threads: usize, expected: &BTreeMap<St
     let output = folder.path().join("out");
     let found = expected.keys().map(|name| (name.clone(), read_current(&output, name))).collect();
     oracle::disagreement(expected, &found).map_or(Ok(()), |problem| Err(format!("{problem}\n{toml}")))
+}
+
+/// Writes a file of the kind that its name says.
+pub fn write(path: &Path, table: &Table) {
+    if path.extension().is_some_and(|extension| extension == "csv") { write_csv(path, table) } else { write_parquet(path, table) }
 }
 
 /// Every cell in quotes, so that an empty text is told from null, which is nothing at all.
@@ -69,20 +68,4 @@ fn write_csv(path: &Path, table: &Table) {
     }
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     std::fs::write(path, text).expect("written");
-}
-
-/// Without paths, customers who do not convert in the range are passed over unseen, their duplicates too.
-fn forget_duplicates_of_others(expected: &mut BTreeMap<String, Table>) {
-    let customers = |table: &Table| -> Vec<Value> {
-        let place = table.place("customer").expect("a column");
-        table.rows.iter().map(|row| row[place].clone()).collect()
-    };
-    let converters = [customers(&expected["credits"]), customers(&expected["unattributed"])].concat();
-    let rejects = expected.get_mut("rejects").expect("a table");
-    let [source, reason, customer] = ["source", "reason", "customer"].map(|column| rejects.place(column).expect("a column"));
-    rejects.rows.retain(|row| {
-        row[source].as_text() != Some("touchpoints")
-            || row[reason].as_text() != Some("duplicate_id")
-            || converters.contains(&row[customer])
-    });
 }

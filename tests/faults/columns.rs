@@ -288,7 +288,7 @@ fn times_of_every_unit_are_the_same_times() {
             assert_eq!(amounts(&world), expected);
         }
         // Statistics of any unit leave no row out that a range wants.
-        world.run_with(&["--from", "2026-01-01", "--to", "2026-01-03"]).is_fine();
+        world.run_with(&["--full", "--from", "2026-01-01", "--to", "2026-01-03"]).is_fine();
         assert_eq!(world.manifest().rows.touchpoints.used, 6);
     }
 }

@@ -134,6 +134,8 @@ fn check(pipeline: &Path, settings: &[&str], spilled: u64) {
     let mut arguments = settings.to_vec();
     let temp_text = temp.display().to_string();
     arguments.extend(["--temp", &temp_text]);
+    // All days, not only those that changed.
+    arguments.push("--full");
     let little = run(pipeline, &output, "256MB", &arguments, spilled + much["spilled_bytes"].as_u64().unwrap_or(0));
     assert_eq!(hashes(&output), expected);
     let peak = little["peak_memory_bytes"].as_u64().expect("a number");

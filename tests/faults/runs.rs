@@ -131,8 +131,8 @@ fn two_runs_differ_in_id_clock_and_memory_only() {
         Manifest { run_id: String::new(), started: String::new(), finished: String::new(), peak_memory_bytes: 0, ..manifest }
     };
     let first = plain(&["--set", "output.credits=true"]);
-    assert_eq!(plain(&["--set", "output.credits=true"]), first);
-    assert_eq!(plain(&["--set", "output.credits=true", "--run-id", "x", "--memory", "256MB", "-q"]), first);
+    assert_eq!(plain(&["--set", "output.credits=true", "--full"]), first);
+    assert_eq!(plain(&["--set", "output.credits=true", "--full", "--run-id", "x", "--memory", "256MB", "-q"]), first);
     // The way to the output is no setting.
     world.perform(&["run", "pipeline.toml", "--output", "elsewhere", "--threads", "1", "--set", "output.credits=true"]).is_fine();
     let other: Manifest =

@@ -94,6 +94,9 @@ pub struct RunArgs {
     /// Publish the current run with these days replaced, instead of these days alone
     #[arg(long)]
     pub merge: bool,
+    /// Compute all days, also those that nothing changed for since the current run
+    #[arg(long, conflicts_with = "merge")]
+    pub full: bool,
     /// The folder to write to, instead of the pipeline file's
     #[arg(long, value_name = "PATH")]
     pub output: Option<PathBuf>,
@@ -192,6 +195,7 @@ impl RunArgs {
             from,
             to,
             merge: self.merge,
+            full: self.full,
             run_id: self.run_id.clone(),
             temp: self.temp.clone(),
             ..self.machine.options(&self.file)

@@ -72,6 +72,7 @@ fn run() {
           --date <DAY>       Only this day
           --merge            Publish the current run with these days replaced, instead of these days
                              alone
+          --full             Compute all days, also those that nothing changed for since the current run
           --output <PATH>    The folder to write to, instead of the pipeline file's
           --threads <N>      How many threads to use, at most 1024; by default one a core
           --memory <SIZE>    How much memory to use, such as 512MB or 1.5GiB, at least 256MB; by default

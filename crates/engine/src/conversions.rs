@@ -366,14 +366,14 @@ impl ConversionBucket {
     ///
     /// # Errors
     /// Where a file cannot be read.
-    pub fn look(&mut self, setup: &Setup, budget: &Budget) -> Result<Conversions, EngineError> {
+    pub fn look(&mut self, setup: &Setup, histories: Option<Histories<'_>>, budget: &Budget) -> Result<Conversions, EngineError> {
         let dropped = self.dropped.as_mut().map(Bucket::look).transpose()?;
         let mut records = self.records.look()?;
         if let Some(refunds) = &mut self.refunds {
             records.append(&refunds.look()?);
         }
         budget.check()?;
-        Ok(Conversions::new(&records, &origins(dropped.as_ref()), setup, None))
+        Ok(Conversions::new(&records, &origins(dropped.as_ref()), setup, histories))
     }
 }
 

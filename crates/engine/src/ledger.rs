@@ -96,6 +96,11 @@ impl Ledger {
         }
     }
 
+    /// Forgets what the source holds on days that are not computed.
+    pub fn narrow(&mut self, setup: &Setup) {
+        self.source.retain(|day, _| day.is_none_or(|day| setup.computes(day)));
+    }
+
     /// Checks that every day of every model and window adds up.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use attributary_core::batch::{Identities, NO_TIME};
 use attributary_core::journey::Rejected;
+use attributary_core::time::Day;
 use rustc_hash::FxHashMap;
 
 use crate::budget::Budget;
@@ -43,8 +44,9 @@ impl Side {
     }
 }
 
-/// Source, file, row in the file, reason: what orders rejected rows, and tells them apart.
-type Place = (Side, u32, u64, Rejected);
+/// Source, file, row in the file, reason, and of some the conversion day that found them: what orders rejected rows, and tells
+/// them apart.
+type Place = (Side, u32, u64, Rejected, Option<Day>);
 
 /// The rejected rows of a run, gathered from many threads.
 pub struct Rejects {
@@ -94,6 +96,8 @@ pub struct RejectedRow {
     pub row: u64,
     /// Why.
     pub reason: Rejected,
+    /// Of a touch that is a duplicate, where only converters are followed: one of the conversion days that look back so far.
+    pub day: Option<Day>,
     /// Microseconds UTC, where it has a time.
     pub time: Option<i64>,
     /// The customer, as [`Cells::raw`] gives it.
@@ -137,7 +141,7 @@ impl Rejects {
         if self.is_outside(place.0, time) {
             return;
         }
-        self.gather(place, reason, |rows| {
+        self.gather(place, reason, &[None], |rows| {
             rows.times.push(time);
             rows.customers.push_identity(customers, row);
             match ids {
@@ -152,7 +156,19 @@ impl Rejects {
         if self.is_outside(place.0, time) {
             return;
         }
-        self.gather(place, reason, |rows| {
+        self.gather(place, reason, &[None], |rows| {
+            rows.times.push(time);
+            rows.customers.push_raw(customer);
+            rows.ids.push_raw(id);
+        });
+    }
+
+    /// Adds a touch that is a duplicate, as one row for each of the conversion days that found it.
+    pub fn add_duplicate(&self, (file, row): (u32, u64), time: i64, (customer, id): (&[u8], &[u8]), days: &[Option<Day>]) {
+        if self.is_outside(Side::Touchpoints, time) {
+            return;
+        }
+        self.gather((Side::Touchpoints, file, row), Rejected::DuplicateId, days, |rows| {
             rows.times.push(time);
             rows.customers.push_raw(customer);
             rows.ids.push_raw(id);
@@ -165,13 +181,15 @@ impl Rejects {
         side == Side::Touchpoints && time != NO_TIME && outside(time)
     }
 
-    fn gather(&self, place: (Side, u32, u64), reason: Rejected, push: impl FnOnce(&mut Columns)) {
+    fn gather(&self, place: (Side, u32, u64), reason: Rejected, days: &[Option<Day>], push: impl Fn(&mut Columns)) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         if gathered.failed.is_some() {
             return;
         }
-        gathered.rows.places.push((place.0, place.1, place.2, reason));
-        push(&mut gathered.rows);
+        for day in days {
+            gathered.rows.places.push((place.0, place.1, place.2, reason, *day));
+            push(&mut gathered.rows);
+        }
         *gathered.counts.entry((place.0, reason)).or_default() += 1;
         if gathered.rows.memory() > self.budget.rejects() {
             gathered.failed = gathered.spill(&self.budget).err();
@@ -202,11 +220,13 @@ impl Gathered {
         self.runs.begin();
         for row in rows.order() {
             let row = row as usize;
-            let (side, file, number, reason) = rows.places[row];
+            let (side, file, number, reason, day) = rows.places[row];
             let mut key = vec![side as u8];
             key.extend_from_slice(&file.to_be_bytes());
             key.extend_from_slice(&number.to_be_bytes());
             key.push(reason as u8);
+            // Turned so that bytes are in the order of days; no day is before them.
+            key.extend_from_slice(&(day.map_or(0, |day| (i64::from(day) - i64::from(Day::MIN) + 1) as u64)).to_be_bytes());
             let mut rest = rows.times[row].to_ne_bytes().to_vec();
             let customer = rows.customers.raw(row);
             rest.extend_from_slice(&(customer.len() as u32).to_ne_bytes());
@@ -238,7 +258,7 @@ impl RejectedRows {
         self.counts.get(&(side, reason)).copied().unwrap_or(0)
     }
 
-    /// The rows by source, file, row and reason.
+    /// The rows by source, file, row, reason and day.
     ///
     /// # Errors
     /// Where what is on disk cannot be read.
@@ -246,10 +266,10 @@ impl RejectedRows {
         if self.runs.is_empty() {
             return Ok(Box::new(self.order.iter().map(|row| {
                 let row = *row as usize;
-                let (side, file, number, reason) = self.rows.places[row];
+                let (side, file, number, reason, day) = self.rows.places[row];
                 let time = Some(self.rows.times[row]).filter(|time| *time != NO_TIME);
                 let [customer, id] = [&self.rows.customers, &self.rows.ids].map(|cells| cells.raw(row).to_vec());
-                Ok(RejectedRow { side, file, row: number, reason, time, customer, id })
+                Ok(RejectedRow { side, file, row: number, reason, day, time, customer, id })
             })));
         }
         let mut merge = Runs::merge(std::slice::from_ref(&self.runs), &self.budget)?;
@@ -268,6 +288,7 @@ fn decoded((key, rest): (Vec<u8>, Vec<u8>)) -> RejectedRow {
         file: number(&key[1..5]) as u32,
         row: number(&key[5..13]),
         reason: Rejected::ALL.into_iter().find(|reason| *reason as u8 == key[13]).unwrap_or(Rejected::DuplicateId),
+        day: number(&key[14..22]).checked_sub(1).map(|day| (day as i64 + i64::from(Day::MIN)) as Day),
         time: Some(bytemuck::pod_read_unaligned::<i64>(time)).filter(|time| *time != NO_TIME),
         customer: customer.to_vec(),
         id: id.to_vec(),

@@ -10,14 +10,17 @@ use attributary_core::time::{self, Day};
 use attributary_core::value::ColumnType;
 use attributary_journeys::Rules;
 
+use crate::days::Days;
 use crate::error::EngineError;
 
 /// Everything one run computes, all of it in one walk over the log.
 pub struct Setup {
     /// Windows, reuse, priority, ignore, repeats.
     pub rules: Rules,
-    /// The conversion days that are computed.
+    /// The conversion days of the run.
     pub range: Range,
+    /// Those of them that are computed, where the results of the others are there already.
+    pub only: Option<Days>,
     /// Names of the values, which become columns: those of the source, then those of `worths`.
     pub values: Vec<String>,
     /// Values that no source has: what a customer is worth, carried by their first order and 0 on all others.
@@ -235,6 +238,12 @@ impl Range {
 }
 
 impl Setup {
+    /// Whether the conversions of a day are computed.
+    #[must_use]
+    pub fn computes(&self, day: Day) -> bool {
+        self.range.contains(day) && self.only.as_ref().is_none_or(|days| days.contains(day))
+    }
+
     /// Whether tables of customers are written.
     #[must_use]
     pub fn lists_customers(&self) -> bool {

@@ -82,7 +82,7 @@ impl Conversions {
             all.keys.push(key);
             all.times.push(time_of(record));
             all.days.push(day);
-            all.in_range.push(setup.range.contains(day));
+            all.in_range.push(setup.computes(day));
             all.kinds.push(kind);
             all.origins.push(origin);
             all.values.extend_from_slice(records.values(record));
@@ -230,7 +230,7 @@ impl Conversions {
         &self.extras[conversion * count..][..count]
     }
 
-    /// Whether a conversion lies in the range of the run.
+    /// Whether a conversion's day is computed.
     #[must_use]
     pub fn in_range(&self, conversion: usize) -> bool {
         self.in_range[conversion]

@@ -15,6 +15,7 @@ use crate::histories::{Observation, OrderKinds};
 use crate::kinds::ConversionKinds;
 use crate::ledger::Ledger;
 use crate::partition::Partitioned;
+use crate::prints::{Printer, Prints};
 use crate::rejects::Rejects;
 use crate::runs::Runs;
 use crate::setup::Setup;
@@ -46,8 +47,10 @@ pub struct Walked {
     pub kinds: ConversionKinds,
     /// Each thread's customers, if they are listed.
     pub books: Vec<Book>,
-    /// How many conversions of the range are refunds.
+    /// How many conversions of the computed days are refunds.
     pub refunds: u64,
+    /// What the conversions of each day are, where all days were computed.
+    pub prints: Prints,
     /// What the codes of currencies stand for, and what there is of each.
     pub currencies: (ConversionKinds, FxHashMap<u32, CurrencySums>),
     /// The memory, and what went to disk.
@@ -99,6 +102,8 @@ pub fn walk(
     let grounds = Grounds { profiles: &profiles, kinds: &kinds, days, memory: budget.sums(setup.tables.len()) };
     let plans = Plan::all(setup, grounds);
     let context = Context { setup, profiles: &profiles, kinds: &kinds, plans: &plans, budget: &budget, histories };
+    // Who computes only some days has looked before.
+    let printer = setup.only.is_none().then(|| Printer::new(setup, &kinds, &currencies));
     let mut touches: Vec<_> = buckets.into_iter().map(Some).collect();
     // Conversions without customer have buckets of their own, behind all others.
     touches.resize_with(of_conversions.len(), || None);
@@ -106,7 +111,7 @@ pub fn walk(
     let next = AtomicUsize::new(0);
     // Errors carry the place of their bucket: buckets are taken in order, so the first place is the same whoever came first.
     let work = |thread: usize| -> Result<Walker<'_>, (usize, EngineError)> {
-        let mut walker = Walker::new(context, rejects, thread);
+        let mut walker = Walker::new(context, rejects, printer.as_ref(), thread);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(bucket) = buckets.get(number) else { break };
@@ -135,10 +140,12 @@ pub fn walk(
     let (mut left, mut credits) = (Vec::new(), Vec::new());
     let (mut paths, mut extremes, mut touches_used) = (Vec::new(), Vec::new(), 0);
     let (mut books, mut source) = (Vec::new(), SourceSums::default());
+    let mut prints = Prints::default();
     for walker in walkers {
         books.extend(walker.book);
         source.absorb_currencies(&walker.source.currencies);
         source.refunds += walker.source.refunds;
+        prints = prints.merge(walker.prints);
         ledger.absorb(walker.source.carried);
         touches_used += walker.touches_used;
         extremes.extend(walker.extremes);
@@ -170,6 +177,7 @@ pub fn walk(
         kinds,
         books,
         refunds: source.refunds,
+        prints,
         currencies: (currencies, source.currencies),
         budget,
     })

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use attributary_core::batch::attribute::CHANNEL;
-use attributary_core::journey::{Rejected, Unattributed};
+use attributary_core::journey::Unattributed;
+use attributary_core::time::Day;
 use attributary_journeys::{Profiles, Selector, Touches};
 
 use crate::bucket::Bucket;
@@ -12,9 +13,11 @@ use crate::credit::{Context, Crediting, Eligible};
 use crate::customers::{Customer, Customers};
 use crate::error::EngineError;
 use crate::extreme::Stretch;
+use crate::prints::{Printer, Prints};
 use crate::records::TouchRecords;
-use crate::rejects::{Rejects, Side};
+use crate::rejects::Rejects;
 use crate::runs::Runs;
+use crate::setup::Setup;
 use crate::sorted::Conversions;
 use crate::source::SourceSums;
 use crate::tables::customers::Book;
@@ -40,6 +43,9 @@ pub(crate) struct Walker<'a> {
     pub book: Option<Book>,
     /// What of the source shows only here.
     pub source: SourceSums,
+    /// What the conversions of each day are, if anyone asks.
+    pub prints: Prints,
+    printer: Option<&'a Printer<'a>>,
     /// Touches that stand in some customer's order.
     pub touches_used: u64,
     /// Customers that cost most.
@@ -72,7 +78,7 @@ struct Converting<'a> {
 
 impl<'a> Walker<'a> {
     /// Thread number `thread`.
-    pub fn new(context: Context<'a>, rejects: &'a Rejects, thread: usize) -> Self {
+    pub fn new(context: Context<'a>, rejects: &'a Rejects, printer: Option<&'a Printer<'a>>, thread: usize) -> Self {
         Self {
             context,
             crediting: Crediting::new(context, thread),
@@ -81,6 +87,8 @@ impl<'a> Walker<'a> {
             paths: Paths::new(context.setup.rules.windows.len(), Runs::new(context.setup.temp.join(format!("paths-{thread}")))),
             book: context.setup.lists_customers().then(|| Book::new(context.setup, thread)),
             source: SourceSums::default(),
+            prints: Prints::default(),
+            printer,
             touches_used: 0,
             extremes: Vec::new(),
             chosen: Vec::new(),
@@ -132,14 +140,14 @@ impl<'a> Walker<'a> {
             budget.expect_customer(touches.records(), touches.bytes() + 2 * conversions.bytes(), setup.tables.len())?;
         }
         let conversions = conversions.load(setup, self.context.histories, budget)?;
-        self.source.count(&conversions, setup);
+        self.look_at(&conversions);
         let mut records = touches.load(budget)?;
         let mut customers = Customers::of(&records, &conversions, setup.follows_everyone());
         if !customers.ask_for_records() {
             records = TouchRecords::default();
         }
         let rejects = self.rejects;
-        let duplicate = |record: u32| reject_duplicate(rejects, &records, &conversions, record as usize);
+        let duplicate = |record: u32| reject_duplicate((rejects, setup), &records, &conversions, record as usize);
         customers.for_each(&records, profiles, duplicate, |customer, of_customer| {
             self.touches_used += customer.times.len() as u64;
             match of_customer {
@@ -156,6 +164,14 @@ impl<'a> Walker<'a> {
         self.paths.spill_if_full(budget)?;
         self.crediting.flush(number, &conversions, true)?;
         self.enter_customers(&conversions)
+    }
+
+    /// What conversions say by themselves, whatever touches there are.
+    fn look_at(&mut self, conversions: &Conversions) {
+        self.source.count(conversions, self.context.setup);
+        if let Some(printer) = self.printer {
+            self.prints = std::mem::take(&mut self.prints).merge(printer.prints(conversions));
+        }
     }
 
     /// Enters the bucket's customers into the book, if they are listed.
@@ -316,7 +332,7 @@ impl<'a> Walker<'a> {
             return parts.into_iter().try_for_each(|part| self.leave_anonymous(number, part, used + DIVIDE_BITS));
         }
         let conversions = conversions.load(setup, None, budget)?;
-        self.source.count(&conversions, setup);
+        self.look_at(&conversions);
         for conversion in (0..conversions.len()).filter(|conversion| conversions.in_range(*conversion)) {
             budget.check()?;
             for window in 0..setup.rules.windows.len() {
@@ -330,21 +346,36 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Rejects a touch whose id occurs twice at one instant.
-fn reject_duplicate(rejects: &Rejects, records: &TouchRecords, conversions: &Conversions, record: usize) {
+/// Rejects a touch whose id occurs twice at one instant. Where only converters are followed, it is for the sake of the conversion
+/// days that look back as far as the touch: so days can be replaced one by one, and what they rejected with them.
+fn reject_duplicate((rejects, setup): (&Rejects, &Setup), records: &TouchRecords, conversions: &Conversions, record: usize) {
     // Where there are ids there are origins.
     let (file, row) = records.origin(record).unwrap_or_default();
-    let place = (Side::Touchpoints, file, row);
-    let id = records.ids.raw(record);
-    let customer = if records.customers.is_empty() {
-        // Only converters are followed: the conversions know the customer's name.
-        let key = (records.key(record).hash(), records.key(record));
-        let conversion = conversions.keys.partition_point(|known| (known.hash(), *known) < key);
-        conversions.customers.raw(conversion)
-    } else {
-        records.customers.raw(record)
+    let (time, key) = (records.time(record), records.key(record));
+    let duplicate = |customer: &[u8], days: &[Option<Day>]| {
+        rejects.add_duplicate((file, row), time, (customer, records.ids.raw(record)), days);
     };
-    rejects.add_raw(place, Rejected::DuplicateId, records.time(record), customer, id);
+    if !records.customers.is_empty() {
+        return duplicate(records.customers.raw(record), &[None]);
+    }
+    // The conversions know the customer's name.
+    let place = (key.hash(), key);
+    let first = conversions.keys.partition_point(|known| (known.hash(), *known) < place);
+    let of_customer = (first..conversions.len()).take_while(|conversion| conversions.keys[*conversion] == key);
+    let zone = &setup.rules.zone;
+    let looks_back = |conversion: &usize| {
+        let day = zone.day(conversions.times[*conversion]);
+        setup.rules.earliest_touch(day) <= time && time < zone.start_of(day.saturating_add(1))
+    };
+    let mut days: Vec<Option<Day>> = of_customer
+        .filter(|conversion| conversions.in_range(*conversion) && looks_back(conversion))
+        .map(|conversion| Some(conversions.days[conversion]))
+        .collect();
+    days.sort_unstable();
+    days.dedup();
+    if !days.is_empty() {
+        duplicate(conversions.customers.raw(first), &days);
+    }
 }
 
 /// The id of a customer's touch, if ids are mapped.

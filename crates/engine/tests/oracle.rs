@@ -48,10 +48,7 @@ proptest! {
     ) {
         let memory = if spills { LITTLE } else { 1 << 30 };
         let how = How { batch, threads, memory, bucket_bits: 4 + batch as u32 % 3 * 2, stretch_pairs: u64::MAX };
-        let mut expected = oracle::run(&scenario.touches, &scenario.conversions, &scenario.settings);
-        if scenario.settings.paths == 0 {
-            forget_duplicates_of_others(&mut expected);
-        }
+        let expected = oracle::run(&scenario.touches, &scenario.conversions, &scenario.settings);
         let found = run(&scenario.touches, &scenario.conversions, &scenario.settings, &how);
         if let Some(disagreement) = oracle::disagreement(&expected, &found) {
             return Err(TestCaseError::fail(disagreement));
@@ -67,7 +64,6 @@ proptest! {
         settings.interaction_windows.clear();
         let how = How { batch: 7, threads, memory: if spills { LITTLE } else { 1 << 30 }, bucket_bits: 3, stretch_pairs: 0 };
         let mut expected = oracle::run(&scenario.touches, &scenario.conversions, &settings);
-        forget_duplicates_of_others(&mut expected);
         expected.remove("credits");
         let found = run(&scenario.touches, &scenario.conversions, &settings, &how);
         if let Some(disagreement) = oracle::disagreement(&expected, &found) {
@@ -79,24 +75,6 @@ proptest! {
 /// As many random logs as `PROPTEST_CASES` says, or some that take seconds.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_500)
-}
-
-/// Without paths, customers who do not convert in the range are passed over unseen, their duplicates too.
-fn forget_duplicates_of_others(expected: &mut BTreeMap<String, Table>) {
-    let converters: Vec<Value> = ["credits", "unattributed"]
-        .iter()
-        .flat_map(|table| {
-            let place = expected[*table].place("customer").expect("a column");
-            expected[*table].rows.iter().map(move |row| row[place].clone()).collect::<Vec<_>>()
-        })
-        .collect();
-    let rejects = expected.get_mut("rejects").expect("a table");
-    let [source, reason, customer] = ["source", "reason", "customer"].map(|column| rejects.place(column).expect("a column"));
-    rejects.rows.retain(|row| {
-        row[source].as_text() != Some("touchpoints")
-            || row[reason].as_text() != Some("duplicate_id")
-            || converters.contains(&row[customer])
-    });
 }
 
 struct How {
@@ -174,7 +152,7 @@ fn observation(setup: &Setup, converted: &mut Converted) -> Observation {
     let orders = OrderKinds::of(setup, &converted.kinds);
     let mut last = None;
     for bucket in &mut converted.buckets {
-        let conversions = bucket.look(setup, &converted.budget).expect("read");
+        let conversions = bucket.look(setup, None, &converted.budget).expect("read");
         for customer in conversions.each_customer() {
             let events = customer.map(|conversion| conversions.event(conversion, &orders, setup));
             if History::of(events.clone(), None).is_some() {
@@ -271,6 +249,7 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
     let setup = Setup {
         rules,
         range: Range { from: settings.from, to: settings.to },
+        only: None,
         values: settings.all_values(),
         currency: (settings.currency.clone(), settings.exponent()),
         models,

@@ -131,7 +131,7 @@ impl ConversionSource {
         let is_plain = |file: &usize| self.plain.binary_search_by_key(file, |plain| plain.place).is_ok();
         let others = (0..self.scan.files.len()).filter(|file| !is_plain(file));
         self.scan.read(others, bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))?;
-        let reading = Reading { scan: &self.scan, bounds, threads, progress };
+        let reading = Reading { scan: &self.scan, wanted: &|_| true, bounds, threads, progress };
         plain::read_groups(&self.plain, reading, &|mut group| {
             let next = |batches: &mut Batches<'_>, file, bounds: &TimeBounds| {
                 batches.next_conversions(file, |time| within(bounds, time))

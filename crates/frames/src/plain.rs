@@ -68,6 +68,8 @@ pub(crate) fn open(scan: &Scan, place: usize, mut columns: Columns) -> Option<Pl
 #[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
     pub scan: &'a Scan,
+    /// Which files, by their places.
+    pub wanted: &'a (dyn Fn(usize) -> bool + Sync),
     pub bounds: &'a TimeBounds,
     pub threads: usize,
     pub progress: &'a Progress,
@@ -111,11 +113,11 @@ pub(crate) fn read_groups(
     reading: Reading<'_>,
     each: &(dyn Fn(OpenGroup<'_>) -> Result<(), FrameError> + Sync),
 ) -> Result<(), FrameError> {
-    let Reading { scan, bounds, threads, progress } = reading;
+    let Reading { scan, wanted, bounds, threads, progress } = reading;
     let files = &scan.files;
     let mut tasks: Vec<(usize, Group)> = Vec::new();
     let passed: Vec<_> = plain.iter().map(|plain| Passed::new(&files[plain.place], progress)).collect();
-    for (number, (plain, passed)) in plain.iter().zip(&passed).enumerate() {
+    for (number, (plain, passed)) in plain.iter().zip(&passed).enumerate().filter(|(_, (plain, _))| wanted(plain.place)) {
         let groups = plain.log.groups(bounds.from, bounds.to);
         passed.pass(passed.total.saturating_sub(groups.iter().map(|group| group.rows.end - group.rows.start).sum()));
         tasks.extend(groups.into_iter().map(|group| (number, group)));

@@ -116,10 +116,25 @@ impl TouchSource {
         progress: &Progress,
         sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync),
     ) -> Result<(), FrameError> {
+        self.read_files(&|_| true, bounds, threads, progress, sink)
+    }
+
+    /// As [`TouchSource::read`], but only of the files whose places are `wanted`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_files(
+        &self,
+        wanted: &(dyn Fn(usize) -> bool + Sync),
+        bounds: &TimeBounds,
+        threads: usize,
+        progress: &Progress,
+        sink: &(dyn Fn(TouchBatch) -> Result<(), Stop> + Sync),
+    ) -> Result<(), FrameError> {
         let is_plain = |file: &usize| self.plain.files.binary_search_by_key(file, |plain| plain.place).is_ok();
-        let others = (0..self.scan.files.len()).filter(|file| !is_plain(file));
+        let others = (0..self.scan.files.len()).filter(|file| wanted(*file) && !is_plain(file));
         self.scan.read(others, bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))?;
-        self.plain.read(Reading { scan: &self.scan, bounds, threads, progress }, sink)
+        self.plain.read(Reading { scan: &self.scan, wanted, bounds, threads, progress }, sink)
     }
 
     fn batch(&self, batch: RawBatch) -> PolarsResult<TouchBatch> {

@@ -3,13 +3,13 @@
 //! This crate introduces the others to each other: [`mod@file`] reads the TOML, [`plan`] opens the sources and builds the
 //! models, [`run()`] reads, walks, writes and publishes. [`check()`] stops before the data, [`explain()`] looks at one conversion.
 
+mod carried;
 mod check;
 pub mod error;
 mod explain;
 pub mod file;
 pub mod machine;
 mod mappings;
-mod merge;
 pub mod options;
 pub mod plan;
 pub mod report;
@@ -25,6 +25,7 @@ mod writer;
 pub use attributary_engine::Interrupt;
 pub use attributary_frames::{set_threads, silence_reader_panics};
 pub use attributary_models as models;
+pub use carried::FIRST_RUN;
 pub use check::check;
 pub use error::{Error, Fault};
 pub use explain::explain;

@@ -20,6 +20,8 @@ pub struct Options {
     pub to: Option<Day>,
     /// Put the days into the current run.
     pub merge: bool,
+    /// Compute all days, whatever the current run has.
+    pub full: bool,
     /// How many threads; by default all of the machine's.
     pub threads: Option<usize>,
     /// How much memory the process may take, in bytes; by default 60 % of what the machine grants.

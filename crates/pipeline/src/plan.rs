@@ -139,6 +139,7 @@ fn setup(
     let mut setup = Setup {
         rules: rules(pipeline),
         range: Range { from: options.from, to: options.to },
+        only: None,
         values: values(pipeline),
         worths: pipeline.conversions.worths.iter().map(|worth| worth_of(pipeline, worth.worth)).collect(),
         refunds: pipeline.conversions.refund_of.is_some(),

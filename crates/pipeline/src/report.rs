@@ -21,6 +21,12 @@ pub struct RunReport {
     pub range: (Option<String>, Option<String>),
     /// Whether the days were put into the run that was current before.
     pub merged: bool,
+    /// Which days were computed, where the others were taken over from the run before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recomputed: Option<attributary_store::Recomputed>,
+    /// Why all days were computed, where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole_because: Option<String>,
     /// What became of the source rows.
     pub rows: attributary_store::RowCounts,
     /// One entry per model and window, in the pipeline's order.

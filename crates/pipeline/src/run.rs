@@ -4,24 +4,26 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use attributary_core::batch::ConversionBatch;
+use attributary_core::batch::{ConversionBatch, TouchBatch};
 use attributary_core::table::Rows;
 use attributary_core::time::instant_text;
 use attributary_engine::conversions::{ConversionCollector, Converted};
 use attributary_engine::histories::Observation;
 use attributary_engine::ledger::Ledger;
 use attributary_engine::partition::Partition;
+use attributary_engine::prints::Prints;
 use attributary_engine::rejects::{RejectedRows, Rejects};
 use attributary_engine::tables::{self, TableSink};
 use attributary_engine::walk::{Walked, walk};
-use attributary_engine::{EngineError, Interrupt, Range};
+use attributary_engine::{EngineError, Interrupt};
 use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
-use attributary_store::{BytesRead, Manifest, Output, PublishedRun};
+use attributary_store::{BytesRead, Manifest, Output};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::carried::{self, Carried, Choice, Hours, Seen, Version, Versions, content};
 use crate::error::Error;
 use crate::file::Pipeline;
 use crate::machine;
-use crate::merge;
 use crate::options::{Options, Phase, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{RunReport, range_text};
@@ -72,46 +74,48 @@ fn run_here(
     let temp = temp::of_run(options, &folder)?;
     plan.setup.temp = temp.path().to_owned();
 
-    let base = if options.merge { merge::base(&output, &plan)? } else { None };
-    let whole = base.as_ref().map(|base| merge::whole_range(base, plan.setup.range)).transpose()?;
-    let range = whole.unwrap_or(plan.setup.range);
-    // Paths, customers and amounts by currency are no sums over days: a merged run counts them anew over all its days.
-    let again = whole.filter(|_| plan.setup.paths > 0 || plan.setup.lists_customers() || plan.setup.exchange);
+    let mut versions = versions(&plan)?;
+    let (mut carried, because) = match carried::choose(options, &output, &mut plan, &mut versions, interrupt)? {
+        Choice::Whole { because } => (None, Some(because)),
+        Choice::Some(carried) => (Some(carried), None),
+    };
+    match (&carried, &because) {
+        (Some(carried), _) => tracing::info!(base = carried.base.manifest.run_id, "goes on from the run before"),
+        (None, because) => tracing::info!(because, "computes all days"),
+    }
+    // Paths, customers and amounts by currency are no sums over days: a run that takes days over counts them anew over all of them.
+    let again = carried.is_some() && (plan.setup.paths > 0 || plan.setup.lists_customers() || plan.setup.exchange);
     let wanted = (plan.setup.paths, plan.setup.customers.clone());
-    if again.is_some() {
+    if again {
         (plan.setup.paths, plan.setup.customers) = (0, None);
     }
-    let mut computed = compute(&mut plan, range, progress, interrupt)?;
+    let mut computed = compute(&mut plan, carried.as_deref_mut(), progress, interrupt)?;
     (plan.setup.paths, plan.setup.customers) = wanted;
+    plan.setup.only = None;
+    note_content(&plan, carried.is_some(), &computed, &mut versions, interrupt)?;
 
     progress.enter(Phase::Writing);
     let writer = Writer::new(staging, interrupt);
-    let mut returns = Returns::new(&plan, range)?;
-    let totals = match &base {
+    let mut returns = Returns::new(&plan, plan.setup.range)?;
+    let totals = match &carried {
         None => writer.all(|| write_tables(&plan, &mut computed, &mut returns, &writer))?,
-        Some(base) => merge::write(&plan, &computed, base, &mut returns, &writer)?,
+        Some(carried) => carried::write(&plan, &computed, carried, !again, &mut returns, &writer)?,
     };
+    carried::write_state(&plan, &computed, carried.as_deref(), &versions, &writer)?;
     let mut cohorts = None;
-    if again.is_none() {
-        cohorts = writer.all(|| write_whole(&plan.setup, &mut computed, &writer))?;
-    }
-    if let Some(base) = &base {
-        let rejects = match again {
-            Some(range) => {
-                // What was written needs no memory any more, and the second walk has files of its own.
-                computed.walked.tables = Vec::new();
-                let again = temp.path().join("again");
-                std::fs::create_dir(&again).map_err(EngineError::temp(&again))?;
-                plan.setup.temp = again;
-                let of_whole = walk_again(&mut plan, range, &writer, progress, interrupt)?;
-                cohorts = of_whole.1;
-                of_whole.0
-            }
-            None => vec![merge::rejects(&plan, &computed, base)?],
-        };
+    if again {
+        // What was written needs no memory any more, and the second walk has files of its own.
+        computed.walked.tables = Vec::new();
+        let again = temp.path().join("again");
+        std::fs::create_dir(&again).map_err(EngineError::temp(&again))?;
+        plan.setup.temp = again;
+        let (rejects, of_whole) = walk_again(&mut plan, &writer, progress, interrupt)?;
+        cohorts = of_whole;
         let fields = tables::rejects::fields(&plan.setup);
         let mut rejects = rejects.into_iter().map(Ok);
         writer.all(|| writer.tables().file("rejects", tables::ONLY_FILE, &fields, &mut rejects))?;
+    } else if carried.is_none() {
+        cohorts = writer.all(|| write_whole(&plan.setup, &mut computed, &writer))?;
     }
     let mut returned = None;
     if let Some(mut returns) = returns {
@@ -127,7 +131,8 @@ fn run_here(
     }
     interrupt.check()?;
 
-    let manifest = Manifest { settings, ..manifest(&plan, &computed, &totals, range, started) };
+    let recomputed = carried.as_ref().map(|carried| carried.said());
+    let manifest = Manifest { settings, recomputed, ..manifest(&plan, &computed, &totals, started) };
     let rows = manifest.rows.clone();
     drop(temp);
     let published = writer.into_staging().publish(manifest)?;
@@ -138,8 +143,10 @@ fn run_here(
         folder: published.folder.clone(),
         pipeline: plan.pipeline.name.clone(),
         currency: plan.setup.currency.0.clone(),
-        range: range_text(range.from, range.to),
-        merged: base.is_some(),
+        range: range_text(plan.setup.range.from, plan.setup.range.to),
+        merged: carried.as_ref().is_some_and(|carried| carried.is_merge()),
+        recomputed: published.manifest.recomputed.clone(),
+        whole_because: because,
         rows,
         models: summaries(&plan, &totals),
         ledger: ledger_lines(&plan.setup, &totals.ledger),
@@ -164,6 +171,10 @@ pub(crate) struct Computed {
     pub bytes_read: BytesRead,
     pub spending: Spending,
     pub rates_read: u64,
+    /// What the conversions of each day are.
+    pub prints: Prints,
+    /// The hours of the touches that were read, by file.
+    pub hours: Vec<Hours>,
     /// What is known of all customers, if anyone asked.
     pub observed: Option<(Observation, Option<Fits>)>,
 }
@@ -178,36 +189,60 @@ pub(crate) struct Totals {
     pub channels: Vec<TopChannels>,
 }
 
-/// Reads everything and walks it. Spend is read for all `days` that are published.
-pub(crate) fn compute(plan: &mut Plan, days: Range, progress: &Progress, interrupt: &Interrupt) -> Result<Computed, Error> {
+/// Reads everything and walks it: all days of the plan's range, or those that nothing can be taken over for.
+pub(crate) fn compute(
+    plan: &mut Plan,
+    mut carried: Option<&mut Carried>,
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<Computed, Error> {
     let rejects = Rejects::new(&plan.setup, interrupt);
     let rates_read = read_rates(plan, &rejects, interrupt)?;
-    let setup = &plan.setup;
     let bytes = |files: &[SourceFile]| files.iter().map(|file| file.bytes).sum::<u64>();
     progress.total_bytes.store(bytes(plan.touchpoints.files()) + bytes(plan.conversions.files()), Ordering::Relaxed);
+    if let Some(carried) = &mut carried {
+        carried.look(plan, &rejects, interrupt)?;
+    }
     let mut ledger = Ledger::default();
     progress.enter(Phase::Conversions);
     let mut converted = read_conversions(plan, &rejects, &mut ledger, &progress.conversions, interrupt)?;
     let (conversions_read, conversions_accepted) = (converted.read, converted.accepted);
-    let observed = observe(&plan.pipeline, setup, &mut converted)?;
-    let spending = read_spend(plan, days, &rejects, interrupt)?;
+    let observed = observe(&plan.pipeline, &plan.setup, &mut converted)?;
+    let spending = read_spend(plan, plan.setup.range, &rejects, interrupt)?;
+    let prints = match &mut carried {
+        Some(carried) => Some(carried.decide(plan, &mut converted, &mut ledger)?),
+        None => None,
+    };
+    let carried = carried.as_deref();
 
     progress.enter(Phase::Touchpoints);
-    let bounds = plan.touch_bounds(converted.earliest_refunded.zip(converted.latest_refunded));
-    let total = bytes(plan.touchpoints.files());
+    let setup = &plan.setup;
+    let files = plan.touchpoints.files();
+    let total = bytes(files);
     let passed = || progress.touchpoints.bytes.load(Ordering::Relaxed) as f64 / total.max(1) as f64;
     let partition = Partition::new(setup, &converted, &rejects, &passed);
-    reading(interrupt, &|batch| partition.add(batch), &|take| {
-        plan.touchpoints.read(&bounds, setup.threads, &progress.touchpoints, &|batch| take(&batch))
-    })?;
+    let seen = Seen::new(files.len());
+    let whole = [plan.touch_bounds(converted.earliest_refunded.zip(converted.latest_refunded))];
+    for bounds in carried.map_or(&whole[..], Carried::reads) {
+        let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+        let wanted = |file: usize| carried.is_none_or(|carried| carried.may_hold(&names[file], bounds));
+        let add = |batch: &TouchBatch| {
+            seen.add(batch);
+            partition.add(batch)
+        };
+        reading(interrupt, &add, &|take| {
+            plan.touchpoints.read_files(&wanted, bounds, setup.threads, &progress.touchpoints, &|batch| take(&batch))
+        })?;
+    }
 
     progress.enter(Phase::Walking);
     let partitioned = partition.finish(setup)?;
     let touches_read = partitioned.read;
-    let walked =
+    let mut walked =
         walk(setup, converted, partitioned, &rejects, &mut ledger, observed.as_ref().map(|(observation, _)| observation))?;
     let read = |progress: &attributary_frames::Progress| progress.read.load(Ordering::Relaxed);
     let bytes_read = BytesRead { touchpoints: read(&progress.touchpoints), conversions: read(&progress.conversions) };
+    let of_walk = std::mem::take(&mut walked.prints);
     Ok(Computed {
         walked,
         conversions_read,
@@ -218,8 +253,43 @@ pub(crate) fn compute(plan: &mut Plan, days: Range, progress: &Progress, interru
         bytes_read,
         spending,
         rates_read,
+        prints: prints.unwrap_or(of_walk),
+        hours: seen.finish(),
         observed,
     })
+}
+
+/// The versions of the files of touchpoints.
+fn versions(plan: &Plan) -> Result<Versions, Error> {
+    let files = plan.touchpoints.files().iter();
+    files.map(|file| Ok((file.path.display().to_string(), Version::of(file)?))).collect()
+}
+
+/// Notes the content of files of touchpoints, by which the next run knows one again that was only copied or touched. Where most
+/// of the files was not read anyway it is not worth its time.
+fn note_content(
+    plan: &Plan,
+    carried: bool,
+    computed: &Computed,
+    versions: &mut Versions,
+    interrupt: &Interrupt,
+) -> Result<(), Error> {
+    let files = plan.touchpoints.files();
+    let read_most = computed.bytes_read.touchpoints.saturating_mul(2) >= files.iter().map(|file| file.bytes).sum();
+    let wanted = |file: &&SourceFile| {
+        let version = versions.get(&file.path.display().to_string());
+        version.is_some_and(|version| version.bytes == file.bytes && version.content.is_none())
+    };
+    let wanted: Vec<&SourceFile> = files.iter().filter(wanted).collect();
+    if !carried && !read_most {
+        return Ok(());
+    }
+    let content = |file: &&SourceFile| Ok((file.path.display().to_string(), content(&file.path, interrupt)?));
+    let contents: Vec<(String, u128)> = wanted.par_iter().map(content).collect::<Result<_, Error>>()?;
+    for (path, content) in contents {
+        versions.entry(path).and_modify(|version| version.content = Some(content));
+    }
+    Ok(())
 }
 
 /// Reads the conversions, and a second time where ids are there more than once.
@@ -254,7 +324,7 @@ pub(crate) fn read_conversions(
 type Take<'a, B> = &'a (dyn Fn(&B) -> Result<(), Stop> + Sync);
 
 /// Reads a source whose batches go to `add`. The engine's own error goes before what the reader says of being stopped.
-fn reading<B>(
+pub(crate) fn reading<B>(
     interrupt: &Interrupt,
     add: &(dyn Fn(&B) -> Result<(), EngineError> + Sync),
     read: &dyn Fn(Take<'_, B>) -> Result<(), FrameError>,
@@ -272,29 +342,27 @@ fn reading<B>(
     }
 }
 
-/// Walks a whole range once more, of which only what must see all days at once is wanted, and what that walk rejects, which is
+/// Walks all days once more, of which only what must see all of them at once is wanted, and what that walk rejects, which is
 /// returned: it sees the customers who do not convert too.
 fn walk_again(
     plan: &mut Plan,
-    range: Range,
     writer: &Writer<'_>,
     progress: &Progress,
     interrupt: &Interrupt,
 ) -> Result<(Vec<Rows>, Option<Cohorts>), Error> {
-    let wanted_range = std::mem::replace(&mut plan.setup.range, range);
     // Who acquired a customer only models say.
     let no_models = !plan.setup.lists_customers();
     let models = if no_models { std::mem::take(&mut plan.setup.models) } else { Vec::new() };
     let tables = std::mem::take(&mut plan.setup.tables);
     let wanted_credits = std::mem::replace(&mut plan.setup.credits, false);
-    let mut computed = compute(plan, range, progress, interrupt)?;
+    let mut computed = compute(plan, None, progress, interrupt)?;
     let cohorts = writer.all(|| write_whole(&plan.setup, &mut computed, writer))?;
     let rejects = rejects_rows(plan, &computed.rejected)?;
     if no_models {
         plan.setup.models = models;
     }
     plan.setup.tables = tables;
-    (plan.setup.credits, plan.setup.range) = (wanted_credits, wanted_range);
+    plan.setup.credits = wanted_credits;
     Ok((rejects, cohorts))
 }
 
@@ -316,9 +384,4 @@ fn new_run_id() -> String {
     let second = instant_text(now / 1_000_000 * 1_000_000).replace(['-', ':'], "");
     let rest = ((now % 1_000_000) as u64 * 0x9E37) ^ u64::from(std::process::id());
     format!("{second}-{:05x}", rest & 0xF_FFFF)
-}
-
-/// The published run, for those who only look.
-pub(crate) fn current(output: &Output) -> Result<Option<PublishedRun>, Error> {
-    Ok(output.current()?)
 }

@@ -2,10 +2,10 @@
 
 use attributary_core::journey::Rejected;
 use attributary_core::time::instant_text;
+use attributary_engine::Setup;
 use attributary_engine::rejects::Side;
 use attributary_engine::tables;
 use attributary_engine::walk::Extreme;
-use attributary_engine::{Range, Setup};
 use attributary_frames::SourceFile;
 use attributary_store::{ConversionCounts, InputFile, Manifest, ModelEntry, RowCounts, SourceCounts, TouchpointCounts};
 
@@ -14,8 +14,9 @@ use crate::plan::Plan;
 use crate::report::{LedgerLine, ModelSummary, range_text};
 use crate::run::{Computed, Totals, now};
 
-pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, range: Range, started: i64) -> Manifest {
+pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, started: i64) -> Manifest {
     let setup = &plan.setup;
+    let range = setup.range;
     let input = |source: &str, file: &SourceFile| InputFile {
         source: source.to_owned(),
         path: file.path.display().to_string(),

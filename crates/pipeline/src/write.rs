@@ -8,7 +8,7 @@ use attributary_engine::tables::{self, SinkError, TableSink};
 use attributary_engine::{EngineError, Setup};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::merge;
+use crate::carried;
 use crate::plan::{Plan, is_base};
 use crate::run::{Computed, Totals};
 use crate::worth::{Returns, write_currencies, write_customers};
@@ -38,9 +38,9 @@ pub(crate) fn write_tables(
             let mut rows = tables::grouped::finish(sums, finish, false)?;
             let mut channels = None;
             let tables = writer.tables();
-            if merge::is_by_channel(table) {
+            if carried::is_by_channel(table) {
                 let all: Vec<Rows> = rows.collect::<Result<_, _>>()?;
-                channels = merge::top_channels(setup, table, &fields, &all);
+                channels = carried::top_channels(setup, table, &fields, &all);
                 tables.file(&table.name, tables::ONLY_FILE, &fields, &mut all.into_iter().map(Ok))?;
             } else {
                 tables.file(&table.name, tables::ONLY_FILE, &fields, &mut rows)?;
@@ -92,7 +92,8 @@ pub(crate) fn write_whole(setup: &Setup, computed: &mut Computed, writer: &Write
 /// Customers by month and channel, and the last day that they were observed.
 pub(crate) type Cohorts = (Vec<CohortRow>, Day);
 
-fn file_name(plan: &Plan, side: Side, file: u32) -> String {
+/// The name of a file of a source, as the table of rejected rows has it.
+pub(crate) fn file_name(plan: &Plan, side: Side, file: u32) -> String {
     let files = match side {
         Side::Touchpoints => plan.touchpoints.files(),
         Side::Conversions => plan.conversions.files(),

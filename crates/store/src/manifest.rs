@@ -38,6 +38,9 @@ pub struct Manifest {
     pub models: Vec<ModelEntry>,
     /// The windows as typed, in the pipeline's order.
     pub windows: Vec<String>,
+    /// Which days were computed, where the others were taken over from the run before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recomputed: Option<Recomputed>,
     /// What the run was asked for, in words: name and text, in the order in which people read about them.
     pub settings: Vec<(String, String)>,
     /// The tables by name; filled in by [`crate::Staging::publish`].
@@ -60,6 +63,22 @@ pub struct Range {
     pub from: Option<String>,
     /// The day after the last.
     pub to: Option<String>,
+}
+
+/// A run that went on from another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recomputed {
+    /// The run whose days were taken over. It may be gone: what was taken over is here.
+    pub base: String,
+    /// The stretches of conversion days that were computed.
+    pub days: Vec<Range>,
+    /// How many of the days with conversions of that run they are.
+    pub conversion_days: u64,
+    /// Of so many.
+    pub of: u64,
+    /// For each reason, how many days with conversions were computed for it.
+    pub because: BTreeMap<String, u64>,
 }
 
 /// A file that was read.

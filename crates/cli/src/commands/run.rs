@@ -210,11 +210,30 @@ fn about(report: &RunReport) -> Vec<(&'static str, String)> {
                 },
             ),
         ),
+        ("computed", computed(report)),
         ("result", shown_path(&report.folder.display().to_string(), 400)),
         ("rows", tables.collect::<Vec<_>>().join(", ")),
         ("removed", report.pruned.iter().map(|run| shown(run, 128)).collect::<Vec<_>>().join(", ")),
         ("time", time),
     ]
+}
+
+/// Which days were computed and why, where that is not plain.
+fn computed(report: &RunReport) -> String {
+    match (&report.recomputed, report.whole_because.as_deref()) {
+        (Some(recomputed), _) => {
+            let reasons: Vec<String> = recomputed.because.iter().map(|(reason, days)| format!("{reason} for {days}")).collect();
+            let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+            format!(
+                "{} of {} days with conversions{reasons}, the others from run {}",
+                text::count(recomputed.conversion_days),
+                text::count(recomputed.of),
+                shown(&recomputed.base, 128),
+            )
+        }
+        (None, None | Some(attributary_pipeline::FIRST_RUN)) => String::new(),
+        (None, Some(because)) => format!("all days: {}", shown(because, 400)),
+    }
 }
 
 /// Each once, in the order of their first.
@@ -268,6 +287,8 @@ mod tests {
             currency: "SEK".into(),
             range: (Some("2026-01-01".into()), Some("2026-02-01".into())),
             merged: false,
+            recomputed: None,
+            whole_because: None,
             rows: Default::default(),
             models: vec![
                 model("last_touch", "30d", true, "1234567.89"),

@@ -116,6 +116,7 @@ fn setup() -> Setup {
             repeats: Repeats::Keep,
         },
         range: Range::default(),
+        only: None,
         values: vec!["revenue".to_owned()],
         currency: ("EUR".to_owned(), 2),
         models: MODELS.iter().map(|kind| model(kind)).collect(),

@@ -26,6 +26,14 @@ pub fn fields(setup: &Setup) -> Vec<Field> {
     ]
 }
 
+/// The columns of the duplicates among touches as runs keep them: those of the table, and the conversion day that found the row.
+#[must_use]
+pub fn duplicate_fields(setup: &Setup) -> Vec<Field> {
+    let mut fields = fields(setup);
+    fields.push(Field::new("conversion_date", ColumnType::Date));
+    fields
+}
+
 /// The rows, by source, file and row, some at a time. `files` gives a file's name.
 ///
 /// # Errors
@@ -35,12 +43,45 @@ pub fn rows<'a>(
     rejected: &'a RejectedRows,
     files: &'a dyn Fn(Side, u32) -> String,
 ) -> Result<impl Iterator<Item = Result<Rows, EngineError>> + 'a, EngineError> {
-    const ROWS: usize = 1 << 14;
     let mut rows = rejected.rows()?;
-    Ok(std::iter::from_fn(move || match rows.by_ref().take(ROWS).collect::<Result<Vec<_>, _>>() {
-        Ok(block) if block.is_empty() => None,
-        block => Some(block.map(|block| to_rows(setup, &block, files))),
+    let mut before = None;
+    // One row of the table, however many days found it.
+    let distinct = std::iter::from_fn(move || {
+        rows.by_ref().find(|row| {
+            let place = row.as_ref().ok().map(|row| (row.side, row.file, row.row, row.reason));
+            place.is_none() || std::mem::replace(&mut before, place) != place
+        })
+    });
+    Ok(blocks(distinct, move |block| to_rows(setup, &block, files)))
+}
+
+/// The duplicates among touches that conversion days found: a row for each of them, some at a time.
+///
+/// # Errors
+/// Where what is on disk cannot be read.
+pub fn duplicates<'a>(
+    setup: &'a Setup,
+    rejected: &'a RejectedRows,
+    files: &'a dyn Fn(Side, u32) -> String,
+) -> Result<impl Iterator<Item = Result<Rows, EngineError>> + 'a, EngineError> {
+    let found = rejected.rows()?.filter(|row| row.as_ref().map_or(true, |row| row.day.is_some()));
+    Ok(blocks(found, move |block| {
+        let mut rows = to_rows(setup, &block, files);
+        let day = |row: &RejectedRow| row.day.map_or(Value::Null, |day| Value::Int(day.into()));
+        rows.columns.push(Column::Values(block.iter().map(day).collect()));
+        rows
     }))
+}
+
+fn blocks<'a>(
+    mut rows: impl Iterator<Item = Result<RejectedRow, EngineError>> + 'a,
+    to_rows: impl Fn(Vec<RejectedRow>) -> Rows + 'a,
+) -> impl Iterator<Item = Result<Rows, EngineError>> + 'a {
+    const ROWS: usize = 1 << 14;
+    std::iter::from_fn(move || match rows.by_ref().take(ROWS).collect::<Result<Vec<_>, _>>() {
+        Ok(block) if block.is_empty() => None,
+        block => Some(block.map(&to_rows)),
+    })
 }
 
 fn to_rows(setup: &Setup, rejected: &[RejectedRow], files: &dyn Fn(Side, u32) -> String) -> Rows {

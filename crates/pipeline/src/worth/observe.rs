@@ -51,7 +51,7 @@ pub(crate) fn observe(
     let budget = std::sync::Arc::clone(&converted.budget);
     let of_bucket = |bucket: &mut attributary_engine::conversions::ConversionBucket| {
         let mut seen = Seen::default();
-        match bucket.look(setup, &budget) {
+        match bucket.look(setup, None, &budget) {
             Ok(conversions) => {
                 for customer in conversions.each_customer() {
                     let events = customer.map(|conversion| conversions.event(conversion, &orders, setup));

@@ -79,6 +79,26 @@ impl Source {
         self.conversions.iter().filter(|it| it.refund_of.is_none())
     }
 
+    /// Without paths, duplicates among touches are those that lie within the longest window of the day of a conversion of the range.
+    fn forget_duplicates(&mut self, settings: &OracleSettings) {
+        let unbounded = settings.windows.contains(&Window::All);
+        let longest = settings.windows.iter().filter_map(Window::micros).max().unwrap_or(0);
+        let reached = |conversion: &&Conversion, customer: &str, time: i64| {
+            let day = settings.zone.day(conversion.time);
+            let first = settings.zone.start_of(day) - longest;
+            let within = (unbounded || first <= time) && time < settings.zone.start_of(day + 1);
+            conversion.customer.as_deref() == Some(customer) && within
+        };
+        let rejects = std::mem::take(&mut self.rejects);
+        let kept = rejects.into_iter().filter(|row| match (&row.customer, row.time) {
+            (Some(customer), Some(time)) if row.touchpoint && row.reason == Rejected::DuplicateId => {
+                self.in_range(settings).any(|conversion| reached(&conversion, customer, time))
+            }
+            _ => true,
+        });
+        self.rejects = kept.collect();
+    }
+
     /// The conversions of the range, refunds by their own day.
     pub fn in_range<'a>(&'a self, settings: &'a OracleSettings) -> impl Iterator<Item = &'a Conversion> {
         self.conversions.iter().filter(|it| in_range(it.own_time, settings))
@@ -92,6 +112,9 @@ pub fn accept(touches: &[TouchRow], conversions: &[ConversionRow], settings: &Or
     let mut source = Source { touches, conversions, rejects };
     let carried: Vec<Vec<Rounded>> = source.conversions.iter().map(|it| carried(it, &source, settings)).collect();
     source.conversions.iter_mut().zip(carried).for_each(|(it, carried)| it.values.extend(carried));
+    if settings.paths == 0 {
+        source.forget_duplicates(settings);
+    }
     source
 }
 

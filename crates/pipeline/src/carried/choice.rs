@@ -1,0 +1,209 @@
+//! Whether a run goes on from the one that is current, or computes all days, and why.
+
+use std::collections::BTreeSet;
+
+use attributary_core::time::{Day, day_text, parse_day};
+use attributary_engine::{Interrupt, Range};
+use attributary_store::{Output, PublishedRun, StoreError};
+
+use super::files::{Version, Versions, content};
+use super::hours::Hours;
+use super::{Carried, Changes, state};
+use crate::error::Error;
+use crate::options::Options;
+use crate::plan::Plan;
+
+/// Why the first run of an output computes all days.
+pub const FIRST_RUN: &str = "nothing is published yet";
+
+/// What a run does.
+pub(crate) enum Choice {
+    /// It computes all days of its range.
+    Whole {
+        /// Why.
+        because: String,
+    },
+    /// It computes some days, and takes the others over.
+    Some(Box<Carried>),
+}
+
+/// Chooses. With `--merge` the plan's range becomes that of the merged run. `versions` are those of the files of touchpoints;
+/// what is known of their content is noted there.
+///
+/// # Errors
+/// Where `--merge` cannot be, or a file cannot be read.
+pub(crate) fn choose(
+    options: &Options,
+    output: &Output,
+    plan: &mut Plan,
+    versions: &mut Versions,
+    interrupt: &Interrupt,
+) -> Result<Choice, Error> {
+    let whole = |because: String| Ok(Choice::Whole { because });
+    if options.merge {
+        let Some(base) = merge_base(output, plan)? else { return whole(FIRST_RUN.to_owned()) };
+        let asked = plan.setup.range;
+        plan.setup.range = whole_range(&base, asked)?;
+        let before = state::touch_files(&base)?;
+        for (path, version) in versions.iter_mut() {
+            // A file that is new or changed may reach days that are not computed: the next run must look at it.
+            match before.get(path) {
+                Some(before) if version.is_same(before) == Some(true) => version.content = before.content,
+                _ => *version = Version::default(),
+            }
+        }
+        // So must it at files that are gone.
+        versions.extend(before.into_iter().filter(|(path, _)| !versions.contains_key(path)).collect::<Vec<_>>());
+        return Ok(Choice::Some(Box::new(Carried::merge(base, asked)?)));
+    }
+    if options.full {
+        return whole("--full was given".to_owned());
+    }
+    let base = match output.current() {
+        Ok(Some(base)) => base,
+        Ok(None) => return whole(FIRST_RUN.to_owned()),
+        Err(error) => return whole(format!("the run before cannot be read: {error}")),
+    };
+    let range = match fits(&base, plan) {
+        Ok(range) => range,
+        Err(because) => return whole(because),
+    };
+    let before = match state::touch_files(&base) {
+        Ok(before) => before,
+        Err(error) => return whole(error.to_string()),
+    };
+    let changes = compare(plan, versions, before, range, interrupt)?;
+    let files = plan.touchpoints.files();
+    let changed: u64 = files.iter().zip(&changes.look).filter(|(_, look)| **look).map(|(file, _)| file.bytes).sum();
+    if changed * 2 > files.iter().map(|file| file.bytes).sum() {
+        return whole("more than half of the touchpoints' bytes are new or changed".to_owned());
+    }
+    match Carried::changed(base, changes) {
+        Ok(carried) => Ok(Choice::Some(Box::new(carried))),
+        Err(error) => whole(error.to_string()),
+    }
+}
+
+/// Whether a run can be gone on from, and which days it has; else why not.
+fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
+    let run = &base.manifest.run_id;
+    if base.manifest.version != env!("CARGO_PKG_VERSION") {
+        return Err(format!("run {run} is of version {}, this is {}", base.manifest.version, env!("CARGO_PKG_VERSION")));
+    }
+    let settings = &plan.pipeline.fingerprints.settings_sha256;
+    if base.manifest.settings_sha256 != *settings {
+        return Err(format!("the settings are not those of run {run}"));
+    }
+    if !plan.setup.worths.is_empty() {
+        return Err("what customers are worth changes on all days with every order".to_owned());
+    }
+    let files = base.manifest.tables.iter().chain(&base.manifest.state).flat_map(|table| &table.files);
+    for file in files {
+        let found = base.path(file).ok().and_then(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len());
+        if found != Some(file.bytes) {
+            return Err(format!("file {} of run {run} is not as its manifest says", file.path));
+        }
+    }
+    let range = range_of(base).ok_or_else(|| format!("the manifest of run {run} names days that are none"))?;
+    let (now, text) = (plan.setup.range, |day: Option<Day>| day.map_or_else(|| "…".to_owned(), day_text));
+    let begins_earlier = range.from.is_some_and(|from| now.from.is_none_or(|now| now < from));
+    let apart = |end: Option<Day>, start: Option<Day>| end.zip(start).is_some_and(|(end, start)| end <= start);
+    if begins_earlier || apart(range.to, now.from) || apart(now.to, range.from) {
+        return Err(format!("run {run} has the days from {} to before {}", text(range.from), text(range.to)));
+    }
+    Ok(range)
+}
+
+/// What changed among the files of touchpoints since a run.
+fn compare(
+    plan: &Plan,
+    versions: &mut Versions,
+    before: Versions,
+    range: Range,
+    interrupt: &Interrupt,
+) -> Result<Changes, Error> {
+    let mut stale: BTreeSet<String> = before.keys().filter(|path| !versions.contains_key(*path)).cloned().collect();
+    let mut look = Vec::new();
+    for file in plan.touchpoints.files() {
+        let path = file.path.display().to_string();
+        let Some(version) = versions.get_mut(&path) else { continue };
+        let before = before.get(&path);
+        let same = match before.map(|before| version.is_same(before)) {
+            Some(Some(same)) => same,
+            // Its time or its place on the disk is another one: only its bytes can tell.
+            Some(None) => {
+                version.content = Some(content(&file.path, interrupt)?);
+                version.content == before.and_then(|before| before.content)
+            }
+            None => false,
+        };
+        if same {
+            version.content = before.and_then(|before| before.content);
+        } else if before.is_some() {
+            stale.insert(path);
+        }
+        look.push(!same);
+    }
+    Ok(Changes { range, look, stale, reach: Hours::default() })
+}
+
+/// The days of a run; none where its manifest names something else.
+fn range_of(base: &PublishedRun) -> Option<Range> {
+    let day = |text: &Option<String>| text.as_ref().map(|text| parse_day(text)).map_or(Some(None), |day| day.map(Some));
+    Some(Range { from: day(&base.manifest.range.from)?, to: day(&base.manifest.range.to)? })
+}
+
+/// The run that is merged into; none where nothing is published yet.
+fn merge_base(output: &Output, plan: &Plan) -> Result<Option<PublishedRun>, Error> {
+    if !plan.setup.worths.is_empty() {
+        return Err(Error::Usage {
+            problem: "--merge: predicted_clv, total_clv and historic_clv change on all days with every new order".to_owned(),
+            hint: Some("run all days anew without --merge, or leave these values out of the pipeline that is merged".to_owned()),
+        });
+    }
+    let Some(base) = output.current().map_err(|error: StoreError| Error::from(error))? else { return Ok(None) };
+    let ours = &plan.pipeline.fingerprints.settings_sha256;
+    if base.manifest.settings_sha256 != *ours || base.manifest.version != env!("CARGO_PKG_VERSION") {
+        return Err(Error::Usage {
+            problem: format!(
+                "--merge: run {} was made with other settings ({}…, version {}) than these ({}…, version {})",
+                base.manifest.run_id,
+                &base.manifest.settings_sha256.get(..12).unwrap_or_default(),
+                base.manifest.version,
+                &ours[..12],
+                env!("CARGO_PKG_VERSION"),
+            ),
+            hint: Some("run all days anew without --merge, or go back to the settings of that run".to_owned()),
+        });
+    }
+    Ok(Some(base))
+}
+
+/// All days of the merged run.
+fn whole_range(base: &PublishedRun, range: Range) -> Result<Range, Error> {
+    let Some(Range { from, to }) = range_of(base) else {
+        return Err(Error::Input {
+            problem: format!("the manifest of run {} names days that are none", base.manifest.run_id),
+            hint: Some("publish a whole run again, without --merge".to_owned()),
+        });
+    };
+    let before = |end: Option<Day>, start: Option<Day>| end.zip(start).is_some_and(|(end, start)| end < start);
+    if before(to, range.from) || before(range.to, from) {
+        let text = |day: Option<Day>| day.map_or_else(|| "…".to_owned(), day_text);
+        return Err(Error::Usage {
+            problem: format!(
+                "--merge: expected days that overlap or touch those of run {} ({} to {}), found {} to {}",
+                base.manifest.run_id,
+                text(from),
+                text(to),
+                text(range.from),
+                text(range.to),
+            ),
+            hint: Some("merge the days between them too, so that no day of the result is missing".to_owned()),
+        });
+    }
+    Ok(Range {
+        from: from.zip(range.from).map(|(one, other)| one.min(other)),
+        to: to.zip(range.to).map(|(one, other)| one.max(other)),
+    })
+}

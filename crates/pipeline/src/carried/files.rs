@@ -1,0 +1,88 @@
+//! Which version of each file of touchpoints a run saw, and whether a file still is what it was.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use attributary_engine::Interrupt;
+use attributary_frames::SourceFile;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::Error;
+
+/// A version of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub bytes: u64,
+    /// When it was changed last, nanoseconds since 1970.
+    pub modified: i64,
+    pub inode: u64,
+    /// The SHA-256 of its footer: Parquet and Arrow IPC.
+    pub footer: Option<String>,
+    /// The XXH3 of all its bytes, where it was needed.
+    pub content: Option<u128>,
+}
+
+/// By the path as the source names it.
+pub(crate) type Versions = BTreeMap<String, Version>;
+
+impl Version {
+    /// What a file is now.
+    ///
+    /// # Errors
+    /// Where it cannot be looked at.
+    pub fn of(file: &SourceFile) -> Result<Self, Error> {
+        let metadata = std::fs::metadata(&file.path).map_err(|error| unreadable(&file.path, &error))?;
+        if metadata.len() != file.bytes {
+            return Err(Error::Input {
+                problem: format!("{} was changed while it was read", file.path.display()),
+                hint: Some("run again once whoever writes it has finished; move finished files into place".to_owned()),
+            });
+        }
+        Ok(Self {
+            bytes: file.bytes,
+            modified: modified(&metadata),
+            inode: metadata.ino(),
+            footer: file.footer_sha256.clone(),
+            content: None,
+        })
+    }
+
+    /// Whether a file is what it was, for all that is known without reading it; none where only its bytes can tell.
+    pub fn is_same(&self, before: &Self) -> Option<bool> {
+        if self.bytes != before.bytes || self.footer != before.footer {
+            Some(false)
+        } else if (self.modified, self.inode) == (before.modified, before.inode) {
+            Some(true)
+        } else {
+            before.content.is_none().then_some(false)
+        }
+    }
+}
+
+fn modified(metadata: &Metadata) -> i64 {
+    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+}
+
+/// The XXH3 of all bytes of a file.
+///
+/// # Errors
+/// Where it cannot be read, or someone interrupts.
+pub(crate) fn content(path: &Path, interrupt: &Interrupt) -> Result<u128, Error> {
+    let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let mut hash = Xxh3::new();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        interrupt.check()?;
+        match file.read(&mut buffer).map_err(|error| unreadable(path, &error))? {
+            0 => return Ok(hash.digest128()),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::Input { problem: format!("{} cannot be read: {error}", path.display()), hint: None }
+}
