@@ -211,8 +211,7 @@ fn reasons(setup: &Setup, changes: &Changes, prints: &Prints, before: &state::Da
 /// The conversion days that look back on some hours.
 fn touched(setup: &Setup, hours: &Hours) -> Days {
     let zone = &setup.rules.zone;
-    let longest = setup.rules.windows.iter().map(Window::micros);
-    let longest = longest.fold(Some(0), |longest: Option<i64>, window| longest.zip(window).map(|(one, other)| one.max(other)));
+    let longest = setup.rules.windows.iter().map(Window::micros).try_fold(0, |longest: i64, window| Some(longest.max(window?)));
     let mut days = Days::default();
     for (first, end) in hours.stretches() {
         let last = longest.map(|longest| zone.day((end - 1).saturating_add(longest)));
