@@ -132,7 +132,8 @@ fn run_here(
     interrupt.check()?;
 
     let recomputed = carried.as_ref().map(|carried| carried.said());
-    let manifest = Manifest { settings, recomputed, ..manifest(&plan, &computed, &totals, started) };
+    let backfill = options.backfill.clone();
+    let manifest = Manifest { settings, recomputed, backfill, ..manifest(&plan, &computed, &totals, started) };
     let rows = manifest.rows.clone();
     drop(temp);
     let published = writer.into_staging().publish(manifest)?;
@@ -366,7 +367,7 @@ fn walk_again(
     Ok((rejects, cohorts))
 }
 
-fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<std::path::PathBuf, Error> {
+pub(crate) fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<std::path::PathBuf, Error> {
     options.output.clone().or_else(|| pipeline.output.clone()).ok_or_else(|| Error::Usage {
         problem: format!("pipeline {:?} names no output", pipeline.name),
         hint: Some("set `output` under [pipeline], or give --output FOLDER".to_owned()),

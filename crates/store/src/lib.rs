@@ -21,8 +21,8 @@ mod write;
 
 pub use error::{Fault, StoreError};
 pub use manifest::{
-    BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, Recomputed, RowCounts,
-    SourceCounts, TableEntry, TouchpointCounts,
+    Backfill, BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, Recomputed,
+    RowCounts, SourceCounts, TableEntry, TouchpointCounts,
 };
 pub use output::Output;
 pub use read::{TableReader, footer_sha256, read_table};

@@ -61,12 +61,7 @@ fn page(report: &RunReport, palette: &Palette) -> String {
 }
 
 fn days(report: &RunReport) -> String {
-    let days = match &report.range {
-        (None, None) => "conversions of all days".to_owned(),
-        (Some(from), None) => format!("conversions from {from} on"),
-        (None, Some(to)) => format!("conversions before {to}"),
-        (Some(from), Some(to)) => format!("conversions from {from} to before {to}"),
-    };
+    let days = format!("conversions {}", text::days(&report.range));
     if report.merged { days + ", merged into the run before" } else { days }
 }
 

@@ -92,7 +92,7 @@ fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
     }
     let settings = &plan.pipeline.fingerprints.settings_sha256;
     if base.manifest.settings_sha256 != *settings {
-        return Err(format!("the settings are not those of run {run}"));
+        return Err(format!("the settings are not those of run {run}{}", changed_sections(base, plan)));
     }
     if !plan.setup.worths.is_empty() {
         return Err("what customers are worth changes on all days with every order".to_owned());
@@ -112,6 +112,18 @@ fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
         return Err(format!("run {run} has the days from {} to before {}", text(range.from), text(range.to)));
     }
     Ok(range)
+}
+
+/// Which sections of the pipeline file are not as they were, in words.
+fn changed_sections(base: &PublishedRun, plan: &Plan) -> String {
+    // A section is a line, and its name is what stands before the first equals sign.
+    let section = |line: &str| line.split(" = ").next().unwrap_or_default().to_owned();
+    let (before, now) = (&base.manifest.pipeline_toml, &plan.pipeline.fingerprints.text);
+    let unlike = |text: &str, other: &str| -> BTreeSet<String> {
+        text.lines().filter(|line| !other.lines().any(|known| known == *line)).map(section).collect()
+    };
+    let sections: Vec<String> = unlike(before, now).union(&unlike(now, before)).map(|name| format!("[{name}]")).collect();
+    if before.is_empty() || sections.is_empty() { String::new() } else { format!(": {} changed", sections.join(", ")) }
 }
 
 /// What changed among the files of touchpoints since a run.

@@ -24,12 +24,14 @@ use attributary_engine::prints::{self, Prints};
 use attributary_engine::rejects::{Rejects, Side};
 use attributary_engine::{Days, Interrupt, Range, Setup};
 use attributary_frames::TimeBounds;
+use attributary_journeys::Rules;
 use attributary_store::{PublishedRun, Recomputed};
 
 pub use self::choice::FIRST_RUN;
 pub(crate) use self::choice::{Choice, choose};
 pub(crate) use self::files::{Version, Versions, content};
 pub(crate) use self::hours::{Hours, Seen};
+pub(crate) use self::state::{OF_FILES, conversion_days, day_of, int, touch_hours};
 pub(crate) use self::write::{is_by_channel, top_channels, write, write_state};
 
 use crate::error::Error;
@@ -81,7 +83,7 @@ impl Carried {
     }
 
     fn new(base: PublishedRun, how: How) -> Result<Self, Error> {
-        let (days, hours) = (state::conversion_days(&base)?, state::touch_hours(&base)?);
+        let (days, hours) = (conversion_days(&base)?, touch_hours(&base)?);
         Ok(Self { base, how, computed: Days::default(), reads: Vec::new(), days, hours, reasons: BTreeMap::new() })
     }
 
@@ -140,7 +142,7 @@ impl Carried {
                 self.reasons = reasons(&plan.setup, changes, &prints, &self.days);
                 let wrong = write::changed_in_ledger(&self.base, &plan.setup, ledger, changes.range)?;
                 self.reasons.entry(CONVERSIONS).or_default().extend(wrong);
-                let mut days = touched(&plan.setup, &changes.reach);
+                let mut days = touched(&plan.setup.rules, &changes.reach);
                 let (before, now) = (changes.range, plan.setup.range);
                 if before.to.is_some() {
                     days.add(Range { from: before.to, to: now.to });
@@ -200,7 +202,7 @@ const CONVERSIONS: &str = "conversions changed";
 
 /// The days with conversions that something changed for.
 fn reasons(setup: &Setup, changes: &Changes, prints: &Prints, before: &state::Days) -> BTreeMap<&'static str, BTreeSet<Day>> {
-    let reached = touched(setup, &changes.reach);
+    let reached = touched(&setup.rules, &changes.reach);
     let all = || prints.days.keys().chain(before.keys());
     let mut touches: BTreeSet<Day> = all().copied().filter(|day| reached.contains(*day)).collect();
     touches.extend(prints.refunds.iter().filter(|(order, _)| reached.contains(*order)).map(|(_, day)| *day));
@@ -209,9 +211,9 @@ fn reasons(setup: &Setup, changes: &Changes, prints: &Prints, before: &state::Da
 }
 
 /// The conversion days that look back on some hours.
-fn touched(setup: &Setup, hours: &Hours) -> Days {
-    let zone = &setup.rules.zone;
-    let longest = setup.rules.windows.iter().map(Window::micros).try_fold(0, |longest: i64, window| Some(longest.max(window?)));
+pub(crate) fn touched(rules: &Rules, hours: &Hours) -> Days {
+    let zone = &rules.zone;
+    let longest = rules.windows.iter().map(Window::micros).try_fold(0, |longest: i64, window| Some(longest.max(window?)));
     let mut days = Days::default();
     for (first, end) in hours.stretches() {
         let last = longest.map(|longest| zone.day((end - 1).saturating_add(longest)));

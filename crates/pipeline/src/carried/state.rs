@@ -21,6 +21,9 @@ pub(crate) const TOUCH_FILES: &str = "touch_files";
 pub(crate) const TOUCH_HOURS: &str = "touch_hours";
 pub(crate) const TOUCH_DUPLICATES: &str = "touch_duplicates";
 
+/// Those of them that hang on when a file was looked at, and not only on what is in it.
+pub(crate) const OF_FILES: [&str; 3] = [TOUCH_FILES, TOUCH_HOURS, TOUCH_DUPLICATES];
+
 /// What the conversions of each day are.
 pub(crate) type Days = BTreeMap<Day, Print>;
 
