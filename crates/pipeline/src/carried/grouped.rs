@@ -166,7 +166,8 @@ fn compare(one: &Rows, row: usize, other: &Rows, other_row: usize, keys: usize) 
     (0..keys).map(of_column).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-fn same_cell(column: &Column, row: usize, other: usize) -> bool {
+/// Whether two cells of a column are the same.
+pub(super) fn same_cell(column: &Column, row: usize, other: usize) -> bool {
     match column {
         Column::Ints(cells) => cells[row] == cells[other],
         Column::Codes { codes, .. } if codes[row] == codes[other] => true,

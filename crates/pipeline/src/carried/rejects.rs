@@ -102,8 +102,12 @@ impl Carried {
                     let day = time.map(|time| setup.rules.zone.day(time));
                     setup.range.counts(day) && !asked.counts(day)
                 }
-                // They are read anew for all days.
-                How::Changed(_) => false,
+                How::Changed(_) => {
+                    let stale = |file: &str| self.orders.as_ref().is_some_and(|orders| orders.stale.contains(file));
+                    let of_file = |file: &str| !self.judges(file) && !stale(file);
+                    let day = time.map(|time| setup.rules.zone.day(time));
+                    cells[1].as_text().is_some_and(of_file) && setup.range.counts(day)
+                }
             },
             // As are spend and rates.
             _ => false,
@@ -115,6 +119,9 @@ impl Carried {
         match (&self.how, cells[0].as_text()) {
             (How::Merge(asked), Some(name)) if name == Side::Conversions.name() => {
                 asked.counts(time(cells).map(|time| plan.setup.rules.zone.day(time)))
+            }
+            (How::Changed(_), Some(name)) if name == Side::Conversions.name() => {
+                cells[1].as_text().is_none_or(|file| self.judges(file))
             }
             _ => true,
         }

@@ -98,7 +98,12 @@ fn replace(now: &mut Table, target: &Table, section: &str, key: Option<&str>) {
     let wanted = target.get(section).and_then(|section| section.get(key));
     match (now.get_mut(section).and_then(Value::as_table_mut), wanted) {
         (Some(table), Some(value)) => drop(table.insert(key.to_owned(), value.clone())),
-        (Some(table), None) => drop(table.remove(key)),
+        (Some(table), None) => {
+            table.remove(key);
+            if table.is_empty() && !target.contains_key(section) {
+                now.remove(section);
+            }
+        }
         (None, Some(value)) => {
             let table: Table = [(key.to_owned(), value.clone())].into_iter().collect();
             now.insert(section.to_owned(), Value::Table(table));
