@@ -303,7 +303,7 @@ fn play(scenario: &Scenario, nights: &[[bool; 2]], later: &Scenario, changed: [b
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut settings = scenario.settings.clone();
     let mut runs = Vec::new();
-    for night in 0..2 {
+    for night in [0, 1] {
         let there = |row: usize| nights[row % nights.len()][night];
         let touches: Vec<TouchRow> = present(&scenario.touches, &there);
         let conversions: Vec<ConversionRow> = present(&scenario.conversions, &|row| there(row + 7));

@@ -57,7 +57,7 @@ fn play(
     let mut settings = scenario.settings.clone();
     let there = |row: usize, night: usize| nights[row % nights.len()][night];
     let mut written = BTreeMap::new();
-    for night in 0..NIGHTS {
+    for (night, range) in ranges.iter().enumerate() {
         let touches: Vec<TouchRow> = renumbered(&scenario.touches, |row| there(row, night), |row| (row.file, &mut row.row));
         let conversions: Vec<ConversionRow> =
             renumbered(&scenario.conversions, |row| there(row + 7, night), |row| (row.file, &mut row.row));
@@ -75,7 +75,7 @@ fn play(
                 }
             }
         }
-        if let Some((from, to)) = ranges[night] {
+        if let Some((from, to)) = *range {
             let shifted = |day: Option<Day>, days: Option<i32>| day.map(|day| day + days.unwrap_or(0));
             let (earlier, later) = (from.map(|days| -days), to);
             (settings.from, settings.to) = (shifted(scenario.settings.from, earlier), shifted(scenario.settings.to, later));

@@ -148,12 +148,12 @@ pub(crate) fn write_state(
 /// What is known of the files of conversions: of those that were read anew, of the others as before. None where it is of no use.
 fn known_orders(plan: &Plan, computed: &Computed, carried: Option<&Carried>) -> Option<KnownOrders> {
     let paths: Vec<String> = plan.conversions.files().iter().map(|file| file.path.display().to_string()).collect();
-    let read = paths.iter().cloned().zip(computed.orders.clone()?).enumerate();
+    let read = paths.iter().cloned().zip(computed.orders.clone()?);
     let Some((carried, orders)) = carried.and_then(|carried| Some((carried, carried.orders.as_ref()?))) else {
-        return Some(read.map(|(_, of_file)| of_file).collect());
+        return Some(read.collect());
     };
     let mut known = orders.known.clone();
-    for (_, (path, of_file)) in read.filter(|(place, _)| carried.reads_conversions(*place)) {
+    for (_, (path, of_file)) in read.enumerate().filter(|(place, _)| carried.reads_conversions(*place)) {
         match known.get_mut(&path) {
             // Days of which a merge did not compute anything may still be as another version made them.
             Some(before) if carried.is_merge() => before.add_all(&of_file),

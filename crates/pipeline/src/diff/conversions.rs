@@ -28,6 +28,12 @@ struct Conversion {
     channels: BTreeMap<Key, Amounts>,
 }
 
+/// Told of a conversion as it was and as it is.
+type Each<'a> = dyn FnMut(&Value, Option<&Conversion>, Option<&Conversion>) + 'a;
+
+/// A channel with what it got before and after.
+type Channel<'a> = (&'a str, i128, i128);
+
 /// What is to be known of both runs.
 pub(super) struct Both<'a> {
     pub before: &'a PublishedRun,
@@ -52,7 +58,7 @@ impl Both<'_> {
 
     /// Calls `each` with every conversion that is not the same in both runs, as it was and as it is. One that is only in one of
     /// them under its day is told last, when it is known whether it came to another day.
-    fn differing(&self, each: &mut dyn FnMut(&Value, Option<&Conversion>, Option<&Conversion>)) -> Result<(), Error> {
+    fn differing(&self, each: &mut Each<'_>) -> Result<(), Error> {
         let (mut only_before, mut only_after) = (Conversions::new(), Conversions::new());
         for day in self.differing_days() {
             self.interrupt.check()?;
@@ -195,7 +201,7 @@ impl Both<'_> {
     pub fn moved_most(&self, most: usize, text: &dyn Fn(i128) -> String) -> Result<Vec<Moved>, Error> {
         let mut moved: Vec<(i128, Moved)> = Vec::new();
         self.differing(&mut |id, before, after| {
-            let mut by_model: BTreeMap<(&str, &str), Vec<(&str, i128, i128)>> = BTreeMap::new();
+            let mut by_model: BTreeMap<(&str, &str), Vec<Channel<'_>>> = BTreeMap::new();
             let keys: BTreeSet<&Key> = [before, after].into_iter().flatten().flat_map(|it| it.channels.keys()).collect();
             let first = |conversion: Option<&Conversion>, key: &Key| {
                 conversion.and_then(|conversion| conversion.channels.get(key)?.first().copied()).unwrap_or(0)
@@ -209,7 +215,7 @@ impl Both<'_> {
                     by_model.entry((&key.0, &key.1)).or_default().push((&key.2, old, new));
                 }
             }
-            let amount = |channels: &[(&str, i128, i128)]| {
+            let amount = |channels: &[Channel<'_>]| {
                 let gained: i128 = channels.iter().map(|(_, old, new)| (new - old).max(0)).sum();
                 let lost: i128 = channels.iter().map(|(_, old, new)| (old - new).max(0)).sum();
                 gained.max(lost)
