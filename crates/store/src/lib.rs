@@ -11,10 +11,15 @@ mod decode;
 mod encode;
 mod error;
 mod files;
+mod lock;
 mod manifest;
+mod moments;
 mod output;
+mod prune;
 mod read;
+mod rollback;
 mod run_id;
+mod runs;
 mod schema;
 mod staging;
 mod write;
@@ -24,7 +29,11 @@ pub use manifest::{
     BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, Recomputed, RowCounts,
     SourceCounts, TableEntry, TouchpointCounts,
 };
+pub use moments::{Moment, reached};
 pub use output::Output;
+pub use prune::Keep;
 pub use read::{TableReader, footer_sha256, read_table};
+pub use rollback::Rollback;
+pub use runs::{ListedRun, Runs, Size, list_runs};
 pub use staging::{CompletedFile, StagedFile, Staging};
 pub use write::{Layout, TableFile, WrittenFile};

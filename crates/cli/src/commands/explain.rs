@@ -1,6 +1,7 @@
 //! `attributary explain`: one conversion, every touch of its customer, and what each model made of them.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use attributary_core::journey::Verdict;
 use attributary_pipeline::report::{ExplainedCredit, ExplainedModel, Explanation};
@@ -9,6 +10,7 @@ use super::facts;
 use crate::app::Context;
 use crate::args::ExplainArgs;
 use crate::errors::Failure;
+use crate::mapped;
 use crate::progress::{self, Stand};
 use crate::signals::{First, Stop};
 use crate::style::{Palette, Tone};
@@ -18,6 +20,7 @@ use crate::text::{self, grouped, shown, shown_path};
 /// Explains a conversion.
 pub fn perform(args: &ExplainArgs, context: &Context) -> Result<String, Failure> {
     let stop = Stop::on_signals(First::Asks, context)?;
+    mapped::watch(Arc::default(), context)?;
     let options = args.options();
     let stand = || Stand { done: 0, total: 0, words: "looking for the conversion and its customer's touches".to_owned() };
     let work = || {

@@ -5,7 +5,9 @@ pub mod completions;
 pub mod explain;
 pub mod models;
 pub mod report;
+pub mod rollback;
 pub mod run;
+pub mod runs;
 pub mod simulate;
 
 use crate::app::Context;
@@ -18,6 +20,8 @@ pub fn perform(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Run(args) => run::perform(&args, context),
         Command::Check(args) => check::perform(&args, context),
         Command::Explain(args) => explain::perform(&args, context),
+        Command::Runs(args) => runs::perform(&args, context),
+        Command::Rollback(args) => rollback::perform(&args, context),
         Command::Report(args) => report::perform(&args, context),
         Command::Models(args) => models::perform(&args, context),
         Command::Simulate(args) => simulate::perform(&args, context),
