@@ -77,7 +77,9 @@ impl Command {
             Self::Run(args) => Some(args.machine.threads),
             Self::Explain(args) => Some(args.machine.threads),
             Self::Check(_) => Some(None),
-            Self::Runs(_) | Self::Rollback(_) | Self::Report(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => None,
+            Self::Runs(_) | Self::Rollback(_) | Self::Report(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => {
+                None
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use attributary_core::batch::{ConversionBatch, TouchBatch};
 use attributary_core::table::Rows;
@@ -16,7 +16,7 @@ use attributary_engine::tables::{self, TableSink};
 use attributary_engine::walk::{Walked, walk};
 use attributary_engine::{EngineError, Interrupt};
 use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
-use attributary_store::{BytesRead, Manifest, Moment, reached};
+use attributary_store::{BytesRead, Manifest, Moment, now, reached};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::carried::{self, Carried, Choice, Hours, Seen, Version, Versions, content};
@@ -28,10 +28,10 @@ use crate::plan::{Plan, with_pipeline};
 use crate::report::{RunReport, range_text};
 use crate::said::{ledger_lines, manifest, summaries, warnings};
 use crate::settings::settings;
-use crate::{held, run_id, temp};
 use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
 use crate::write::{Cohorts, rejects_rows, write_tables, write_whole};
 use crate::writer::{Writer, lock};
+use crate::{held, run_id, temp};
 
 /// Runs a pipeline and publishes what it computes.
 ///
@@ -388,9 +388,4 @@ pub(crate) fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<st
         problem: format!("pipeline {:?} names no output", pipeline.name),
         hint: Some("set `output` under [pipeline], or give --output FOLDER".to_owned()),
     })
-}
-
-/// Microseconds since 1970.
-pub(crate) fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }

@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn only_ids_of_that_form_have_a_time() {
         assert_eq!(time_of("20260201T030000Z-0ab1c"), Some(NOW));
-        for id in ["", "nightly", "20260201T030000Z", "20260201T030000Z-0ab1cd", "20261301T030000Z-0ab1c", "2026020åT03000Z-0ab1c"] {
+        for id in
+            ["", "nightly", "20260201T030000Z", "20260201T030000Z-0ab1cd", "20261301T030000Z-0ab1c", "2026020åT03000Z-0ab1c"]
+        {
             assert_eq!(time_of(id), None, "{id}");
         }
     }

@@ -7,6 +7,7 @@
 //!   it, and [`Staging::publish`] turns that into `runs/<run_id>` and switches `current`, last and in one step.
 //!   Whatever goes wrong before that leaves `current` as it was.
 
+mod clock;
 mod decode;
 mod encode;
 mod error;
@@ -24,6 +25,7 @@ mod schema;
 mod staging;
 mod write;
 
+pub use clock::now;
 pub use error::{Fault, StoreError};
 pub use manifest::{
     BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, Recomputed, RowCounts,

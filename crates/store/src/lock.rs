@@ -5,10 +5,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use attributary_core::time::instant_text;
 
+use crate::clock::now;
 use crate::error::StoreError;
 
 /// Takes the lock of an output folder; whoever holds the file holds the lock.
@@ -34,9 +34,9 @@ pub(crate) fn take(root: &Path) -> Result<File, StoreError> {
 
 /// Writes into the lock who has it. That it cannot be written (the disk may be full) is no reason not to go on.
 pub(crate) fn sign(mut lock: &File) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64 * 1_000_000);
+    let second = now().div_euclid(1_000_000) * 1_000_000;
     let host = host().map(|host| format!(" on {host}")).unwrap_or_default();
-    let holder = format!("process {}{host}, since {}\n", std::process::id(), instant_text(now));
+    let holder = format!("process {}{host}, since {}\n", std::process::id(), instant_text(second));
     let signed = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(holder.as_bytes()));
     if signed.is_err() {
         let _ = lock.set_len(0);

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use attributary_core::duration::Duration;
 use attributary_core::time::{Zone, parse_instant};
 use serde::Deserialize;
 
+use crate::clock::now;
 use crate::error::StoreError;
 use crate::files;
 use crate::manifest;
@@ -69,8 +69,7 @@ impl Output {
             Keep::Runs(keep) => runs.truncate(runs.len().saturating_sub(*keep)),
             Keep::Within(span) => {
                 let finished: Vec<_> = runs.iter().map(|id| finished(&self.root.run(id))).collect();
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
-                runs.truncate(expired(&finished, now, span.micros()));
+                runs.truncate(expired(&finished, now(), span.micros()));
             }
         }
         runs.retain(|id| current != Some(id.as_ref()));

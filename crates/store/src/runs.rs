@@ -93,7 +93,8 @@ pub fn list_runs(output: &Path) -> Result<Runs, StoreError> {
 /// Whether a folder that nobody noted is a run all the same, such as one that was brought back from elsewhere.
 fn looks_like_a_run(folder: &Path) -> bool {
     // What a run that failed left to look at was never published.
-    folder.extension().is_none_or(|extension| extension != "failed") && PublishedRun::read(folder).is_ok_and(|run| !run.manifest.tables.is_empty())
+    folder.extension().is_none_or(|extension| extension != "failed")
+        && PublishedRun::read(folder).is_ok_and(|run| !run.manifest.tables.is_empty())
 }
 
 /// The manifest of a run, and what is wrong with the run, as far as shows without reading its files.

@@ -97,7 +97,7 @@ fn legend(report: &RunsReport) -> String {
     legend.extend(report.runs.iter().find_map(|run| run.money.as_ref()).map(|money| {
         format!("{} in {} as {} {} attributes it", money.value, money.currency, shown(&money.model, 40), money.window)
     }));
-    legend.push(format!("on the disk: {}, files that several runs have once", text::bytes(report.bytes)));
+    legend.push(format!("on the disk: {}, counting once what several runs share", text::bytes(report.bytes)));
     text::wrapped(&legend.join("; "), 0)
 }
 
@@ -115,7 +115,6 @@ fn astray(report: &RunsReport, palette: &Palette) -> String {
 mod tests {
     use super::*;
     use attributary_pipeline::runs::{MadeFrom, Money};
-    use unicode_width::UnicodeWidthStr;
 
     fn entry(run_id: &str) -> RunEntry {
         RunEntry {

@@ -30,13 +30,7 @@ pub(crate) type Versions = BTreeMap<String, Version>;
 impl Version {
     /// What a file was when it was opened. That it still is shows before the run is published.
     pub fn of(file: &SourceFile) -> Self {
-        Self {
-            bytes: file.bytes,
-            modified: file.modified,
-            inode: file.inode,
-            footer: file.footer_sha256.clone(),
-            content: None,
-        }
+        Self { bytes: file.bytes, modified: file.modified, inode: file.inode, footer: file.footer_sha256.clone(), content: None }
     }
 
     /// Whether a file is what it was, for all that is known without reading it; none where only its bytes can tell.

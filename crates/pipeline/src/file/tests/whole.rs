@@ -6,7 +6,7 @@ use attributary_core::model::Fallback;
 use attributary_store::Keep;
 use insta::assert_snapshot;
 
-use super::{GOOD, changed, read, said};
+use super::{GOOD, changed, read, said, wrong};
 use crate::file::{Column, Dimension, GroupColumn, Ignore, IgnoreWhen, Repeats, Reuse, TableEntry, ValueColumn, load};
 
 /// As little as a file can say.
