@@ -55,10 +55,10 @@ fn on_a_small_disk() {
     play(&nights, "a full disk (tmpfs)", "No space left on device", &mut |chance, nights| {
         let before = chance.below(2) == 0;
         if before {
-            fill(&ballast, chance.below(need * 3 / 2));
+            fill(&ballast, chance.below(need));
         }
         // Or it fills up while the run is under way.
-        let after = Duration::from_micros(chance.below(700_000));
+        let after = Duration::from_micros(chance.below(300_000));
         let ended = thread::scope(|scope| {
             scope.spawn(|| {
                 if !before {
@@ -124,7 +124,7 @@ fn play(nights: &Nights, name: &str, cause: &str, run: &mut dyn FnMut(&mut Chanc
     });
     let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
     say(&format!(
-        "{name} (seed {}): {fills} times, lost 0\n  {}\n  a reader read `current` {} times: torn {}, mixes {}, without a run {}; {} runs went while they were read",
+        "{name} (seed {}): {fills} times, lost 0\n  {}\n  a reader read `current` {} times: torn {}, mixes {}, without a run {}; runs that went while they were read: {}",
         chance.seed,
         counts.join(", "),
         seen.reads,

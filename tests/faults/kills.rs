@@ -191,7 +191,7 @@ fn stage(nights: &Nights, before: &[String]) -> &'static str {
 #[track_caller]
 fn is_clean(seen: &Seen) {
     say(&format!(
-        "  a reader read `current` {} times, every file against its SHA-256: torn {}, mixes {}, without a run {}; {} runs went while they were read",
+        "  a reader read `current` {} times, every file against its SHA-256: torn {}, mixes {}, without a run {}; runs that went while they were read: {}",
         seen.reads,
         seen.torn.len(),
         seen.mixed.len(),
