@@ -50,12 +50,12 @@ fn table(runs: &[RunEntry]) -> Table {
     let value = runs.iter().find_map(|run| Some(run.money.as_ref()?.value.as_str())).unwrap_or("money");
     let mut table = Table::new([
         word("run"),
-        cells("days", 10),
+        cells("days", 16),
         number("rows read"),
         number(value),
         number("took"),
         number("own size"),
-        number("shared files"),
+        number("shared"),
     ]);
     for run in runs {
         let mark = match (run.current, &run.problem) {
@@ -87,13 +87,19 @@ fn days(range: &(Option<String>, Option<String>)) -> String {
         (None, None) => "all".to_owned(),
         (Some(from), None) => format!("{from} on"),
         (None, Some(to)) => format!("before {to}"),
-        (Some(from), Some(to)) => format!("{from}–{to}"),
+        (Some(from), Some(to)) => {
+            // A year that both are of is said once.
+            let year = from.split_once('-').map_or("", |(year, _)| year);
+            let rest = to.strip_prefix(year).and_then(|rest| rest.strip_prefix('-'));
+            format!("{from}–{}", rest.unwrap_or(to))
+        }
     }
 }
 
 /// What the table's columns are.
 fn legend(report: &RunsReport) -> String {
-    let mut legend = vec!["* is current".to_owned()];
+    let mut legend =
+        vec!["* is current; own size and shared: of files that no other run has, and how many others have too".to_owned()];
     legend.extend(report.runs.iter().find_map(|run| run.money.as_ref()).map(|money| {
         format!("{} in {} as {} {} attributes it", money.value, money.currency, shown(&money.model, 40), money.window)
     }));
@@ -175,8 +181,32 @@ mod tests {
         insta::assert_snapshot!(page(&report(), &Palette::PLAIN), @r"
         3 runs of nightly in out/nightly
 
-          run                       days                   rows read       revenue       took  own size  shared files
+          run                       days              rows read       revenue       took  own size  shared
+          20260202T030000Z-f00d1 *  2026-01-01–02-01  1,030,000  1,234,567.89  2 min 5 s   1.5 KiB     362
+          20260201T030000Z-0ab1c    all               1,030,000  1,234,567.89  2 min 5 s   312 MiB       0
+          20260131T030000Z-bad00 !  –                         –             –          –   312 MiB       0
+
+        * is current; own size and shared: of files that no other run has, and how many others have too;
+        revenue in SEK as last_touch 30d attributes it; on the disk: 624 MiB, counting once what several
+        runs share
+
+        torn: no command can use these
+          20260131T030000Z-bad00  manifest.json is missing
+
+        made from other runs
+          run                     days computed  others from
+          20260202T030000Z-f00d1  3 of 365       20260201T030000Z-0ab1c
         ");
+    }
+
+    #[test]
+    fn days_are_short_where_they_can_be() {
+        let days = |from: Option<&str>, to: Option<&str>| days(&(from.map(str::to_owned), to.map(str::to_owned)));
+        let (one, two) = (Some("2026-12-01"), Some("2027-01-01"));
+        assert_eq!(
+            [days(one, two), days(one, None), days(None, two)],
+            ["2026-12-01–2027-01-01", "2026-12-01 on", "before 2027-01-01"]
+        );
     }
 
     #[test]
