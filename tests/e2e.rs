@@ -7,6 +7,8 @@ mod support;
 mod cases;
 #[path = "e2e/cdnow.rs"]
 mod cdnow;
+#[path = "e2e/diff.rs"]
+mod diff;
 #[path = "e2e/house.rs"]
 mod house;
 #[path = "e2e/incremental.rs"]
@@ -19,6 +21,8 @@ mod oracle;
 mod readme;
 #[path = "e2e/real_log.rs"]
 mod real_log;
+#[path = "e2e/reruns.rs"]
+mod reruns;
 #[path = "e2e/same_bytes.rs"]
 mod same_bytes;
 #[path = "e2e/sample.rs"]

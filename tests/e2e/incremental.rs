@@ -126,8 +126,9 @@ fn run(options: &Options, output: &Path, expected: &BTreeMap<String, Table>) -> 
 fn differing(one: &PublishedRun, other: &PublishedRun) -> Vec<String> {
     let hashes = |run: &PublishedRun| -> BTreeMap<String, String> {
         let tables = run.manifest.tables.iter().chain(&run.manifest.state).flat_map(|table| &table.files);
-        let tables =
-            tables.filter(|file| !["state/touch_files", "state/touch_hours"].iter().any(|table| file.path.starts_with(table)));
+        let tables = tables.filter(|file| {
+            !["state/touch_files", "state/touch_hours", "state/conversion_files"].iter().any(|table| file.path.starts_with(table))
+        });
         tables.map(|file| (file.path.clone(), file.sha256.clone())).collect()
     };
     let (one, other) = (hashes(one), hashes(other));
@@ -145,7 +146,9 @@ fn a_night_without_news_computes_nothing_and_changes_no_byte() {
     assert_same_bytes(&second, &first, "", "again");
     assert_eq!(report["recomputed"]["base"], first.manifest.run_id.as_str());
     assert_eq!(report["recomputed"]["days"], serde_json::json!([]));
-    assert_eq!(second.manifest.bytes_read.touchpoints, 0);
+    // Neither touches nor conversions are read: nothing is new, and no conversion hangs on another one.
+    assert_eq!((second.manifest.bytes_read.touchpoints, second.manifest.bytes_read.conversions), (0, 0));
+    assert!(first.manifest.bytes_read.conversions > 0);
     let (_, report) = sample.report("--set output.paths=0 --full");
     assert_eq!(report["whole_because"], "--full was given");
     let (_, report) = sample.report("--set output.paths=0 --set journey.windows=[\"3d\"]");

@@ -61,7 +61,8 @@ impl Sample {
 /// log.
 fn hashes(run: &PublishedRun) -> BTreeMap<String, String> {
     let files = run.manifest.tables.iter().chain(&run.manifest.state).flat_map(|table| &table.files);
-    let files = files.filter(|file| !file.path.starts_with("state/touch_"));
+    let files =
+        files.filter(|file| !["state/touch_", "state/conversion_files"].iter().any(|of_files| file.path.starts_with(of_files)));
     files.map(|file| (file.path.clone(), file.sha256.clone())).collect()
 }
 

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use attributary_core::time::{Day, day_text, parse_day};
-use attributary_pipeline::Options;
 use attributary_pipeline::models::MODELS;
+use attributary_pipeline::{Options, Step};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -52,6 +52,12 @@ pub struct Global {
 pub enum Command {
     /// Compute a pipeline and publish its tables
     Run(RunArgs),
+    /// Compute and publish history in steps, each merged into the run before
+    Backfill(BackfillArgs),
+    /// Prove that a run is what its inputs give: compute it once more and compare the bytes
+    Verify(VerifyArgs),
+    /// Say why a run differs from an earlier one: causes that add up to the whole change
+    Diff(DiffArgs),
     /// Say what a run would read and write, without touching data
     Check(CheckArgs),
     /// Show the journey of one conversion as the engine sees it
@@ -75,6 +81,9 @@ impl Command {
     pub fn threads(&self) -> Option<Option<usize>> {
         match self {
             Self::Run(args) => Some(args.machine.threads),
+            Self::Backfill(args) => Some(args.machine.threads),
+            Self::Verify(args) => Some(args.machine.threads),
+            Self::Diff(args) => Some(args.machine.threads),
             Self::Explain(args) => Some(args.machine.threads),
             Self::Check(_) => Some(None),
             Self::Runs(_) | Self::Rollback(_) | Self::Report(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => {
@@ -150,6 +159,84 @@ pub struct RollbackArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct BackfillArgs {
+    #[command(flatten)]
+    pub file: FileArgs,
+    /// The first day of conversions, in the pipeline's time zone
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub from: Day,
+    /// The day after the last
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub to: Day,
+    /// What is computed and published at a time
+    #[arg(long, value_enum, default_value_t = StepWord::Month, value_name = "STEP")]
+    pub step: StepWord,
+    /// Begin with the first day, also where an earlier backfill of these days was ended half way
+    #[arg(long)]
+    pub restart: bool,
+    /// The folder to write to, instead of the pipeline file's
+    #[arg(long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// The folder for temporary files, which are needed when memory is full; by default the output's
+    #[arg(long, value_name = "FOLDER")]
+    pub temp: Option<PathBuf>,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// A step of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StepWord {
+    Day,
+    Week,
+    Month,
+    Quarter,
+}
+
+impl From<StepWord> for Step {
+    fn from(word: StepWord) -> Self {
+        match word {
+            StepWord::Day => Self::Day,
+            StepWord::Week => Self::Week,
+            StepWord::Month => Self::Month,
+            StepWord::Quarter => Self::Quarter,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// The run's folder, such as out/nightly/current or out/nightly/runs/ID
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Only compare the run's files with its manifest, without computing it once more
+    #[arg(long)]
+    pub files_only: bool,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// The folder for the run that is compared and for temporary files; by default the output's
+    #[arg(long, value_name = "FOLDER")]
+    pub temp: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DiffArgs {
+    /// The earlier run's folder, such as out/nightly/runs/ID
+    #[arg(value_name = "RUN_A")]
+    pub before: PathBuf,
+    /// The later run's folder, such as out/nightly/current
+    #[arg(value_name = "RUN_B")]
+    pub after: PathBuf,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// The folder for runs that have to be computed to tell causes apart; by default the later run's output
+    #[arg(long, value_name = "FOLDER")]
+    pub temp: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     #[command(flatten)]
     pub file: FileArgs,
@@ -222,13 +309,7 @@ impl RunArgs {
             Some(day) => (Some(day), Some(day + 1)),
             None => (self.from, self.to),
         };
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
-            let (from, to) = (day_text(from), day_text(to));
-            return Err(Failure::plain(Exit::Usage, format!("expected --from before --to, found {from} and {to}"))
-                .hint("--to is the day after the last; for one day there is --date"));
-        }
+        in_order(from, to).map_err(|failure| failure.hint("--to is the day after the last; for one day there is --date"))?;
         Ok(Options {
             output: self.output.clone(),
             from,
@@ -240,6 +321,47 @@ impl RunArgs {
             temp: self.temp.clone(),
             ..self.machine.options(&self.file)
         })
+    }
+}
+
+/// Whether one day is before the other.
+fn in_order(from: Option<Day>, to: Option<Day>) -> Result<(), Failure> {
+    match (from, to) {
+        (Some(from), Some(to)) if from >= to => {
+            let (from, to) = (day_text(from), day_text(to));
+            Err(Failure::plain(Exit::Usage, format!("expected --from before --to, found {from} and {to}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl BackfillArgs {
+    /// What to ask of the pipeline.
+    pub fn options(&self) -> Result<Options, Failure> {
+        let (from, to) = (Some(self.from), Some(self.to));
+        in_order(from, to).map_err(|failure| failure.hint("--to is the day after the last"))?;
+        Ok(Options {
+            output: self.output.clone(),
+            from,
+            to,
+            wait: self.wait.wait,
+            temp: self.temp.clone(),
+            ..self.machine.options(&self.file)
+        })
+    }
+}
+
+impl DiffArgs {
+    /// What of the machine may be used.
+    pub fn options(&self) -> Options {
+        Options { temp: self.temp.clone(), ..self.machine.alone() }
+    }
+}
+
+impl VerifyArgs {
+    /// What of the machine may be used.
+    pub fn options(&self) -> Options {
+        Options { temp: self.temp.clone(), ..self.machine.alone() }
     }
 }
 
@@ -280,6 +402,10 @@ impl FileArgs {
 impl MachineArgs {
     fn options(&self, file: &FileArgs) -> Options {
         Options { threads: self.threads, memory: self.memory, ..file.options() }
+    }
+
+    fn alone(&self) -> Options {
+        Options { threads: self.threads, memory: self.memory, ..Options::default() }
     }
 }
 

@@ -20,6 +20,9 @@ fn attributary() {
 
     Commands:
       run          Compute a pipeline and publish its tables
+      backfill     Compute and publish history in steps, each merged into the run before
+      verify       Prove that a run is what its inputs give: compute it once more and compare the bytes
+      diff         Say why a run differs from an earlier one: causes that add up to the whole change
       check        Say what a run would read and write, without touching data
       explain      Show the journey of one conversion as the engine sees it
       report       Write a run as one HTML page: numbers, charts and the ledger's proof

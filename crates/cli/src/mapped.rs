@@ -22,8 +22,11 @@ use crate::exit::Exit;
 /// Where the handler says that it was called.
 static ALARM: AtomicI32 = AtomicI32::new(-1);
 
-/// From here on a mapped file that is cut ends the process as any other fault of the input does.
-pub fn watch(progress: Arc<Progress>, context: &Context) -> Result<(), Failure> {
+/// The progress of work that reads files. From here on a mapped file that is cut ends the process as any other fault of the input
+/// does.
+pub fn watched(context: &Context) -> Result<Arc<Progress>, Failure> {
+    let watched: Arc<Progress> = Arc::default();
+    let progress = Arc::clone(&watched);
     let cannot = |error: io::Error| Failure::plain(Exit::Bug, "cannot listen for signals").because(&error);
     let (mut heard, alarm) = io::pipe().map_err(cannot)?;
     let context = *context;
@@ -49,7 +52,7 @@ pub fn watch(progress: Arc<Progress>, context: &Context) -> Result<(), Failure> 
         action.sa_flags = libc::SA_ONSTACK;
         libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut())
     };
-    if taken == 0 { Ok(()) } else { Err(cannot(io::Error::last_os_error())) }
+    if taken == 0 { Ok(watched) } else { Err(cannot(io::Error::last_os_error())) }
 }
 
 extern "C" fn caught(_: libc::c_int) {

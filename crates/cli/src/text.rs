@@ -110,6 +110,16 @@ pub fn count(number: impl Into<u64>) -> String {
     grouped(&number.into().to_string())
 }
 
+/// The days of a range, whose ends may be open.
+pub fn days((from, to): &(Option<String>, Option<String>)) -> String {
+    match (from, to) {
+        (None, None) => "of all days".to_owned(),
+        (Some(from), None) => format!("from {from} on"),
+        (None, Some(to)) => format!("before {to}"),
+        (Some(from), Some(to)) => format!("from {from} to before {to}"),
+    }
+}
+
 /// A number of things with their name: `1 file`, `2 files`.
 pub fn things(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })

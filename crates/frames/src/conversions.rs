@@ -128,10 +128,25 @@ impl ConversionSource {
         progress: &Progress,
         sink: &(dyn Fn(ConversionBatch) -> Result<(), Stop> + Sync),
     ) -> Result<(), FrameError> {
+        self.read_files(&|_| true, bounds, threads, progress, sink)
+    }
+
+    /// The same for the files that are wanted, by their places.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_files(
+        &self,
+        wanted: &(dyn Fn(usize) -> bool + Sync),
+        bounds: &TimeBounds,
+        threads: usize,
+        progress: &Progress,
+        sink: &(dyn Fn(ConversionBatch) -> Result<(), Stop> + Sync),
+    ) -> Result<(), FrameError> {
         let is_plain = |file: &usize| self.plain.binary_search_by_key(file, |plain| plain.place).is_ok();
-        let others = (0..self.scan.files.len()).filter(|file| !is_plain(file));
+        let others = (0..self.scan.files.len()).filter(|file| wanted(*file) && !is_plain(file));
         self.scan.read(others, bounds, threads, progress, &|batch| Ok(sink(self.batch(batch)?)?))?;
-        let reading = Reading { scan: &self.scan, wanted: &|_| true, bounds, threads, progress };
+        let reading = Reading { scan: &self.scan, wanted, bounds, threads, progress };
         plain::read_groups(&self.plain, reading, &|mut group| {
             let next = |batches: &mut Batches<'_>, file, bounds: &TimeBounds| {
                 batches.next_conversions(file, |time| within(bounds, time))

@@ -39,6 +39,16 @@ pub enum Error {
         /// How to put it right.
         hint: Option<String>,
     },
+    /// A run that was made again is another one.
+    #[error("run {run_id} is not what its inputs give: other bytes in {tables}")]
+    Differs {
+        /// The run.
+        run_id: String,
+        /// Which of its tables.
+        tables: String,
+        /// The version that made it, where it is not this one.
+        version: Option<String>,
+    },
     /// The input is there, but not as it should be.
     #[error("{problem}")]
     Input {
@@ -73,6 +83,7 @@ impl Error {
         match self {
             Self::File(_) | Self::Usage { .. } => Fault::Usage,
             Self::Masked { fault, .. } => *fault,
+            Self::Differs { .. } => Fault::Bug,
             Self::Input { .. } => Fault::Input,
             Self::Frames(error) => match error.fault() {
                 attributary_frames::Fault::Pipeline => Fault::Usage,
@@ -109,6 +120,12 @@ impl Error {
             Self::Frames(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Usage { hint, .. } | Self::Input { hint, .. } | Self::Masked { hint, .. } => hint.clone(),
+            Self::Differs { version: Some(version), .. } => {
+                Some(format!("it was made by version {version}, this is {}: publish the days anew", env!("CARGO_PKG_VERSION")))
+            }
+            Self::Differs { version: None, .. } => {
+                Some("was a CSV file or a variable of the environment changed since? else please report it".to_owned())
+            }
             Self::Engine(EngineError::Weight { model, .. }) => Some(format!(
                 "make the weight of model {model:?} 0 or more for every touch, for example with coalesce(…, 0) or greatest(…, 0)"
             )),

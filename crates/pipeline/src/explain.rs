@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{ConvertedFrom, ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
-use crate::run::read_conversions;
+use crate::run::{Which, read_conversions};
 use crate::worth::{observe, read_rates};
 
 /// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
@@ -48,7 +48,14 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
     read_rates(&mut plan, &rejects, interrupt)?;
     let setup = &plan.setup;
     let stop = || interrupt.check().map_err(|_| Stop);
-    let mut converted = read_conversions(&plan, &rejects, &mut Ledger::default(), &progress.conversions, interrupt)?;
+    let mut converted = read_conversions(
+        &plan,
+        Which { wanted: &|_| true, seen: None },
+        &rejects,
+        &mut Ledger::default(),
+        &progress.conversions,
+        interrupt,
+    )?;
     let observed = observe(&plan.pipeline, setup, &mut converted)?;
     let Converted { buckets, kinds, currencies, accepted, budget, .. } = converted;
     let orders = OrderKinds::of(setup, &kinds);

@@ -3,8 +3,11 @@
 //! This crate introduces the others to each other: [`mod@file`] reads the TOML, [`plan`] opens the sources and builds the
 //! models, [`run()`] reads, walks, writes and publishes. [`check()`] stops before the data, [`explain()`] looks at one conversion.
 
+mod again;
+mod backfill;
 mod carried;
 mod check;
+mod diff;
 pub mod error;
 mod explain;
 pub mod file;
@@ -23,6 +26,7 @@ mod said;
 mod secrets;
 mod settings;
 mod temp;
+mod verify;
 mod worth;
 mod write;
 mod writer;
@@ -30,12 +34,15 @@ mod writer;
 pub use attributary_engine::Interrupt;
 pub use attributary_frames::{set_threads, silence_reader_panics};
 pub use attributary_models as models;
+pub use backfill::{Step, backfill};
 pub use carried::FIRST_RUN;
 pub use check::check;
+pub use diff::{Cause, ChangedFile, ChangedTable, ChannelChange, DiffReport, Moved, Side, Total, diff};
 pub use error::{Error, Fault};
 pub use explain::explain;
 pub use options::{Options, Phase, Progress};
 pub use rollback::{RollbackReport, rollback};
 pub use run::run;
 pub use runs::runs;
+pub use verify::verify;
 pub use worth::SPEND;

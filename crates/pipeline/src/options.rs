@@ -13,6 +13,8 @@ use crate::inputs::Inputs;
 pub struct Options {
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// What the file says, where that is known without reading it.
+    pub text: Option<String>,
     /// `--set key=value`, in order.
     pub overrides: Vec<String>,
     /// Where to write instead of where the file says.
@@ -25,6 +27,8 @@ pub struct Options {
     pub merge: bool,
     /// Compute all days, whatever the current run has.
     pub full: bool,
+    /// Which step of a backfill the run is.
+    pub backfill: Option<attributary_store::Backfill>,
     /// How many threads; by default all of the machine's.
     pub threads: Option<usize>,
     /// How much memory the process may take, in bytes; by default 60 % of what the machine grants.

@@ -109,7 +109,10 @@ pub(crate) fn with_pipeline<T>(options: &Options, work: impl FnOnce(Pipeline, &S
         asked.borrow_mut().add(name, &value);
         Some(value)
     };
-    let loaded = file::load(&options.pipeline, &options.overrides, &environment);
+    let loaded = match &options.text {
+        Some(text) => file::parse(&options.pipeline, text, &options.overrides, &environment),
+        None => file::load(&options.pipeline, &options.overrides, &environment),
+    };
     let mut secrets = asked.into_inner();
     match loaded {
         Ok(pipeline) => {
@@ -266,7 +269,8 @@ impl ExpressionCompiler for Compiler {
     }
 }
 
-fn rules(pipeline: &Pipeline) -> Rules {
+/// Which touches a conversion may look back on.
+pub(crate) fn rules(pipeline: &Pipeline) -> Rules {
     let journey = &pipeline.journey;
     let predicates = pipeline.predicates();
     let ignore = journey.ignore.as_ref().and_then(|ignore| {

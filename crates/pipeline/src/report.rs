@@ -50,6 +50,53 @@ pub struct RunReport {
     pub spilled_bytes: u64,
 }
 
+/// That a run is what its inputs give.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerifyReport {
+    /// The run's id.
+    pub run_id: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its days: from, inclusive, and to, exclusive, as text.
+    pub range: (Option<String>, Option<String>),
+    /// How many files were read and are as its manifest says.
+    pub files: u64,
+    /// Their size together.
+    pub bytes: u64,
+    /// Its tables: name and rows.
+    pub tables: Vec<(String, u64)>,
+    /// Whether all days were computed once more, and all tables came out as the same bytes.
+    pub computed: bool,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// What a backfill did.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackfillReport {
+    /// The folder that it was published to.
+    pub output: PathBuf,
+    /// The days that the current run has now: from, inclusive, and to, exclusive, as text.
+    pub range: (Option<String>, Option<String>),
+    /// Its steps, in their order.
+    pub steps: Vec<StepReport>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// A step of a backfill.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// Its first day.
+    pub from: String,
+    /// The day after its last.
+    pub to: String,
+    /// The run that has it; none where it was done before.
+    pub run_id: Option<String>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
 /// What one model said under one window.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelSummary {

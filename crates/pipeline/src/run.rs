@@ -19,7 +19,7 @@ use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
 use attributary_store::{BytesRead, Manifest, Moment, now, reached};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::carried::{self, Carried, Choice, Hours, Seen, Version, Versions, content};
+use crate::carried::{self, Carried, Choice, Hours, InputVersions, Orders, Seen, SeenOrders, Version, Versions, content};
 use crate::error::Error;
 use crate::file::Pipeline;
 use crate::machine;
@@ -141,7 +141,8 @@ fn run_here(
     interrupt.check()?;
 
     let recomputed = carried.as_ref().map(|carried| carried.said());
-    let manifest = Manifest { settings, recomputed, ..manifest(&plan, &computed, &totals, (started, began)) };
+    let backfill = options.backfill.clone();
+    let manifest = Manifest { settings, recomputed, backfill, ..manifest(&plan, &computed, &totals, (started, began)) };
     let rows = manifest.rows.clone();
     drop(temp);
     let published = writer.into_staging().publish(manifest)?;
@@ -189,6 +190,8 @@ pub(crate) struct Computed {
     pub prints: Prints,
     /// The hours of the touches that were read, by file.
     pub hours: Vec<Hours>,
+    /// What the files of conversions have, where conversions stand alone and are not too many.
+    pub orders: Option<Vec<Orders>>,
     /// What is known of all customers, if anyone asked.
     pub observed: Option<(Observation, Option<Fits>)>,
 }
@@ -216,10 +219,14 @@ pub(crate) fn compute(
     progress.total_bytes.store(bytes(plan.touchpoints.files()) + bytes(plan.conversions.files()), Ordering::Relaxed);
     if let Some(carried) = &mut carried {
         carried.look(plan, &rejects, interrupt)?;
+        carried.select(plan, interrupt)?;
     }
     let mut ledger = Ledger::default();
     progress.enter(Phase::Conversions);
-    let mut converted = read_conversions(plan, &rejects, &mut ledger, &progress.conversions, interrupt)?;
+    let orders = carried::stand_alone(&plan.setup).then(|| SeenOrders::new(plan.conversions.files().len()));
+    let wanted = |file: usize| carried.as_ref().is_none_or(|carried| carried.reads_conversions(file));
+    let (which, seen) = (Which { wanted: &wanted, seen: orders.as_ref() }, &progress.conversions);
+    let mut converted = read_conversions(plan, which, &rejects, &mut ledger, seen, interrupt)?;
     let (conversions_read, conversions_accepted) = (converted.read, converted.accepted);
     let observed = observe(&plan.pipeline, &plan.setup, &mut converted)?;
     let spending = read_spend(plan, plan.setup.range, &rejects, interrupt)?;
@@ -269,45 +276,61 @@ pub(crate) fn compute(
         rates_read,
         prints: prints.unwrap_or(of_walk),
         hours: seen.finish(),
+        orders: orders.and_then(SeenOrders::finish),
         observed,
     })
 }
 
-/// The versions of the files of touchpoints.
-fn versions(plan: &Plan) -> Versions {
-    plan.touchpoints.files().iter().map(|file| (file.path.display().to_string(), Version::of(file))).collect()
+/// The versions of the files.
+fn versions(plan: &Plan) -> InputVersions {
+    let versions = |files: &[SourceFile]| -> Versions {
+        files.iter().map(|file| (file.path.display().to_string(), Version::of(file))).collect()
+    };
+    InputVersions { touchpoints: versions(plan.touchpoints.files()), conversions: versions(plan.conversions.files()) }
 }
 
-/// Notes the content of files of touchpoints, by which the next run knows one again that was only copied or touched. Where most
-/// of the files was not read anyway it is not worth its time.
+/// Notes the content of files, by which the next run knows one again that was only copied or touched. Where most of the bytes of
+/// touchpoints was not read anyway it is not worth its time.
 fn note_content(
     plan: &Plan,
     carried: bool,
     computed: &Computed,
-    versions: &mut Versions,
+    versions: &mut InputVersions,
     interrupt: &Interrupt,
 ) -> Result<(), Error> {
-    let files = plan.touchpoints.files();
-    let read_most = computed.bytes_read.touchpoints.saturating_mul(2) >= files.iter().map(|file| file.bytes).sum();
-    let wanted = |file: &&SourceFile| {
-        let version = versions.get(&file.path.display().to_string());
-        version.is_some_and(|version| version.bytes == file.bytes && version.content.is_none())
+    let of = |files: &[SourceFile], versions: &mut Versions| {
+        let wanted = |file: &&SourceFile| {
+            let version = versions.get(&file.path.display().to_string());
+            version.is_some_and(|version| version.bytes == file.bytes && version.content.is_none())
+        };
+        let wanted: Vec<&SourceFile> = files.iter().filter(wanted).collect();
+        let content = |file: &&SourceFile| Ok((file.path.display().to_string(), content(&file.path, interrupt)?));
+        let contents: Vec<(String, u128)> = wanted.par_iter().map(content).collect::<Result<_, Error>>()?;
+        for (path, content) in contents {
+            versions.entry(path).and_modify(|version| version.content = Some(content));
+        }
+        Ok::<(), Error>(())
     };
-    let wanted: Vec<&SourceFile> = files.iter().filter(wanted).collect();
-    if !carried && !read_most {
-        return Ok(());
+    let touchpoints = plan.touchpoints.files();
+    let read_most = computed.bytes_read.touchpoints.saturating_mul(2) >= touchpoints.iter().map(|file| file.bytes).sum();
+    if carried || read_most {
+        of(touchpoints, &mut versions.touchpoints)?;
     }
-    let content = |file: &&SourceFile| Ok((file.path.display().to_string(), content(&file.path, interrupt)?));
-    let contents: Vec<(String, u128)> = wanted.par_iter().map(content).collect::<Result<_, Error>>()?;
-    for (path, content) in contents {
-        versions.entry(path).and_modify(|version| version.content = Some(content));
-    }
-    Ok(())
+    if computed.orders.is_some() { of(plan.conversions.files(), &mut versions.conversions) } else { Ok(()) }
+}
+
+/// Which conversions are read, and who looks at them.
+pub(crate) struct Which<'a> {
+    /// The files that are read, by their places.
+    pub wanted: &'a (dyn Fn(usize) -> bool + Sync),
+    /// Notes what each file has.
+    pub seen: Option<&'a SeenOrders>,
 }
 
 /// Reads the conversions, and a second time where ids are there more than once.
 pub(crate) fn read_conversions(
     plan: &Plan,
+    which: Which<'_>,
     rejects: &Rejects,
     ledger: &mut Ledger,
     progress: &attributary_frames::Progress,
@@ -316,13 +339,19 @@ pub(crate) fn read_conversions(
     let setup = &plan.setup;
     // Of a file that does not say how many rows it has, a row has more than a few bytes.
     const LEAST_ROW: u64 = 16;
-    let expected = plan.conversions.files().iter().map(|file| file.rows.unwrap_or(file.bytes / LEAST_ROW)).sum();
+    let files = plan.conversions.files().iter().enumerate().filter(|(place, _)| (which.wanted)(*place));
+    let expected = files.map(|(_, file)| file.rows.unwrap_or(file.bytes / LEAST_ROW)).sum();
     let read = |progress: &attributary_frames::Progress, add: &(dyn Fn(&ConversionBatch) -> Result<(), EngineError> + Sync)| {
         let everything = TimeBounds { from: None, to: None };
-        reading(interrupt, add, &|take| plan.conversions.read(&everything, setup.threads, progress, &|batch| take(&batch)))
+        reading(interrupt, add, &|take| {
+            plan.conversions.read_files(which.wanted, &everything, setup.threads, progress, &|batch| take(&batch))
+        })
     };
     let collector = ConversionCollector::new(setup, rejects, expected);
-    read(progress, &|batch| collector.add(batch))?;
+    read(progress, &|batch| {
+        which.seen.iter().for_each(|seen| seen.add(batch));
+        collector.add(batch)
+    })?;
     let collected = collector.finish()?;
     if let Some(reason) = collected.reason() {
         tracing::debug!("{reason}: the source is read again");

@@ -16,10 +16,8 @@ use crate::plan::Plan;
 use crate::report::{LedgerLine, ModelSummary, range_text};
 use crate::run::{Computed, Totals};
 
-/// What the manifest says of a run. `started` is when the run began, by the clock and by what no clock that is set can change.
-pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, started: (i64, Instant)) -> Manifest {
-    let setup = &plan.setup;
-    let range = setup.range;
+/// Every file of a plan, as a manifest names it.
+pub(crate) fn inputs(plan: &Plan) -> Vec<InputFile> {
     let input = |source: &str, file: &SourceFile| InputFile {
         source: source.to_owned(),
         path: file.path.display().to_string(),
@@ -32,7 +30,13 @@ pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, starte
     let inputs = touchpoints.iter().map(|file| input("touchpoints", file));
     let inputs = inputs.chain(conversions.iter().map(|file| input("conversions", file)));
     let inputs = inputs.chain(plan.own_spend().flat_map(|spend| spend.files()).map(|file| input("spend", file)));
-    let inputs = inputs.chain(plan.rates.iter().flat_map(|rates| rates.files()).map(|file| input("fx", file)));
+    inputs.chain(plan.rates.iter().flat_map(|rates| rates.files()).map(|file| input("fx", file))).collect()
+}
+
+/// What the manifest says of a run. `started` is when the run began, by the clock and by what no clock that is set can change.
+pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, started: (i64, Instant)) -> Manifest {
+    let setup = &plan.setup;
+    let range = setup.range;
     let rejected = |side: Side| {
         let counts = Rejected::ALL.map(|reason| (reason.to_string(), computed.rejected.count(side, reason)));
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
@@ -45,8 +49,10 @@ pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, starte
         pipeline: plan.pipeline.name.clone(),
         pipeline_sha256: plan.pipeline.fingerprints.pipeline_sha256.clone(),
         settings_sha256: plan.pipeline.fingerprints.settings_sha256.clone(),
+        pipeline_file: plan.pipeline.file().display().to_string(),
+        pipeline_toml: plan.pipeline.fingerprints.text.clone(),
         range: attributary_store::Range { from, to },
-        inputs: inputs.collect(),
+        inputs: inputs(plan),
         bytes_read: computed.bytes_read,
         rows: RowCounts {
             touchpoints: TouchpointCounts {

@@ -57,8 +57,9 @@ impl Period {
         }
     }
 
-    /// The first day after the one that begins on `start`.
-    pub(crate) fn end(self, start: Day) -> Option<Day> {
+    /// The first day after the one that begins on `start`; none for [`Period::All`].
+    #[must_use]
+    pub fn end(self, start: Day) -> Option<Day> {
         let months_on = |months: u32| {
             let (year, month, _) = civil(start);
             let month = month - 1 + months;

@@ -85,9 +85,14 @@ fn codes<T: Copy + Eq + Hash>(cells: impl ExactSizeIterator<Item = Option<T>>, v
     let most = 256 + cells.len() / 4;
     let mut places = HashMap::new();
     let mut dictionary = Vec::new();
-    let mut codes = Vec::with_capacity(cells.len());
+    let mut codes: Vec<u32> = Vec::with_capacity(cells.len());
+    // Sorted tables have many of one kind in a row.
+    let mut before = None;
     for cell in cells {
+        let same = before == Some(cell);
+        before = Some(cell);
         codes.push(match cell {
+            _ if same => codes.last().copied().unwrap_or(NULL_CODE),
             None => NULL_CODE,
             Some(cell) => *places.entry(cell).or_insert_with(|| {
                 dictionary.push(value(cell));

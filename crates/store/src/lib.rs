@@ -28,8 +28,8 @@ mod write;
 pub use clock::now;
 pub use error::{Fault, StoreError};
 pub use manifest::{
-    BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, Recomputed, RowCounts,
-    SourceCounts, TableEntry, TouchpointCounts,
+    Backfill, BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, Recomputed,
+    RowCounts, SourceCounts, TableEntry, TouchpointCounts,
 };
 pub use moments::{Moment, reached};
 pub use output::Output;

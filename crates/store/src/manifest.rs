@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error::StoreError;
+use crate::files;
 
 /// The name of the file in a run's folder.
 pub(crate) const FILE_NAME: &str = "manifest.json";
@@ -26,6 +28,10 @@ pub struct Manifest {
     pub pipeline_sha256: String,
     /// The SHA-256 of the settings that two runs must share to be merged.
     pub settings_sha256: String,
+    /// Where the pipeline file is: what it says of folders is meant from there.
+    pub pipeline_file: String,
+    /// What it said, `--set` applied, layout and comments gone, `${NAME}` left as it stands: the run can be made again from it.
+    pub pipeline_toml: String,
     /// The conversion days of the run.
     pub range: Range,
     /// Every file that was read.
@@ -41,6 +47,9 @@ pub struct Manifest {
     /// Which days were computed, where the others were taken over from the run before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recomputed: Option<Recomputed>,
+    /// Which step of a backfill the run is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<Backfill>,
     /// What the run was asked for, in words: name and text, in the order in which people read about them.
     pub settings: Vec<(String, String)>,
     /// The tables by name; filled in by [`crate::Staging::publish`].
@@ -79,6 +88,20 @@ pub struct Recomputed {
     pub of: u64,
     /// For each reason, how many days with conversions were computed for it.
     pub because: BTreeMap<String, u64>,
+}
+
+/// A step of a backfill.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Backfill {
+    /// Its first day.
+    pub from: String,
+    /// The day after its last.
+    pub to: String,
+    /// How long a step is: a word of the calendar.
+    pub step: String,
+    /// The day before which all is done.
+    pub done: String,
 }
 
 /// A file that was read.
@@ -251,6 +274,28 @@ impl PublishedRun {
             Ok(self.folder.join(relative))
         } else {
             Err(StoreError::NotCarried { path: relative.to_owned(), problem: "is not a path inside a run".to_owned() })
+        }
+    }
+}
+
+impl PublishedRun {
+    /// What is wrong with a file of the run, if anything is: all of it is read.
+    #[must_use]
+    pub fn damage(&self, file: &FileEntry) -> Option<String> {
+        let said = |problem: String| Some(format!("{} {problem}", file.path));
+        let path = match self.path(file) {
+            Ok(path) => path,
+            Err(error) => return said(error.to_string()),
+        };
+        let hash = fs::File::open(path).and_then(|mut opened| {
+            let mut hash = Sha256::new();
+            io::copy(&mut opened, &mut hash)?;
+            Ok(files::hex(&hash.finalize()))
+        });
+        match hash {
+            Ok(hash) if hash == file.sha256 => None,
+            Ok(_) => said("is not what was written".to_owned()),
+            Err(error) => said(format!("cannot be read: {error}")),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `attributary explain`: one conversion, every touch of its customer, and what each model made of them.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 use attributary_core::journey::Verdict;
 use attributary_pipeline::report::{ExplainedCredit, ExplainedModel, Explanation};
@@ -20,7 +19,7 @@ use crate::text::{self, grouped, shown, shown_path};
 /// Explains a conversion.
 pub fn perform(args: &ExplainArgs, context: &Context) -> Result<String, Failure> {
     let stop = Stop::on_signals(First::Asks, context)?;
-    mapped::watch(Arc::default(), context)?;
+    mapped::watched(context)?;
     let options = args.options();
     let stand = || Stand { done: 0, total: 0, words: "looking for the conversion and its customer's touches".to_owned() };
     let work = || {

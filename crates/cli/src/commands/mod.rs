@@ -1,7 +1,9 @@
 //! The commands, one file each: words in, what goes to stdout out.
 
+pub mod backfill;
 pub mod check;
 pub mod completions;
+pub mod diff;
 pub mod explain;
 pub mod models;
 pub mod report;
@@ -9,6 +11,7 @@ pub mod rollback;
 pub mod run;
 pub mod runs;
 pub mod simulate;
+pub mod verify;
 
 use crate::app::Context;
 use crate::args::Command;
@@ -18,6 +21,9 @@ use crate::errors::Failure;
 pub fn perform(command: Command, context: &Context) -> Result<String, Failure> {
     match command {
         Command::Run(args) => run::perform(&args, context),
+        Command::Backfill(args) => backfill::perform(&args, context),
+        Command::Diff(args) => diff::perform(&args, context),
+        Command::Verify(args) => verify::perform(&args, context),
         Command::Check(args) => check::perform(&args, context),
         Command::Explain(args) => explain::perform(&args, context),
         Command::Runs(args) => runs::perform(&args, context),

@@ -1,8 +1,5 @@
 //! `attributary run`: computes a pipeline, and says what came of it and that it adds up.
 
-use std::sync::Arc;
-
-use attributary_pipeline::Progress;
 use attributary_pipeline::report::{ChannelReturns, LedgerLine, ModelSummary, ReturnsSummary, RunReport};
 
 use super::facts;
@@ -20,8 +17,7 @@ use crate::text::{self, grouped, shown, shown_path};
 pub fn perform(args: &RunArgs, context: &Context) -> Result<String, Failure> {
     let options = args.options()?;
     let stop = Stop::on_signals(First::Asks, context)?;
-    let progress = Arc::new(Progress::default());
-    mapped::watch(Arc::clone(&progress), context)?;
+    let progress = mapped::watched(context)?;
     let work = || attributary_pipeline::run(&options, &progress, &stop.interrupt).map_err(|error| stop.failure(error));
     let report = progress::during(context.bar, || progress::of_run(&progress), work)?;
     tracing::info!(run_id = report.run_id, seconds = (report.seconds * 1_000.0).round() / 1_000.0, "published");
@@ -65,12 +61,7 @@ fn page(report: &RunReport, palette: &Palette) -> String {
 }
 
 fn days(report: &RunReport) -> String {
-    let days = match &report.range {
-        (None, None) => "conversions of all days".to_owned(),
-        (Some(from), None) => format!("conversions from {from} on"),
-        (None, Some(to)) => format!("conversions before {to}"),
-        (Some(from), Some(to)) => format!("conversions from {from} to before {to}"),
-    };
+    let days = format!("conversions {}", text::days(&report.range));
     if report.merged { days + ", merged into the run before" } else { days }
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_engine::{Interrupt, Range};
+use attributary_frames::SourceFile;
 use attributary_store::{Output, PublishedRun, StoreError};
 
-use super::files::{Version, Versions, content};
+use super::files::{InputVersions, Version, Versions, content};
 use super::hours::Hours;
-use super::{Carried, Changes, state};
+use super::{Carried, Changes, Selecting, stand_alone, state};
 use crate::error::Error;
 use crate::options::Options;
 use crate::plan::Plan;
@@ -27,7 +28,7 @@ pub(crate) enum Choice {
     Some(Box<Carried>),
 }
 
-/// Chooses. With `--merge` the plan's range becomes that of the merged run. `versions` are those of the files of touchpoints;
+/// Chooses. With `--merge` the plan's range becomes that of the merged run. `versions` are those of the files;
 /// what is known of their content is noted there.
 ///
 /// # Errors
@@ -36,7 +37,7 @@ pub(crate) fn choose(
     options: &Options,
     output: &Output,
     plan: &mut Plan,
-    versions: &mut Versions,
+    versions: &mut InputVersions,
     interrupt: &Interrupt,
 ) -> Result<Choice, Error> {
     let whole = |because: String| Ok(Choice::Whole { because });
@@ -44,17 +45,16 @@ pub(crate) fn choose(
         let Some(base) = merge_base(output, plan)? else { return whole(FIRST_RUN.to_owned()) };
         let asked = plan.setup.range;
         plan.setup.range = whole_range(&base, asked)?;
-        let before = state::touch_files(&base)?;
-        for (path, version) in versions.iter_mut() {
-            // A file that is new or changed may reach days that are not computed: the next run must look at it.
-            match before.get(path) {
-                Some(before) if version.is_same(before) == Some(true) => version.content = before.content,
-                _ => *version = Version::default(),
+        doubt(&mut versions.touchpoints, state::touch_files(&base)?);
+        let orders = match state::conversion_files(&base)? {
+            Some(before) => {
+                doubt(&mut versions.conversions, before);
+                let known = state::known_orders(&base)?;
+                Some(Selecting { known, look: Vec::new(), stale: BTreeSet::new(), selected: None })
             }
-        }
-        // So must it at files that are gone.
-        versions.extend(before.into_iter().filter(|(path, _)| !versions.contains_key(path)).collect::<Vec<_>>());
-        return Ok(Choice::Some(Box::new(Carried::merge(base, asked)?)));
+            None => None,
+        };
+        return Ok(Choice::Some(Box::new(Carried::merge(base, asked, orders)?)));
     }
     if options.full {
         return whole("--full was given".to_owned());
@@ -72,13 +72,18 @@ pub(crate) fn choose(
         Ok(before) => before,
         Err(error) => return whole(error.to_string()),
     };
-    let changes = compare(plan, versions, before, range, interrupt)?;
     let files = plan.touchpoints.files();
+    let (look, stale) = compare(files, &mut versions.touchpoints, before, interrupt)?;
+    let changes = Changes { range, look, stale, reach: Hours::default() };
     let changed: u64 = files.iter().zip(&changes.look).filter(|(_, look)| **look).map(|(file, _)| file.bytes).sum();
     if changed * 2 > files.iter().map(|file| file.bytes).sum() {
         return whole("more than half of the touchpoints' bytes are new or changed".to_owned());
     }
-    match Carried::changed(base, changes) {
+    let orders = match selecting(plan, &base, &mut versions.conversions, interrupt) {
+        Ok(orders) => orders,
+        Err(error) => return whole(error.to_string()),
+    };
+    match Carried::changed(base, changes, orders) {
         Ok(carried) => Ok(Choice::Some(Box::new(carried))),
         Err(error) => whole(error.to_string()),
     }
@@ -92,7 +97,7 @@ fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
     }
     let settings = &plan.pipeline.fingerprints.settings_sha256;
     if base.manifest.settings_sha256 != *settings {
-        return Err(format!("the settings are not those of run {run}"));
+        return Err(format!("the settings are not those of run {run}{}", changed_sections(base, plan)));
     }
     if !plan.setup.worths.is_empty() {
         return Err("what customers are worth changes on all days with every order".to_owned());
@@ -114,17 +119,41 @@ fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
     Ok(range)
 }
 
-/// What changed among the files of touchpoints since a run.
-fn compare(
+/// Which sections of the pipeline file are not as they were, in words.
+fn changed_sections(base: &PublishedRun, plan: &Plan) -> String {
+    // A section is a line, and its name is what stands before the first equals sign.
+    let section = |line: &str| line.split(" = ").next().unwrap_or_default().to_owned();
+    let (before, now) = (&base.manifest.pipeline_toml, &plan.pipeline.fingerprints.text);
+    let unlike = |text: &str, other: &str| -> BTreeSet<String> {
+        text.lines().filter(|line| !other.lines().any(|known| known == *line)).map(section).collect()
+    };
+    let sections: Vec<String> = unlike(before, now).union(&unlike(now, before)).map(|name| format!("[{name}]")).collect();
+    if before.is_empty() || sections.is_empty() { String::new() } else { format!(": {} changed", sections.join(", ")) }
+}
+
+/// What is known of conversions, where they stand alone and the run before noted it.
+fn selecting(
     plan: &Plan,
+    base: &PublishedRun,
+    versions: &mut Versions,
+    interrupt: &Interrupt,
+) -> Result<Option<Selecting>, Error> {
+    let Some(before) = state::conversion_files(base)?.filter(|_| stand_alone(&plan.setup)) else { return Ok(None) };
+    let known = state::known_orders(base)?;
+    let (look, stale) = compare(plan.conversions.files(), versions, before, interrupt)?;
+    Ok(Some(Selecting { known, look, stale, selected: None }))
+}
+
+/// What changed among files: which are new or changed, by their places, and the paths of those that changed or are gone.
+fn compare(
+    files: &[SourceFile],
     versions: &mut Versions,
     before: Versions,
-    range: Range,
     interrupt: &Interrupt,
-) -> Result<Changes, Error> {
+) -> Result<(Vec<bool>, BTreeSet<String>), Error> {
     let mut stale: BTreeSet<String> = before.keys().filter(|path| !versions.contains_key(*path)).cloned().collect();
-    let mut look = Vec::new();
-    for file in plan.touchpoints.files() {
+    let mut look = vec![true; files.len()];
+    for (file, look) in files.iter().zip(&mut look) {
         let path = file.path.display().to_string();
         let Some(version) = versions.get_mut(&path) else { continue };
         let before = before.get(&path);
@@ -142,9 +171,21 @@ fn compare(
         } else if before.is_some() {
             stale.insert(path);
         }
-        look.push(!same);
+        *look = !same;
     }
-    Ok(Changes { range, look, stale, reach: Hours::default() })
+    Ok((look, stale))
+}
+
+/// Notes nothing of files that are new or changed, and those that are gone as they were: they may reach days that a merge does
+/// not compute, so the next run must look at them.
+fn doubt(versions: &mut Versions, before: Versions) {
+    for (path, version) in versions.iter_mut() {
+        match before.get(path) {
+            Some(before) if version.is_same(before) == Some(true) => version.content = before.content,
+            _ => *version = Version::default(),
+        }
+    }
+    versions.extend(before.into_iter().filter(|(path, _)| !versions.contains_key(path)).collect::<Vec<_>>());
 }
 
 /// The days of a run; none where its manifest names something else.

@@ -27,6 +27,13 @@ pub(crate) struct Version {
 /// By the path as the source names it.
 pub(crate) type Versions = BTreeMap<String, Version>;
 
+/// Of both sources.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InputVersions {
+    pub touchpoints: Versions,
+    pub conversions: Versions,
+}
+
 impl Version {
     /// What a file was when it was opened. That it still is shows before the run is published.
     pub fn of(file: &SourceFile) -> Self {

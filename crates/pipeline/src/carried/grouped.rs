@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use attributary_core::table::{Column, NULL_CODE, Rows};
+use attributary_core::table::{Column, NULL_CODE, Rows, Texts};
 use attributary_core::value::Value;
 
 use crate::error::Error;
@@ -16,6 +16,18 @@ pub(crate) type Blocks<'a> = Box<dyn Iterator<Item = Result<Rows, Error>> + 'a>;
 /// Two tables of the same columns as one. Both are sorted by their first `keys` columns, and no row of one has the keys of a
 /// row of the other.
 pub(crate) fn merged<'a>(one: Blocks<'a>, other: Blocks<'a>, keys: usize) -> Blocks<'a> {
+    merged_by(one, other, move |one, other| compare(one, other, 0..keys))
+}
+
+/// A row of a block.
+pub(crate) type Place<'a> = (&'a Rows, usize);
+
+/// Two tables of the same columns as one, both in an order that says which of two rows comes first.
+pub(crate) fn merged_by<'a>(
+    one: Blocks<'a>,
+    other: Blocks<'a>,
+    order: impl Fn(Place<'_>, Place<'_>) -> Ordering + 'a,
+) -> Blocks<'a> {
     let mut sides = [Side::new(one), Side::new(other)];
     Box::new(std::iter::from_fn(move || {
         let [one, other] = &mut sides;
@@ -24,7 +36,7 @@ pub(crate) fn merged<'a>(one: Blocks<'a>, other: Blocks<'a>, keys: usize) -> Blo
             Ok((false, false)) => None,
             Ok((true, false)) => Some(Ok(one.rest())),
             Ok((false, true)) => Some(Ok(other.rest())),
-            Ok((true, true)) => Some(Ok(woven(one, other, keys))),
+            Ok((true, true)) => Some(Ok(woven(one, other, &order))),
         }
     }))
 }
@@ -119,18 +131,18 @@ impl<'a> Side<'a> {
 }
 
 /// Rows of both in their order, up to the end of the block that ends first.
-fn woven(one: &mut Side<'_>, other: &mut Side<'_>, keys: usize) -> Rows {
+fn woven(one: &mut Side<'_>, other: &mut Side<'_>, order: &dyn Fn(Place<'_>, Place<'_>) -> Ordering) -> Rows {
     let (Some(left), Some(right)) = (&one.rows, &other.rows) else { return Rows { columns: Vec::new() } };
     let mut pieces: Vec<(bool, Range<usize>)> = Vec::new();
     while one.next < left.len() && other.next < right.len() {
         // From either side as many rows as come before the other's next one.
-        let before = run((left, one.next), (right, other.next), keys);
+        let before = run((left, one.next), (right, other.next), order);
         pieces.push((false, one.next..before));
         one.next = before;
         if one.next == left.len() {
             break;
         }
-        let before = run((right, other.next), (left, one.next), keys);
+        let before = run((right, other.next), (left, one.next), order);
         pieces.push((true, other.next..before));
         other.next = before;
     }
@@ -139,8 +151,8 @@ fn woven(one: &mut Side<'_>, other: &mut Side<'_>, keys: usize) -> Rows {
 }
 
 /// Up to where rows come before a row of the other table. Most often that is near or far away: steps that double find it.
-fn run((rows, from): (&Rows, usize), (other, row): (&Rows, usize), keys: usize) -> usize {
-    let comes_before = |place: usize| compare(rows, place, other, row, keys) == Ordering::Less;
+fn run((rows, from): Place<'_>, other: Place<'_>, order: &dyn Fn(Place<'_>, Place<'_>) -> Ordering) -> usize {
+    let comes_before = |place: usize| order((rows, place), other) == Ordering::Less;
     let (mut low, mut step) = (from, 1);
     while low + step <= rows.len() && comes_before(low + step - 1) {
         low += step;
@@ -154,22 +166,44 @@ fn run((rows, from): (&Rows, usize), (other, row): (&Rows, usize), keys: usize) 
     low
 }
 
-fn compare(one: &Rows, row: usize, other: &Rows, other_row: usize, keys: usize) -> Ordering {
+/// The order of two rows by some of their columns.
+pub(crate) fn compare((one, row): Place<'_>, (other, other_row): Place<'_>, keys: Range<usize>) -> Ordering {
     let of_column = |key: usize| match (&one.columns[key], &other.columns[key]) {
         (Column::Ints(cells), Column::Ints(others)) => cells[row].cmp(&others[other_row]),
         (Column::Codes { codes, dictionary }, Column::Codes { codes: others, dictionary: of_others }) => {
             // Null first: it has no place in a dictionary.
             dictionary.get(codes[row] as usize).cmp(&of_others.get(others[other_row] as usize))
         }
+        (Column::Texts(cells), Column::Texts(others)) => cells.get(row).cmp(&others.get(other_row)),
         (cells, others) => cells.value(row).cmp(&others.value(other_row)),
     };
-    (0..keys).map(of_column).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    keys.map(of_column).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-fn same_cell(column: &Column, row: usize, other: usize) -> bool {
+/// Of rows that are the same and follow each other, one.
+pub(crate) fn distinct(blocks: Blocks<'_>) -> Blocks<'_> {
+    // The last row of the block before.
+    let mut last: Option<Vec<Value>> = None;
+    Box::new(blocks.map(move |rows| {
+        let rows = rows?;
+        let repeats = |row: usize| match row {
+            0 => last.as_ref().is_some_and(|last| rows.columns.iter().zip(last).all(|(column, cell)| column.value(0) == *cell)),
+            row => rows.columns.iter().all(|column| same_cell(column, row - 1, row)),
+        };
+        let kept: Vec<u32> = (0..rows.len()).filter(|row| !repeats(*row)).map(|row| row as u32).collect();
+        if let Some(row) = rows.len().checked_sub(1) {
+            last = Some(rows.columns.iter().map(|column| column.value(row)).collect());
+        }
+        Ok(if kept.len() == rows.len() { rows } else { taken(&rows, &kept) })
+    }))
+}
+
+/// Whether two cells of a column are the same.
+pub(super) fn same_cell(column: &Column, row: usize, other: usize) -> bool {
     match column {
         Column::Ints(cells) => cells[row] == cells[other],
         Column::Codes { codes, .. } if codes[row] == codes[other] => true,
+        Column::Texts(cells) => cells.get(row) == cells.get(other),
         _ => column.value(row) == column.value(other),
     }
 }
@@ -184,6 +218,13 @@ fn joined(one: &Column, other: &Column, pieces: &[(bool, Range<usize>)]) -> Colu
     match (one, other) {
         (Column::Ints(one), Column::Ints(other)) => Column::Ints(cells(one, other, pieces)),
         (Column::Wide(one), Column::Wide(other)) => Column::Wide(cells(one, other, pieces)),
+        (Column::Texts(one), Column::Texts(other)) => {
+            let of_piece = |(second, rows): &(bool, Range<usize>)| {
+                let texts = if *second { other } else { one };
+                rows.clone().map(|row| texts.get(row))
+            };
+            Column::Texts(texts(pieces.iter().flat_map(of_piece)))
+        }
         (Column::Codes { codes, dictionary }, Column::Codes { codes: others, dictionary: of_others }) => {
             let known = dictionary.len() as u32;
             let moved = |code: &u32| if *code == NULL_CODE { NULL_CODE } else { code + known };
@@ -201,6 +242,12 @@ fn joined(one: &Column, other: &Column, pieces: &[(bool, Range<usize>)]) -> Colu
     }
 }
 
+fn texts<'a>(cells: impl Iterator<Item = Option<&'a str>>) -> Texts {
+    let mut texts = Texts::default();
+    cells.for_each(|cell| texts.push(cell));
+    texts
+}
+
 /// Some rows by their places.
 fn taken(rows: &Rows, places: &[u32]) -> Rows {
     fn cells<T: Clone>(all: &[T], places: &[u32]) -> Vec<T> {
@@ -212,7 +259,7 @@ fn taken(rows: &Rows, places: &[u32]) -> Rows {
         Column::Floats(all) => Column::Floats(cells(all, places)),
         Column::Values(all) => Column::Values(cells(all, places)),
         Column::Codes { codes, dictionary } => Column::Codes { codes: cells(codes, places), dictionary: Arc::clone(dictionary) },
-        Column::Texts(_) => Column::Values(places.iter().map(|place| column.value(*place as usize)).collect()),
+        Column::Texts(all) => Column::Texts(texts(places.iter().map(|place| all.get(*place as usize)))),
     };
     Rows { columns: rows.columns.iter().map(column).collect() }
 }

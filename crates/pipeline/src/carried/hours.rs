@@ -58,7 +58,8 @@ impl Hours {
         self.0.insert(first, end);
     }
 
-    fn add_times(&mut self, times: &[i64]) {
+    /// Adds the hours of some instants.
+    pub fn add_times(&mut self, times: &[i64]) {
         let span = times.iter().filter(|time| **time != NO_TIME).fold(None, |span: Option<(i64, i64)>, time| {
             Some(span.map_or((*time, *time), |(least, most)| (least.min(*time), most.max(*time))))
         });

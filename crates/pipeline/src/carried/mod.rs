@@ -8,6 +8,7 @@ mod choice;
 mod files;
 mod grouped;
 mod hours;
+mod orders;
 mod rejects;
 mod state;
 mod write;
@@ -24,12 +25,17 @@ use attributary_engine::prints::{self, Prints};
 use attributary_engine::rejects::{Rejects, Side};
 use attributary_engine::{Days, Interrupt, Range, Setup};
 use attributary_frames::TimeBounds;
+use attributary_journeys::Rules;
 use attributary_store::{PublishedRun, Recomputed};
+
+use self::orders::{KnownOrders, Selected};
 
 pub use self::choice::FIRST_RUN;
 pub(crate) use self::choice::{Choice, choose};
-pub(crate) use self::files::{Version, Versions, content};
+pub(crate) use self::files::{InputVersions, Version, Versions, content};
 pub(crate) use self::hours::{Hours, Seen};
+pub(crate) use self::orders::{Orders, SeenOrders, stand_alone};
+pub(crate) use self::state::{OF_FILES, conversion_days, day_of, int, touch_hours};
 pub(crate) use self::write::{is_by_channel, top_channels, write, write_state};
 
 use crate::error::Error;
@@ -47,8 +53,21 @@ pub(crate) struct Carried {
     days: state::Days,
     /// The hours of each file of touchpoints as far as they are known, by path: also of files that are gone.
     hours: BTreeMap<String, Hours>,
+    /// What is known of conversions, where they stand alone.
+    orders: Option<Selecting>,
     /// Why days are computed: how many for each reason.
     reasons: BTreeMap<&'static str, BTreeSet<Day>>,
+}
+
+/// What is known of the files of conversions, and what changed among them.
+struct Selecting {
+    known: KnownOrders,
+    /// Files that are new or changed, by their places.
+    look: Vec<bool>,
+    /// Paths of files that changed or are gone.
+    stale: BTreeSet<String>,
+    /// Those that are read; none: all.
+    selected: Option<Selected>,
 }
 
 enum How {
@@ -72,17 +91,17 @@ struct Changes {
 
 impl Carried {
     /// `--merge`: the days of `asked` are computed.
-    fn merge(base: PublishedRun, asked: Range) -> Result<Self, Error> {
-        Self::new(base, How::Merge(asked))
+    fn merge(base: PublishedRun, asked: Range, orders: Option<Selecting>) -> Result<Self, Error> {
+        Self::new(base, How::Merge(asked), orders)
     }
 
-    fn changed(base: PublishedRun, changes: Changes) -> Result<Self, Error> {
-        Self::new(base, How::Changed(changes))
+    fn changed(base: PublishedRun, changes: Changes, orders: Option<Selecting>) -> Result<Self, Error> {
+        Self::new(base, How::Changed(changes), orders)
     }
 
-    fn new(base: PublishedRun, how: How) -> Result<Self, Error> {
-        let (days, hours) = (state::conversion_days(&base)?, state::touch_hours(&base)?);
-        Ok(Self { base, how, computed: Days::default(), reads: Vec::new(), days, hours, reasons: BTreeMap::new() })
+    fn new(base: PublishedRun, how: How, orders: Option<Selecting>) -> Result<Self, Error> {
+        let (days, hours) = (conversion_days(&base)?, touch_hours(&base)?);
+        Ok(Self { base, how, computed: Days::default(), reads: Vec::new(), days, hours, orders, reasons: BTreeMap::new() })
     }
 
     /// Whether someone said which days are to be computed.
@@ -128,6 +147,28 @@ impl Carried {
         Ok(())
     }
 
+    /// Selects the conversions that are read, where not all of them matter.
+    ///
+    /// # Errors
+    /// Where new ones cannot be read, or someone interrupts.
+    pub fn select(&mut self, plan: &Plan, interrupt: &Interrupt) -> Result<(), Error> {
+        let (How::Changed(changes), Some(orders)) = (&self.how, &mut self.orders) else { return Ok(()) };
+        let Selecting { known, look, stale, selected } = orders;
+        let days = changes.days(plan);
+        *selected = orders::Before { known, look, stale, days }.select(plan, interrupt)?;
+        Ok(())
+    }
+
+    /// Whether a file of conversions is read.
+    pub fn reads_conversions(&self, file: usize) -> bool {
+        self.orders.as_ref().and_then(|orders| orders.selected.as_ref()).is_none_or(|selected| selected.read[file])
+    }
+
+    /// Whether rows of a file of conversions were rejected by this run, and not by the one before.
+    fn judges(&self, file: &str) -> bool {
+        self.orders.as_ref().and_then(|orders| orders.selected.as_ref()).is_none_or(|selected| selected.core.contains(file))
+    }
+
     /// Chooses the days that are computed, and tells everyone who must know.
     ///
     /// # Errors
@@ -137,17 +178,16 @@ impl Carried {
         let days = match &self.how {
             How::Merge(asked) => Days::of(*asked),
             How::Changed(changes) => {
-                self.reasons = reasons(&plan.setup, changes, &prints, &self.days);
-                let wrong = write::changed_in_ledger(&self.base, &plan.setup, ledger, changes.range)?;
-                self.reasons.entry(CONVERSIONS).or_default().extend(wrong);
-                let mut days = touched(&plan.setup, &changes.reach);
-                let (before, now) = (changes.range, plan.setup.range);
-                if before.to.is_some() {
-                    days.add(Range { from: before.to, to: now.to });
-                }
-                if before.from.is_some() {
-                    days.add(Range { from: now.from, to: before.from });
-                }
+                let selected = self.orders.as_ref().and_then(|orders| orders.selected.as_ref());
+                self.reasons = reasons(&plan.setup, changes, &prints, &self.days, selected);
+                let mut days = match selected {
+                    Some(selected) => selected.computed.clone(),
+                    None => {
+                        let wrong = write::changed_in_ledger(&self.base, &plan.setup, ledger, changes.range)?;
+                        self.reasons.entry(CONVERSIONS).or_default().extend(wrong);
+                        changes.days(plan)
+                    }
+                };
                 self.reasons.values().flatten().for_each(|day| days.add_day(*day));
                 days
             }
@@ -195,23 +235,49 @@ impl Carried {
     }
 }
 
+impl Changes {
+    /// The days that are computed whatever the conversions are: those that touches reach, and those that the run before had not.
+    fn days(&self, plan: &Plan) -> Days {
+        let mut days = touched(&plan.setup.rules, &self.reach);
+        let (before, now) = (self.range, plan.setup.range);
+        if before.to.is_some() {
+            days.add(Range { from: before.to, to: now.to });
+        }
+        if before.from.is_some() {
+            days.add(Range { from: now.from, to: before.from });
+        }
+        days
+    }
+}
+
 const TOUCHES: &str = "touches changed";
 const CONVERSIONS: &str = "conversions changed";
 
 /// The days with conversions that something changed for.
-fn reasons(setup: &Setup, changes: &Changes, prints: &Prints, before: &state::Days) -> BTreeMap<&'static str, BTreeSet<Day>> {
-    let reached = touched(setup, &changes.reach);
+fn reasons(
+    setup: &Setup,
+    changes: &Changes,
+    prints: &Prints,
+    before: &state::Days,
+    selected: Option<&Selected>,
+) -> BTreeMap<&'static str, BTreeSet<Day>> {
+    let reached = touched(&setup.rules, &changes.reach);
     let all = || prints.days.keys().chain(before.keys());
     let mut touches: BTreeSet<Day> = all().copied().filter(|day| reached.contains(*day)).collect();
     touches.extend(prints.refunds.iter().filter(|(order, _)| reached.contains(*order)).map(|(_, day)| *day));
-    let conversions = all().copied().filter(|day| prints.days.get(day) != before.get(day)).collect();
+    let changed = |day: &Day| match selected {
+        // Of days that are not computed not all conversions are known.
+        Some(selected) => selected.affected.contains(*day) && prints.days.get(day) != before.get(day),
+        None => prints.days.get(day) != before.get(day),
+    };
+    let conversions = all().copied().filter(|day| setup.range.contains(*day) && changed(day)).collect();
     BTreeMap::from([(TOUCHES, touches), (CONVERSIONS, conversions)])
 }
 
 /// The conversion days that look back on some hours.
-fn touched(setup: &Setup, hours: &Hours) -> Days {
-    let zone = &setup.rules.zone;
-    let longest = setup.rules.windows.iter().map(Window::micros).try_fold(0, |longest: i64, window| Some(longest.max(window?)));
+pub(crate) fn touched(rules: &Rules, hours: &Hours) -> Days {
+    let zone = &rules.zone;
+    let longest = rules.windows.iter().map(Window::micros).try_fold(0, |longest: i64, window| Some(longest.max(window?)));
     let mut days = Days::default();
     for (first, end) in hours.stretches() {
         let last = longest.map(|longest| zone.day((end - 1).saturating_add(longest)));

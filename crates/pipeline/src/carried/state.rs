@@ -11,8 +11,9 @@ use attributary_engine::prints::Print;
 use attributary_store::{PublishedRun, TableEntry, read_table};
 
 use super::files::{Version, Versions};
-use super::grouped::Blocks;
+use super::grouped::{Blocks, same_cell};
 use super::hours::Hours;
+use super::orders::{KnownOrders, Orders};
 use crate::error::Error;
 
 /// The names of the tables.
@@ -20,6 +21,13 @@ pub(crate) const CONVERSION_DAYS: &str = "conversion_days";
 pub(crate) const TOUCH_FILES: &str = "touch_files";
 pub(crate) const TOUCH_HOURS: &str = "touch_hours";
 pub(crate) const TOUCH_DUPLICATES: &str = "touch_duplicates";
+pub(crate) const CONVERSION_FILES: &str = "conversion_files";
+pub(crate) const CONVERSION_HOURS: &str = "conversion_hours";
+pub(crate) const CONVERSION_IDS: &str = "conversion_ids";
+
+/// Those of them that hang on when a file was looked at, and not only on what is in it.
+pub(crate) const OF_FILES: [&str; 6] =
+    [TOUCH_FILES, TOUCH_HOURS, TOUCH_DUPLICATES, CONVERSION_FILES, CONVERSION_HOURS, CONVERSION_IDS];
 
 /// What the conversions of each day are.
 pub(crate) type Days = BTreeMap<Day, Print>;
@@ -57,14 +65,14 @@ pub(crate) fn conversion_days(base: &PublishedRun) -> Result<Days, Error> {
     Ok(days)
 }
 
-pub(crate) fn touch_file_fields() -> Vec<Field> {
+pub(crate) fn file_fields() -> Vec<Field> {
     let count = |name| Field::new(name, ColumnType::COUNT);
     let text = |name| Field::new(name, ColumnType::Text);
     let modified = Field::new("modified", ColumnType::Int { bits: 64, signed: true });
     vec![text("file"), count("bytes"), modified, count("inode"), text("footer_sha256"), text("content_xxh3")]
 }
 
-pub(crate) fn touch_file_rows(versions: &Versions) -> Rows {
+pub(crate) fn file_rows(versions: &Versions) -> Rows {
     let text = |of: &dyn Fn(&Version) -> Option<String>| {
         Column::Values(versions.values().map(|version| of(version).map_or(Value::Null, |text| Value::text(&text))).collect())
     };
@@ -86,8 +94,20 @@ pub(crate) fn touch_file_rows(versions: &Versions) -> Rows {
 /// # Errors
 /// Where they cannot be read.
 pub(crate) fn touch_files(base: &PublishedRun) -> Result<Versions, Error> {
+    files(base, TOUCH_FILES)
+}
+
+/// The files of conversions that a run knew, where it noted them.
+///
+/// # Errors
+/// Where they cannot be read.
+pub(crate) fn conversion_files(base: &PublishedRun) -> Result<Option<Versions>, Error> {
+    state(base, CONVERSION_FILES).map(|_| files(base, CONVERSION_FILES)).transpose()
+}
+
+fn files(base: &PublishedRun, table: &str) -> Result<Versions, Error> {
     let mut versions = Versions::new();
-    for_each_row(base, state(base, TOUCH_FILES), &touch_file_fields(), |cells| {
+    for_each_row(base, state(base, table), &file_fields(), |cells| {
         let version = Version {
             bytes: int(&cells[1]) as u64,
             modified: int(&cells[2]) as i64,
@@ -100,7 +120,7 @@ pub(crate) fn touch_files(base: &PublishedRun) -> Result<Versions, Error> {
     Ok(versions)
 }
 
-pub(crate) fn touch_hour_fields() -> Vec<Field> {
+pub(crate) fn hour_fields() -> Vec<Field> {
     vec![
         Field::new("file", ColumnType::Text),
         Field::new("first", ColumnType::instant()),
@@ -108,7 +128,7 @@ pub(crate) fn touch_hour_fields() -> Vec<Field> {
     ]
 }
 
-pub(crate) fn touch_hour_rows(hours: &BTreeMap<String, Hours>) -> Rows {
+pub(crate) fn hour_rows(hours: &BTreeMap<String, Hours>) -> Rows {
     let names: Vec<Value> = hours.keys().map(|path| Value::text(path)).collect();
     let mut codes = Vec::new();
     let (mut firsts, mut ends) = (Vec::new(), Vec::new());
@@ -125,12 +145,58 @@ pub(crate) fn touch_hour_rows(hours: &BTreeMap<String, Hours>) -> Rows {
 /// # Errors
 /// Where they cannot be read.
 pub(crate) fn touch_hours(base: &PublishedRun) -> Result<BTreeMap<String, Hours>, Error> {
+    hours(base, TOUCH_HOURS)
+}
+
+fn hours(base: &PublishedRun, table: &str) -> Result<BTreeMap<String, Hours>, Error> {
     let mut hours: BTreeMap<String, Hours> = BTreeMap::new();
-    for_each_row(base, state(base, TOUCH_HOURS), &touch_hour_fields(), |cells| {
+    for_each_row(base, state(base, table), &hour_fields(), |cells| {
         let of_file = hours.entry(cells[0].as_text().unwrap_or_default().to_owned()).or_default();
         of_file.add_stretch(int(&cells[1]) as i64, int(&cells[2]) as i64);
     })?;
     Ok(hours)
+}
+
+/// A hash of a conversion's id; none: the file has rows of no hour.
+pub(crate) fn conversion_id_fields() -> Vec<Field> {
+    vec![Field::new("file", ColumnType::Text), Field::new("id_hash", ColumnType::Int { bits: 64, signed: true })]
+}
+
+/// Stands among the hashes of ids for rows that are of no hour.
+const UNDATED: i64 = -1;
+
+pub(crate) fn conversion_id_rows(known: &KnownOrders) -> Rows {
+    let names: Vec<Value> = known.keys().map(|path| Value::text(path)).collect();
+    let (mut codes, mut hashes) = (Vec::new(), Vec::new());
+    for (code, orders) in known.values().enumerate() {
+        hashes.extend(orders.undated.then_some(UNDATED).into_iter().chain(orders.ids.iter().map(|id| i64::from(*id))));
+        codes.resize(hashes.len(), code as u32);
+    }
+    Rows { columns: vec![Column::Codes { codes, dictionary: Arc::new(names) }, Column::Ints(hashes)] }
+}
+
+/// What a run knew of the files of conversions.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn known_orders(base: &PublishedRun) -> Result<KnownOrders, Error> {
+    let mut known = KnownOrders::new();
+    for (path, hours) in hours(base, CONVERSION_HOURS)? {
+        known.insert(path, Orders { hours, ..Orders::default() });
+    }
+    for rows in blocks(base, state(base, CONVERSION_IDS), &conversion_id_fields())? {
+        let rows = rows?;
+        let (files, Column::Ints(hashes)) = (&rows.columns[0], &rows.columns[1]) else { continue };
+        let mut row = 0;
+        while row < hashes.len() {
+            let end = (row + 1..hashes.len()).find(|other| !same_cell(files, row, *other)).unwrap_or(hashes.len());
+            let orders = known.entry(files.value(row).as_text().unwrap_or_default().to_owned()).or_default();
+            orders.undated |= hashes[row..end].contains(&UNDATED);
+            orders.ids.extend(hashes[row..end].iter().filter_map(|hash| u32::try_from(*hash).ok()));
+            row = end;
+        }
+    }
+    Ok(known)
 }
 
 /// A table of the state.

@@ -11,10 +11,12 @@ use attributary_engine::ledger::{Ledger, SourceDay};
 use attributary_engine::tables::{self, ONLY_FILE, SinkError, TableSink, ledger::Line};
 use attributary_engine::{EngineError, GroupColumn, Range, Setup, TableSetup};
 use attributary_store::PublishedRun;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::grouped::{Blocks, chosen, merged, without_day};
+use super::orders::KnownOrders;
 use super::state::{self, blocks, day_of, for_each_row, int, state};
-use super::{Carried, Hours, Versions, rejects};
+use super::{Carried, Hours, InputVersions, rejects};
 use crate::error::Error;
 use crate::plan::{Plan, is_base};
 use crate::run::{Computed, TopChannels, Totals};
@@ -36,51 +38,68 @@ pub(crate) fn write(
     writer: &Writer<'_>,
 ) -> Result<Totals, Error> {
     let setup = &plan.setup;
-    let mut channels = None;
-    for (number, table) in setup.tables.iter().enumerate() {
+    let grouped = || {
+        let tables: Vec<_> = setup.tables.iter().enumerate().filter(|(_, table)| !is_base(table)).collect();
+        let channels = tables.par_iter().map(|(number, table)| write_grouped((plan, computed, carried), *number, table, writer));
+        channels.collect::<Result<Vec<_>, Error>>()
+    };
+    let others = || {
+        let walked = &computed.walked;
+        if let Some(credits) = &walked.credits {
+            let sink = DaysOnly { sink: writer.tables(), skip: carry_days(setup.range, carried, "credits", writer)? };
+            let names = (&walked.kinds, &walked.currencies.0);
+            writer.all(|| tables::credits::write(setup, credits, names, &walked.profiles, &sink))?;
+        }
+        let sink = DaysOnly { sink: writer.tables(), skip: carry_days(setup.range, carried, "unattributed", writer)? };
+        writer.all(|| tables::unattributed::write(setup, &walked.unattributed, &walked.kinds, &sink))?;
+        if with_rejects {
+            let fields = tables::rejects::fields(setup);
+            put(writer, &writer.tables(), "rejects", &fields, rejects::all(plan, computed, carried)?)?;
+        }
+        let days = ledger_days(plan, computed, carried)?;
+        writer.all(|| write_ledger(setup, days, spend_line(plan, computed), writer))
+    };
+    let (channels, ledger) = rayon::join(grouped, others);
+    let channels = channels?.into_iter().flatten().next().unwrap_or_default();
+    for (number, table) in setup.tables.iter().enumerate().filter(|(_, table)| is_base(table)) {
         let partial = tables::grouped::fields(setup, table, true);
-        let all = || days_of_table(plan, computed, carried, number, &partial);
-        if is_base(table) {
-            let memory = &computed.walked.budget;
-            let seen = all()?.map(|rows| {
-                let rows = rows?;
-                returns.as_mut().map_or(Ok(()), |returns| returns.add((setup, memory), table, &partial, &rows))?;
-                Ok(rows)
-            });
-            put(writer, &writer.state(), &table.name, &partial, Box::new(seen))?;
-            continue;
-        }
-        if tables::grouped::shows_day(table) {
-            put(writer, &writer.tables(), &table.name, &partial, all()?)?;
-            continue;
-        }
-        put(writer, &writer.state(), &table.name, &partial, all()?)?;
-        let shown = tables::grouped::fields(setup, table, false);
-        // Behind the keys: the day, conversions, the values, touches.
-        let rows = without_day(all()?, partial.len() - setup.values.len() - 3);
-        if is_by_channel(table) {
-            let rows: Vec<Rows> = rows.filter(has_rows).collect::<Result<_, _>>()?;
-            channels = channels.or_else(|| top_channels(setup, table, &shown, &rows));
-            put(writer, &writer.tables(), &table.name, &shown, Box::new(rows.into_iter().map(Ok)))?;
-        } else {
-            put(writer, &writer.tables(), &table.name, &shown, rows)?;
-        }
+        let seen = days_of_table(plan, computed, carried, number, &partial)?.map(|rows| {
+            let rows = rows?;
+            returns.as_mut().map_or(Ok(()), |returns| returns.add((setup, &computed.walked.budget), table, &partial, &rows))?;
+            Ok(rows)
+        });
+        put(writer, &writer.state(), &table.name, &partial, Box::new(seen))?;
     }
-    let walked = &computed.walked;
-    if let Some(credits) = &walked.credits {
-        let sink = DaysOnly { sink: writer.tables(), skip: carry_days(setup.range, carried, "credits", writer)? };
-        let names = (&walked.kinds, &walked.currencies.0);
-        writer.all(|| tables::credits::write(setup, credits, names, &walked.profiles, &sink))?;
+    Ok(Totals { ledger: ledger?, channels })
+}
+
+/// Writes a table that was grouped in the walk, and its days as state where it does not show them. Gives the channels that got
+/// most where it has nothing else.
+fn write_grouped(
+    (plan, computed, carried): (&Plan, &Computed, &Carried),
+    number: usize,
+    table: &TableSetup,
+    writer: &Writer<'_>,
+) -> Result<Option<Vec<TopChannels>>, Error> {
+    let setup = &plan.setup;
+    let partial = tables::grouped::fields(setup, table, true);
+    let all = || days_of_table(plan, computed, carried, number, &partial);
+    if tables::grouped::shows_day(table) {
+        put(writer, &writer.tables(), &table.name, &partial, all()?)?;
+        return Ok(None);
     }
-    let sink = DaysOnly { sink: writer.tables(), skip: carry_days(setup.range, carried, "unattributed", writer)? };
-    writer.all(|| tables::unattributed::write(setup, &walked.unattributed, &walked.kinds, &sink))?;
-    if with_rejects {
-        let fields = tables::rejects::fields(setup);
-        put(writer, &writer.tables(), "rejects", &fields, rejects::all(plan, computed, carried)?)?;
+    put(writer, &writer.state(), &table.name, &partial, all()?)?;
+    let shown = tables::grouped::fields(setup, table, false);
+    // Behind the keys: the day, conversions, the values, touches.
+    let rows = without_day(all()?, partial.len() - setup.values.len() - 3);
+    if !is_by_channel(table) {
+        put(writer, &writer.tables(), &table.name, &shown, rows)?;
+        return Ok(None);
     }
-    let days = ledger_days(plan, computed, carried)?;
-    let ledger = writer.all(|| write_ledger(setup, days, spend_line(plan, computed), writer))?;
-    Ok(Totals { ledger, channels: channels.unwrap_or_default() })
+    let rows: Vec<Rows> = rows.filter(has_rows).collect::<Result<_, _>>()?;
+    let channels = top_channels(setup, table, &shown, &rows);
+    put(writer, &writer.tables(), &table.name, &shown, Box::new(rows.into_iter().map(Ok)))?;
+    Ok(channels)
 }
 
 /// Writes what the next run must know of this one. `versions` are those of the files of touchpoints.
@@ -91,7 +110,7 @@ pub(crate) fn write_state(
     plan: &Plan,
     computed: &Computed,
     carried: Option<&Carried>,
-    versions: &Versions,
+    versions: &InputVersions,
     writer: &Writer<'_>,
 ) -> Result<(), Error> {
     let sink = writer.state();
@@ -114,9 +133,37 @@ pub(crate) fn write_state(
     put(writer, &sink, state::TOUCH_DUPLICATES, &tables::rejects::duplicate_fields(&plan.setup), duplicates)?;
     writer.all(|| {
         tables::write_whole(&sink, state::CONVERSION_DAYS, &state::conversion_day_fields(), state::conversion_day_rows(&days))?;
-        tables::write_whole(&sink, state::TOUCH_FILES, &state::touch_file_fields(), state::touch_file_rows(versions))?;
-        tables::write_whole(&sink, state::TOUCH_HOURS, &state::touch_hour_fields(), state::touch_hour_rows(&hours))
+        let files = |table, versions| tables::write_whole(&sink, table, &state::file_fields(), state::file_rows(versions));
+        let hours_of = |table, hours| tables::write_whole(&sink, table, &state::hour_fields(), state::hour_rows(hours));
+        files(state::TOUCH_FILES, &versions.touchpoints)?;
+        hours_of(state::TOUCH_HOURS, &hours)?;
+        let Some(known) = known_orders(plan, computed, carried) else { return Ok(()) };
+        files(state::CONVERSION_FILES, &versions.conversions)?;
+        hours_of(state::CONVERSION_HOURS, &known.iter().map(|(path, orders)| (path.clone(), orders.hours.clone())).collect())?;
+        let (fields, rows) = (state::conversion_id_fields(), state::conversion_id_rows(&known));
+        tables::write_whole(&sink, state::CONVERSION_IDS, &fields, rows)
     })
+}
+
+/// What is known of the files of conversions: of those that were read anew, of the others as before. None where it is of no use.
+fn known_orders(plan: &Plan, computed: &Computed, carried: Option<&Carried>) -> Option<KnownOrders> {
+    let paths: Vec<String> = plan.conversions.files().iter().map(|file| file.path.display().to_string()).collect();
+    let read = paths.iter().cloned().zip(computed.orders.clone()?).enumerate();
+    let Some((carried, orders)) = carried.and_then(|carried| Some((carried, carried.orders.as_ref()?))) else {
+        return Some(read.map(|(_, of_file)| of_file).collect());
+    };
+    let mut known = orders.known.clone();
+    for (_, (path, of_file)) in read.filter(|(place, _)| carried.reads_conversions(*place)) {
+        match known.get_mut(&path) {
+            // Days of which a merge did not compute anything may still be as another version made them.
+            Some(before) if carried.is_merge() => before.add_all(&of_file),
+            _ => drop(known.insert(path, of_file)),
+        }
+    }
+    if !carried.is_merge() {
+        known.retain(|path, _| paths.contains(path));
+    }
+    Some(known)
 }
 
 /// The rows of a table by day: those of the days that are taken over, and those of the days that were computed.

@@ -178,17 +178,26 @@ impl Node {
         }
     }
 
-    /// The SHA-256 of the canonical text: TOML with sorted keys, in which layout, comments and the order of keys are gone.
-    /// The dotted keys in `without` are left out, and so are sections that are empty.
-    pub fn fingerprint(&self, without: &[&str]) -> String {
-        let table = match self.canonical("", without) {
+    /// The SHA-256 of the canonical text: TOML with sorted keys, in which layout, comments and the order of keys are gone, and
+    /// so are sections that are empty.
+    pub fn fingerprint(&self) -> String {
+        let table = match self.value("", &[], true) {
             Some(toml::Value::Table(table)) => table,
             _ => toml::Table::new(),
         };
-        Sha256::digest(table.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(&table.to_string())
     }
 
-    fn canonical(&self, key: &str, without: &[&str]) -> Option<toml::Value> {
+    /// The text of the root table, a line for each section, keys in the file's order: reading it gives the same tree. Layout
+    /// and comments are gone, and so are the dotted keys in `without`.
+    pub fn text(&self, without: &[&str]) -> String {
+        let Some(toml::Value::Table(sections)) = self.value("", without, false) else { return String::new() };
+        // Inline, as only so every table keeps the order of its keys.
+        let line = |(name, section): (String, toml::Value)| format!("{} = {section}\n", toml::Value::String(name));
+        sections.into_iter().map(line).collect()
+    }
+
+    fn value(&self, key: &str, without: &[&str], sort: bool) -> Option<toml::Value> {
         if without.contains(&key) {
             return None;
         }
@@ -199,21 +208,28 @@ impl Node {
             Item::Boolean(truth) => toml::Value::Boolean(*truth),
             Item::Moment(moment) => toml::Value::Datetime(*moment),
             // Keys inside a list are never left out.
-            Item::List(items) => toml::Value::Array(items.iter().filter_map(|item| item.canonical("", &[])).collect()),
+            Item::List(items) => toml::Value::Array(items.iter().filter_map(|item| item.value("", &[], sort)).collect()),
             Item::Table(entries) => {
-                let mut sorted: Vec<_> = entries.iter().collect();
-                sorted.sort_by_key(|entry| entry.name.as_str());
-                let values = sorted
+                let mut entries: Vec<_> = entries.iter().collect();
+                if sort {
+                    entries.sort_by_key(|entry| entry.name.as_str());
+                }
+                let values = entries
                     .into_iter()
-                    .filter_map(|entry| Some((entry.name.clone(), entry.node.canonical(&join(key, &entry.name), without)?)));
+                    .filter_map(|entry| Some((entry.name.clone(), entry.node.value(&join(key, &entry.name), without, sort)?)));
                 let table: toml::Table = values.collect();
-                if table.is_empty() {
+                if table.is_empty() && sort {
                     return None;
                 }
                 toml::Value::Table(table)
             }
         })
     }
+}
+
+/// The SHA-256 of a text, in hexadecimal digits.
+pub(super) fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `name` inside of the section `key`.
@@ -313,14 +329,29 @@ mod tests {
         let one = parse("[pipeline]\nname = 'a'\ncurrency = 'SEK'\n[output]\nkeep = 3\n[[model]]\nkind = 'linear'\n");
         let same =
             parse("# here\npipeline = { currency = \"SEK\", name = \"a\" }\nmodel = [{ kind = 'linear' }]\noutput.keep = 3\n");
-        assert_eq!(one.fingerprint(&[]), same.fingerprint(&[]));
-        let without = ["pipeline.name", "output.keep"];
-        let other = parse("[pipeline]\nname = 'b'\ncurrency = 'SEK'\n[[model]]\nkind = 'linear'\n");
-        assert_ne!(one.fingerprint(&[]), other.fingerprint(&[]));
-        assert_eq!(one.fingerprint(&without), other.fingerprint(&without));
+        assert_eq!(one.fingerprint(), same.fingerprint());
+        let other = parse("[pipeline]\nname = 'b'\ncurrency = 'SEK'\n[output]\nkeep = 3\n[[model]]\nkind = 'linear'\n");
+        assert_ne!(one.fingerprint(), other.fingerprint());
         let reordered = parse("[[model]]\nkind = 'linear'\n[[model]]\nkind = 'any_touch'\n");
         let order = parse("[[model]]\nkind = 'any_touch'\n[[model]]\nkind = 'linear'\n");
-        assert_ne!(reordered.fingerprint(&[]), order.fingerprint(&[]));
+        assert_ne!(reordered.fingerprint(), order.fingerprint());
+    }
+
+    #[test]
+    fn the_text_is_the_tree_in_its_order() {
+        let root = parse(
+            "[z]\nb = \"it's \\\"so\\\"\\n\"\na = { y = 1.5, x.w = [{ q = true, p = 2026-01-31 }, {}] }\n\n# a list\n[[m]]\nz = 1\n[m.n]\n\
+             [[m]]\n[\"é.ä\"]\n",
+        );
+        let again = parse(&root.text(&[]));
+        assert_eq!(again.text(&[]), root.text(&[]));
+        let names = |node: &Node, key: &str| match node.get(key).map(|node| &node.item) {
+            Some(Item::Table(entries)) => entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>(),
+            _ => panic!("a table"),
+        };
+        assert_eq!((names(&again, "z"), names(&again, "é.ä")), (vec!["b".to_owned(), "a".to_owned()], vec![]));
+        assert_eq!(again.fingerprint(), root.fingerprint());
+        assert_eq!(root.text(&["z.a", "m", "é.ä"]), parse("z = { b = \"it's \\\"so\\\"\\n\" }").text(&[]));
     }
 
     #[test]
@@ -342,6 +373,6 @@ mod tests {
             "[pipeline]\nname = 'b=c'\n[output]\npaths = 0\n[journey]\nwindows = ['7d']\ninteraction_windows = { view = '1d' }\n\
              [[model]]\nkind = 'linear'\nper = 'channel'\n[[model]]\nname = 'x'\nkind = 'time_decay'\nhalf_life = '3d'\n",
         );
-        assert_eq!(root.fingerprint(&[]), same.fingerprint(&[]));
+        assert_eq!(root.fingerprint(), same.fingerprint());
     }
 }

@@ -75,8 +75,9 @@ fn read(path: &Path, text: &str, overrides: &[String], environment: &dyn Fn(&str
         document.set(assignment)?;
     }
     let fingerprints = Fingerprints {
-        pipeline_sha256: document.fingerprint(&[]),
-        settings_sha256: document.fingerprint(&["pipeline.name", "pipeline.output", "output.keep"]),
+        pipeline_sha256: document.fingerprint(),
+        settings_sha256: document::sha256(&document.text(&NO_SETTINGS)),
+        text: document.text(&[]),
     };
     document.for_each_text("", &mut |key, place, text| {
         let fault = |problem| Fault { place: Some(place), key: key.to_owned(), problem };
@@ -85,6 +86,9 @@ fn read(path: &Path, text: &str, overrides: &[String], environment: &dyn Fn(&str
     })?;
     resolve(path, &document, fingerprints)
 }
+
+/// Keys that change nothing about what is computed.
+const NO_SETTINGS: [&str; 3] = ["pipeline.name", "pipeline.output", "output.keep"];
 
 fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<Pipeline, Fault> {
     let folder = path.parent().unwrap_or(Path::new(""));

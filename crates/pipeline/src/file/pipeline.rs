@@ -62,14 +62,17 @@ pub struct Currency {
     pub exponent: u8,
 }
 
-/// SHA-256 in hexadecimal digits, of the canonical text with `--set` applied and `${NAME}` left as it is, so that no secret
-/// gets into it.
+/// The text with `--set` applied and `${NAME}` left as it is, so that no secret gets into it, and its SHA-256 in hexadecimal
+/// digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprints {
-    /// Of everything.
+    /// Of everything; the order of keys does not count.
     pub pipeline_sha256: String,
-    /// Of everything but `pipeline.name`, `pipeline.output` and `output.keep`: runs that agree in it may be merged.
+    /// Of everything but `pipeline.name`, `pipeline.output` and `output.keep`: runs that agree in it may be merged. The order
+    /// of keys counts, as values and dimensions are columns in their order.
     pub settings_sha256: String,
+    /// The text itself, without layout and comments.
+    pub text: String,
 }
 
 /// Where the values of a column come from.
@@ -389,6 +392,12 @@ pub struct TableEntry {
 }
 
 impl Pipeline {
+    /// Where the file is, from the root of the file system.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone())
+    }
+
     /// The distinct predicates of `[journey]` and `[[model]]`, in the file's order: at most [`Pipeline::MAX_PREDICATES`].
     /// A touch carries a bit for each.
     #[must_use]

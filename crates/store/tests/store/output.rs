@@ -472,6 +472,8 @@ fn the_manifest_is_text_for_people() {
             "pipeline",
             "pipeline_sha256",
             "settings_sha256",
+            "pipeline_file",
+            "pipeline_toml",
             "range",
             "inputs",
             "bytes_read",

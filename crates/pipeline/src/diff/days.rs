@@ -1,0 +1,136 @@
+//! Why conversion days changed under the same settings: which files their touches are of, and whether their conversions changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attributary_core::time::{Day, parse_day};
+use attributary_engine::{Days, Range};
+use attributary_journeys::Rules;
+use attributary_store::{InputFile, PublishedRun};
+
+use super::report::ChangedFile;
+use super::sums::{Amounts, Key, add};
+use crate::carried::{Hours, conversion_days, touch_hours, touched};
+use crate::error::Error;
+
+/// Changes by the words of their cause.
+pub(super) type Causes = BTreeMap<String, Changed>;
+
+/// What a cause changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changed {
+    pub days: BTreeSet<Day>,
+    pub conversions: Option<u64>,
+    pub channels: BTreeMap<Key, Amounts>,
+}
+
+impl Changed {
+    pub fn add(&mut self, key: &Key, amounts: &[i128], sign: i128) {
+        add(self.channels.entry(key.clone()).or_default(), amounts, sign);
+    }
+}
+
+/// What changed on which days.
+pub(super) struct DayChanges {
+    before: Range,
+    after: Range,
+    /// For each kind of change of a file, the days that its touches reach.
+    touches: Vec<(&'static str, Days)>,
+    /// Days whose conversions are not what they were.
+    conversions: BTreeSet<Day>,
+}
+
+pub(super) const LATE_TOUCHES: &str = "touches of new files";
+pub(super) const CHANGED_TOUCHES: &str = "touches of changed files";
+pub(super) const GONE_TOUCHES: &str = "touches of files that are gone";
+pub(super) const CONVERSIONS: &str = "conversions that are new, changed or gone";
+pub(super) const NEW_DAYS: &str = "days that were not computed before";
+pub(super) const GONE_DAYS: &str = "days that are not computed any more";
+/// Where the day has nothing new, but an earlier conversion of the customer consumes touches.
+pub(super) const OTHER: &str = "other conversions of the same customers";
+
+impl DayChanges {
+    /// What changed between two runs of the same settings.
+    ///
+    /// # Errors
+    /// Where the state of one cannot be read.
+    pub fn new(before: &PublishedRun, after: &PublishedRun, rules: &Rules) -> Result<Self, Error> {
+        let (hours_before, hours_after) = (touch_hours(before)?, touch_hours(after)?);
+        let mut touches = Vec::new();
+        for (words, change) in [(LATE_TOUCHES, "new"), (CHANGED_TOUCHES, "changed"), (GONE_TOUCHES, "gone")] {
+            let mut reach = Hours::default();
+            let files = changed_files(before, after).into_iter().filter(|file| file.source == "touchpoints");
+            for file in files.filter(|file| file.change == change) {
+                [&hours_before, &hours_after].iter().filter_map(|hours| hours.get(&file.path)).for_each(|of| reach.add_all(of));
+            }
+            touches.push((words, touched(rules, &reach)));
+        }
+        let (of_before, of_after) = (conversion_days(before)?, conversion_days(after)?);
+        let all: BTreeSet<Day> = of_before.keys().chain(of_after.keys()).copied().collect();
+        let conversions = all.into_iter().filter(|day| of_before.get(day) != of_after.get(day)).collect();
+        Ok(Self { before: range(before), after: range(after), touches, conversions })
+    }
+
+    /// Why touches may credit otherwise on a day.
+    pub fn touches(&self, day: Day) -> Vec<&'static str> {
+        self.touches.iter().filter(|(_, days)| days.contains(day)).map(|(words, _)| *words).collect()
+    }
+
+    /// Why all of a day is new or gone, if it is.
+    pub fn whole(&self, day: Day) -> Option<&'static str> {
+        match (self.before.contains(day), self.after.contains(day)) {
+            (false, _) => Some(NEW_DAYS),
+            (_, false) => Some(GONE_DAYS),
+            _ => None,
+        }
+    }
+
+    /// All that changed on a day, as one cause.
+    pub fn cause(&self, day: Day) -> String {
+        if let Some(whole) = self.whole(day) {
+            return whole.to_owned();
+        }
+        let conversions = self.conversions.contains(&day).then_some(CONVERSIONS);
+        let causes: Vec<&str> = self.touches(day).into_iter().chain(conversions).collect();
+        if causes.is_empty() { OTHER.to_owned() } else { causes.join(", and ") }
+    }
+
+    /// Every change by the cause of its day.
+    pub fn causes(&self, changes: &BTreeMap<Key, BTreeMap<Day, Amounts>>) -> Causes {
+        let mut causes = Causes::new();
+        for (key, days) in changes {
+            for (day, amounts) in days {
+                let cause = causes.entry(self.cause(*day)).or_default();
+                cause.days.insert(*day);
+                cause.add(key, amounts, 1);
+            }
+        }
+        causes
+    }
+}
+
+/// The days of a run, open where its manifest names none.
+pub(super) fn range(run: &PublishedRun) -> Range {
+    let day = |text: &Option<String>| text.as_deref().and_then(parse_day);
+    Range { from: day(&run.manifest.range.from), to: day(&run.manifest.range.to) }
+}
+
+/// The files that are not what they were.
+pub(super) fn changed_files(before: &PublishedRun, after: &PublishedRun) -> Vec<ChangedFile> {
+    let by_name = |run: &PublishedRun| -> BTreeMap<(String, String), InputFile> {
+        run.manifest.inputs.iter().map(|file| ((file.source.clone(), file.path.clone()), file.clone())).collect()
+    };
+    let (before, after) = (by_name(before), by_name(after));
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let changed = names.into_iter().filter_map(|name| {
+        let (old, new) = (before.get(name), after.get(name));
+        let change = match (old, new) {
+            (None, _) => "new",
+            (_, None) => "gone",
+            (old, new) if old == new => return None,
+            _ => "changed",
+        };
+        let (source, path) = name.clone();
+        Some(ChangedFile { source, path, change, rows_before: old.map(|file| file.rows), rows_after: new.map(|file| file.rows) })
+    });
+    changed.collect()
+}
