@@ -107,6 +107,25 @@ fn what_the_inputs_do_not_give_is_seen() {
     assert!(stderr.contains("is not what its inputs give: other bytes in by_channel"), "{stderr}");
 }
 
+#[test]
+fn paths_that_are_meant_from_a_folder_are_looked_for_there() {
+    let output = tempfile::tempdir().expect("a temporary folder");
+    let run = shown(
+        &attributary()
+            .args(["run", "pipelines/windows.toml", "--quiet", "--date", "2026-02-03", "--output"])
+            .arg(output.path())
+            .output()
+            .expect("the binary starts"),
+    );
+    assert_eq!(run.0, 0, "{}", run.2);
+    let current = output.path().join("current");
+    assert_eq!(verify(&current, &[]).0, 0);
+    let mut elsewhere = attributary();
+    elsewhere.current_dir(output.path()).arg("verify").arg(&current);
+    let (code, _, stderr) = shown(&elsewhere.output().expect("the binary starts"));
+    assert!(code == 3 && stderr.contains("pipelines/windows.toml is meant from there"), "{code}: {stderr}");
+}
+
 fn backfill(sample: &Sample, more: &[&str]) -> Value {
     let pipeline = root().join("tests/pipelines/sample.toml").display().to_string();
     let output = sample.output().display().to_string();

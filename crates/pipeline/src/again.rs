@@ -43,7 +43,15 @@ impl Recipe {
     /// # Errors
     /// Where its manifest does not say so.
     pub fn of(run: &PublishedRun) -> Result<Self, Error> {
-        let Manifest { run_id, pipeline_file, pipeline_toml, .. } = &run.manifest;
+        let Manifest { run_id, pipeline_file, working_folder, pipeline_toml, .. } = &run.manifest;
+        // Tables name files as the run did.
+        let here = std::env::current_dir().is_ok_and(|here| here == Path::new(working_folder));
+        if Path::new(pipeline_file).is_relative() && !here {
+            return Err(Error::Input {
+                problem: format!("run {run_id} can be made again in {working_folder} only: {pipeline_file} is meant from there"),
+                hint: Some(format!("change to that folder: cd {working_folder}")),
+            });
+        }
         let day = |text: &Option<String>| text.as_ref().map(|text| parse_day(text).ok_or(())).transpose();
         let range = day(&run.manifest.range.from).and_then(|from| Ok(Range { from, to: day(&run.manifest.range.to)? }));
         match range {

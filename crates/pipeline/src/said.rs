@@ -50,6 +50,7 @@ pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, starte
         pipeline_sha256: plan.pipeline.fingerprints.pipeline_sha256.clone(),
         settings_sha256: plan.pipeline.fingerprints.settings_sha256.clone(),
         pipeline_file: plan.pipeline.file().display().to_string(),
+        working_folder: std::env::current_dir().map_or_else(|_| String::new(), |folder| folder.display().to_string()),
         pipeline_toml: plan.pipeline.fingerprints.text.clone(),
         range: attributary_store::Range { from, to },
         inputs: inputs(plan),

@@ -28,8 +28,10 @@ pub struct Manifest {
     pub pipeline_sha256: String,
     /// The SHA-256 of the settings that two runs must share to be merged.
     pub settings_sha256: String,
-    /// Where the pipeline file is: what it says of folders is meant from there.
+    /// Where the pipeline file is, as typed: what it says of folders is meant from there.
     pub pipeline_file: String,
+    /// The folder in which the run was made: what is not meant from the root of the file system is meant from there.
+    pub working_folder: String,
     /// What it said, `--set` applied, layout and comments gone, `${NAME}` left as it stands: the run can be made again from it.
     pub pipeline_toml: String,
     /// The conversion days of the run.

@@ -187,7 +187,8 @@ impl Both<'_> {
         worth
     }
 
-    /// The conversions whose credit moved most, of the first value and under the model and window where it moved most.
+    /// The conversions whose credit moved most, of the first value and under the model and window where it moved most; models
+    /// that are not additive are asked where there is no other.
     ///
     /// # Errors
     /// Where a table cannot be read.
@@ -199,7 +200,10 @@ impl Both<'_> {
             let first = |conversion: Option<&Conversion>, key: &Key| {
                 conversion.and_then(|conversion| conversion.channels.get(key)?.first().copied()).unwrap_or(0)
             };
-            for key in keys {
+            let additive = |key: &Key| self.models.iter().any(|(name, additive)| *name == key.0 && *additive);
+            // Who takes part in a conversion has all of it, so that more seems to move.
+            let all_take_part = !self.models.iter().any(|(_, additive)| *additive);
+            for key in keys.into_iter().filter(|key| all_take_part || additive(key)) {
                 let (old, new) = (first(before, key), first(after, key));
                 if old != new {
                     by_model.entry((&key.0, &key.1)).or_default().push((&key.2, old, new));

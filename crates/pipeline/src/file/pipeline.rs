@@ -1,7 +1,7 @@
 //! The pipeline file once it is read: every default filled in, every word checked, every path resolved.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attributary_core::duration::Window;
 use attributary_core::model::{ModelSpec, Parameters};
@@ -392,10 +392,10 @@ pub struct TableEntry {
 }
 
 impl Pipeline {
-    /// Where the file is, from the root of the file system.
+    /// Where the file is, as typed.
     #[must_use]
-    pub fn file(&self) -> PathBuf {
-        std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone())
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The distinct predicates of `[journey]` and `[[model]]`, in the file's order: at most [`Pipeline::MAX_PREDICATES`].

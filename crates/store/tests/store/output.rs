@@ -473,6 +473,7 @@ fn the_manifest_is_text_for_people() {
             "pipeline_sha256",
             "settings_sha256",
             "pipeline_file",
+            "working_folder",
             "pipeline_toml",
             "range",
             "inputs",
