@@ -64,6 +64,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write a run as one HTML page: numbers, charts and the ledger's proof
     Report(ReportArgs),
+    /// List the runs that were published: their days, rows, money and size
+    Runs(RunsArgs),
+    /// Make an earlier run the current one again
+    Rollback(RollbackArgs),
     /// List the models, or show one with its parameters and a worked example
     Models(ModelsArgs),
     /// Write a synthetic log, the same bytes for the same settings
@@ -82,7 +86,9 @@ impl Command {
             Self::Diff(args) => Some(args.machine.threads),
             Self::Explain(args) => Some(args.machine.threads),
             Self::Check(_) => Some(None),
-            Self::Report(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => None,
+            Self::Runs(_) | Self::Rollback(_) | Self::Report(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => {
+                None
+            }
         }
     }
 }
@@ -117,6 +123,39 @@ pub struct RunArgs {
     /// The id of the run; by default the time and a few digits
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+/// How long to wait for others.
+#[derive(Debug, clap::Args)]
+pub struct WaitArgs {
+    /// How long to wait where another run holds the output, such as 30s or 10m; by default not at all
+    #[arg(long, value_name = "TIME", value_parser = wait)]
+    pub wait: Option<std::time::Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunsArgs {
+    #[command(flatten)]
+    pub file: FileArgs,
+    /// The folder that the runs are in, instead of the pipeline file's
+    #[arg(long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    pub file: FileArgs,
+    /// The id of the run to go back to
+    #[arg(value_name = "RUN_ID")]
+    pub run_id: String,
+    /// The folder that the runs are in, instead of the pipeline file's
+    #[arg(long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub wait: WaitArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -143,6 +182,8 @@ pub struct BackfillArgs {
     /// The folder for temporary files, which are needed when memory is full; by default the output's
     #[arg(long, value_name = "FOLDER")]
     pub temp: Option<PathBuf>,
+    #[command(flatten)]
+    pub wait: WaitArgs,
 }
 
 /// A step of the calendar.
@@ -276,6 +317,7 @@ impl RunArgs {
             merge: self.merge,
             full: self.full,
             run_id: self.run_id.clone(),
+            wait: self.wait.wait,
             temp: self.temp.clone(),
             ..self.machine.options(&self.file)
         })
@@ -298,7 +340,14 @@ impl BackfillArgs {
     pub fn options(&self) -> Result<Options, Failure> {
         let (from, to) = (Some(self.from), Some(self.to));
         in_order(from, to).map_err(|failure| failure.hint("--to is the day after the last"))?;
-        Ok(Options { output: self.output.clone(), from, to, temp: self.temp.clone(), ..self.machine.options(&self.file) })
+        Ok(Options {
+            output: self.output.clone(),
+            from,
+            to,
+            wait: self.wait.wait,
+            temp: self.temp.clone(),
+            ..self.machine.options(&self.file)
+        })
     }
 }
 
@@ -320,6 +369,20 @@ impl CheckArgs {
     /// What to ask of the pipeline.
     pub fn options(&self) -> Options {
         Options { output: self.output.clone(), ..self.file.options() }
+    }
+}
+
+impl RunsArgs {
+    /// What to ask of the pipeline.
+    pub fn options(&self) -> Options {
+        Options { output: self.output.clone(), ..self.file.options() }
+    }
+}
+
+impl RollbackArgs {
+    /// What to ask of the pipeline.
+    pub fn options(&self) -> Options {
+        Options { output: self.output.clone(), wait: self.wait.wait, ..self.file.options() }
     }
 }
 
@@ -390,6 +453,11 @@ fn exit_codes() -> String {
 
 fn day(text: &str) -> Result<Day, String> {
     parse_day(text).ok_or_else(|| "expected a day such as 2026-01-31".to_owned())
+}
+
+fn wait(text: &str) -> Result<std::time::Duration, String> {
+    let span = attributary_core::duration::Duration::parse(text)?;
+    Ok(std::time::Duration::from_micros(span.micros().unsigned_abs()))
 }
 
 fn threads(text: &str) -> Result<usize, String> {
@@ -517,6 +585,10 @@ mod tests {
             "attributary run p.toml --memory 1MB",
             "attributary run p.toml -q -v",
             "attributary explain p.toml",
+            "attributary run p.toml --wait 10",
+            "attributary run p.toml --wait 0s",
+            "attributary runs",
+            "attributary rollback p.toml",
             "attributary models linaer",
             "attributary check p.toml --format xml",
             "attributary completions tcsh",

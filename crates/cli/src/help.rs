@@ -26,6 +26,8 @@ fn attributary() {
       check        Say what a run would read and write, without touching data
       explain      Show the journey of one conversion as the engine sees it
       report       Write a run as one HTML page: numbers, charts and the ledger's proof
+      runs         List the runs that were published: their days, rows, money and size
+      rollback     Make an earlier run the current one again
       models       List the models, or show one with its parameters and a worked example
       simulate     Write a synthetic log, the same bytes for the same settings
       completions  Print the completions of a shell
@@ -83,6 +85,8 @@ fn run() {
           --temp <FOLDER>    The folder for temporary files, which are needed when memory is full; by
                              default the output's
           --run-id <ID>      The id of the run; by default the time and a few digits
+          --wait <TIME>      How long to wait where another run holds the output, such as 30s or 10m; by
+                             default not at all
       -h, --help             Print help
 
     Everywhere:
@@ -142,6 +146,65 @@ fn explain() {
           --threads <N>      How many threads to use, at most 1024; by default one a core
           --memory <SIZE>    How much memory to use, such as 512MB or 1.5GiB, at least 256MB; by default
                              60 % of the machine's
+      -h, --help             Print help
+
+    Everywhere:
+          --format <FORMAT>      What results on stdout look like [default: text] [possible values:
+                                 text, json]
+          --log-format <FORMAT>  What errors and log lines on stderr look like [default: text] [possible
+                                 values: text, json]
+      -v, --verbose...           Say more on stderr; twice for even more
+      -q, --quiet                Say nothing on stderr but errors
+          --color <WHEN>         When to use colours; `auto` also minds NO_COLOR [default: auto]
+                                 [possible values: auto, always, never]
+    ");
+}
+
+#[test]
+fn runs() {
+    insta::assert_snapshot!(help(&["runs"]), @r"
+    List the runs that were published: their days, rows, money and size
+
+    Usage: attributary runs [OPTIONS] <PIPELINE>
+
+    Arguments:
+      <PIPELINE>  The pipeline file
+
+    Options:
+          --set <KEY=VALUE>  Set a key of the pipeline file, such as output.paths=0 or
+                             model.linear.per=channel; may be repeated
+          --output <PATH>    The folder that the runs are in, instead of the pipeline file's
+      -h, --help             Print help
+
+    Everywhere:
+          --format <FORMAT>      What results on stdout look like [default: text] [possible values:
+                                 text, json]
+          --log-format <FORMAT>  What errors and log lines on stderr look like [default: text] [possible
+                                 values: text, json]
+      -v, --verbose...           Say more on stderr; twice for even more
+      -q, --quiet                Say nothing on stderr but errors
+          --color <WHEN>         When to use colours; `auto` also minds NO_COLOR [default: auto]
+                                 [possible values: auto, always, never]
+    ");
+}
+
+#[test]
+fn rollback() {
+    insta::assert_snapshot!(help(&["rollback"]), @r"
+    Make an earlier run the current one again
+
+    Usage: attributary rollback [OPTIONS] <PIPELINE> <RUN_ID>
+
+    Arguments:
+      <PIPELINE>  The pipeline file
+      <RUN_ID>    The id of the run to go back to
+
+    Options:
+          --set <KEY=VALUE>  Set a key of the pipeline file, such as output.paths=0 or
+                             model.linear.per=channel; may be repeated
+          --output <PATH>    The folder that the runs are in, instead of the pipeline file's
+          --wait <TIME>      How long to wait where another run holds the output, such as 30s or 10m; by
+                             default not at all
       -h, --help             Print help
 
     Everywhere:

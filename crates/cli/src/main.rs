@@ -8,6 +8,7 @@ mod exit;
 #[cfg(test)]
 mod help;
 mod log;
+mod mapped;
 mod panics;
 mod progress;
 mod signals;

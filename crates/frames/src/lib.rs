@@ -224,6 +224,10 @@ pub struct SourceFile {
     pub rows: Option<u64>,
     /// SHA-256 of its footer, in hexadecimal: Parquet and Arrow IPC.
     pub footer_sha256: Option<String>,
+    /// When it was changed last before it was opened, nanoseconds since 1970.
+    pub modified: i64,
+    /// Its number on its disk.
+    pub inode: u64,
 }
 
 /// Which times are handed on, in microseconds UTC.

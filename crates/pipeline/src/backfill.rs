@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_engine::Interrupt;
-use attributary_store::{Backfill, Output, Range};
+use attributary_store::{Backfill, Range};
 
 use crate::error::Error;
+use crate::held;
 use crate::options::{Options, Progress};
 use crate::plan::with_pipeline;
 use crate::report::{BackfillReport, StepReport};
@@ -37,7 +38,7 @@ pub fn backfill(
     let folder =
         with_pipeline(options, |pipeline, _| Ok((output_folder(&pipeline, options)?, pipeline.fingerprints.settings_sha256)));
     let (folder, settings) = folder?;
-    let last = Output::open(&folder)?.current()?.filter(|_| !restart).map(|run| run.manifest);
+    let last = held::open(&folder, options, interrupt)?.current()?.filter(|_| !restart).map(|run| run.manifest);
     let last = last.filter(|manifest| manifest.settings_sha256 == settings && manifest.version == env!("CARGO_PKG_VERSION"));
     let of_this = |last: &Backfill| Backfill { done: day_text(to), ..last.clone() } == said(to);
     let done = last.and_then(|manifest| manifest.backfill).filter(of_this).and_then(|last| parse_day(&last.done));
@@ -56,7 +57,7 @@ pub fn backfill(
         steps.push(report.clone());
         each(&report, all.len());
     }
-    let current = Output::open(&folder)?.current()?;
+    let current = held::open(&folder, options, interrupt)?.current()?;
     let Range { from, to } = current.map(|run| run.manifest.range).unwrap_or_default();
     Ok(BackfillReport { output: folder, range: (from, to), steps, seconds: began.elapsed().as_secs_f64() })
 }

@@ -106,6 +106,7 @@ impl Error {
                 attributary_store::Fault::Input => Fault::Input,
                 attributary_store::Fault::Output => Fault::Output,
                 attributary_store::Fault::Held => Fault::Held,
+                attributary_store::Fault::Interrupted => Fault::Interrupted,
                 attributary_store::Fault::Bug => Fault::Bug,
             },
         }

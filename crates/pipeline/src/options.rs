@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use attributary_core::time::Day;
+
+use crate::inputs::Inputs;
 
 /// The words of `attributary run`; `check` and `explain` use some of them.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,8 @@ pub struct Options {
     pub memory: Option<u64>,
     /// The folder for temporary files; by default the output's.
     pub temp: Option<PathBuf>,
+    /// How long to wait for an output that another run holds; by default not at all.
+    pub wait: Option<Duration>,
     /// The run's id; by default the time and a few random digits.
     pub run_id: Option<String>,
 }
@@ -46,6 +51,8 @@ pub struct Progress {
     pub conversions: attributary_frames::Progress,
     /// Touches read.
     pub touchpoints: attributary_frames::Progress,
+    /// The files that are read, and what a run leaves behind that cannot clean up.
+    pub inputs: Inputs,
 }
 
 /// What a run is doing.

@@ -2,11 +2,10 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use attributary_core::batch::{ConversionBatch, TouchBatch};
 use attributary_core::table::Rows;
-use attributary_core::time::instant_text;
 use attributary_engine::conversions::{ConversionCollector, Converted};
 use attributary_engine::histories::Observation;
 use attributary_engine::ledger::Ledger;
@@ -17,7 +16,7 @@ use attributary_engine::tables::{self, TableSink};
 use attributary_engine::walk::{Walked, walk};
 use attributary_engine::{EngineError, Interrupt};
 use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
-use attributary_store::{BytesRead, Manifest, Output};
+use attributary_store::{BytesRead, Manifest, Moment, now, reached};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::carried::{self, Carried, Choice, Hours, InputVersions, Orders, Seen, SeenOrders, Version, Versions, content};
@@ -29,10 +28,10 @@ use crate::plan::{Plan, with_pipeline};
 use crate::report::{RunReport, range_text};
 use crate::said::{ledger_lines, manifest, summaries, warnings};
 use crate::settings::settings;
-use crate::temp;
 use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
 use crate::write::{Cohorts, rejects_rows, write_tables, write_whole};
 use crate::writer::{Writer, lock};
+use crate::{held, run_id, temp};
 
 /// Runs a pipeline and publishes what it computes.
 ///
@@ -45,7 +44,8 @@ pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Res
     // Whatever sorts or walks in parallel below does it on these threads.
     with_pipeline(options, |pipeline, secrets| {
         let said = settings(&pipeline, secrets);
-        pool.install(|| run_here(pipeline, said, options, progress, interrupt))
+        let done = pool.install(|| run_here(pipeline, said, options, progress, interrupt));
+        done.map_err(|error| progress.inputs.explain(error))
     })
 }
 
@@ -59,10 +59,16 @@ fn run_here(
     let (began, started) = (Instant::now(), now());
     let folder = output_folder(&pipeline, options)?;
     // Whoever holds the output is known before the first input is looked at.
-    let output = Output::open(&folder)?;
-    let run_id = options.run_id.clone().unwrap_or_else(new_run_id);
+    let output = held::open(&folder, options, interrupt)?;
+    let run_id = match &options.run_id {
+        Some(id) => id.clone(),
+        None => run_id::next(now(), &output.ids()?),
+    };
     let staging = output.stage(&run_id)?;
+    progress.inputs.leaves(staging.folder());
     let mut plan = Plan::interruptible(pipeline, options, interrupt)?;
+    progress.inputs.are(&plan);
+    reached(Moment::Opened);
     let span = tracing::info_span!("run", run_id);
     let _entered = span.enter();
     let (from, to) = range_text(options.from, options.to);
@@ -73,8 +79,9 @@ fn run_here(
 
     let temp = temp::of_run(options, &folder)?;
     plan.setup.temp = temp.path().to_owned();
+    progress.inputs.leaves(temp.path());
 
-    let mut versions = versions(&plan)?;
+    let mut versions = versions(&plan);
     let (mut carried, because) = match carried::choose(options, &output, &mut plan, &mut versions, interrupt)? {
         Choice::Whole { because } => (None, Some(because)),
         Choice::Some(carried) => (Some(carried), None),
@@ -129,15 +136,22 @@ fn run_here(
         }
         returned = writer.all(|| returns.write(until, cohorts.is_some(), &writer))?;
     }
+    reached(Moment::Read);
+    progress.inputs.check()?;
     interrupt.check()?;
 
     let recomputed = carried.as_ref().map(|carried| carried.said());
     let backfill = options.backfill.clone();
-    let manifest = Manifest { settings, recomputed, backfill, ..manifest(&plan, &computed, &totals, started) };
+    let manifest = Manifest { settings, recomputed, backfill, ..manifest(&plan, &computed, &totals, (started, began)) };
     let rows = manifest.rows.clone();
     drop(temp);
     let published = writer.into_staging().publish(manifest)?;
-    let pruned = output.prune(plan.pipeline.keep)?;
+    let mut warnings = warnings(&plan, &computed);
+    let (pruned, removed) = output.prune(&plan.pipeline.keep, &|| interrupt.check().is_err());
+    if let Err(error) = removed {
+        // The run is published all the same; the next one tries again.
+        warnings.push(format!("not all runs that `keep` lets go could be removed: {error}"));
+    }
     let spilled_bytes = computed.walked.budget.spilled();
     Ok(RunReport {
         run_id,
@@ -154,7 +168,7 @@ fn run_here(
         returns: returned,
         tables: published.manifest.tables.iter().map(|table| (table.name.clone(), table.rows, table.files.len())).collect(),
         pruned,
-        warnings: warnings(&plan, &computed),
+        warnings,
         seconds: began.elapsed().as_secs_f64(),
         peak_memory_bytes: machine::peak_memory(),
         spilled_bytes,
@@ -268,11 +282,11 @@ pub(crate) fn compute(
 }
 
 /// The versions of the files.
-fn versions(plan: &Plan) -> Result<InputVersions, Error> {
-    let versions = |files: &[SourceFile]| -> Result<Versions, Error> {
-        files.iter().map(|file| Ok((file.path.display().to_string(), Version::of(file)?))).collect()
+fn versions(plan: &Plan) -> InputVersions {
+    let versions = |files: &[SourceFile]| -> Versions {
+        files.iter().map(|file| (file.path.display().to_string(), Version::of(file))).collect()
     };
-    Ok(InputVersions { touchpoints: versions(plan.touchpoints.files())?, conversions: versions(plan.conversions.files())? })
+    InputVersions { touchpoints: versions(plan.touchpoints.files()), conversions: versions(plan.conversions.files()) }
 }
 
 /// Notes the content of files, by which the next run knows one again that was only copied or touched. Where most of the bytes of
@@ -394,22 +408,13 @@ fn walk_again(
     Ok((rejects, cohorts))
 }
 
+/// Where a pipeline's runs are.
+///
+/// # Errors
+/// Where neither the file nor the options say it.
 pub(crate) fn output_folder(pipeline: &Pipeline, options: &Options) -> Result<std::path::PathBuf, Error> {
     options.output.clone().or_else(|| pipeline.output.clone()).ok_or_else(|| Error::Usage {
         problem: format!("pipeline {:?} names no output", pipeline.name),
         hint: Some("set `output` under [pipeline], or give --output FOLDER".to_owned()),
     })
-}
-
-/// Microseconds since 1970.
-pub(crate) fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
-}
-
-/// The time to the second and a few digits that no other start of that second has: ids sort by time.
-fn new_run_id() -> String {
-    let now = now();
-    let second = instant_text(now / 1_000_000 * 1_000_000).replace(['-', ':'], "");
-    let rest = ((now % 1_000_000) as u64 * 0x9E37) ^ u64::from(std::process::id());
-    format!("{second}-{:05x}", rest & 0xF_FFFF)
 }

@@ -1,5 +1,7 @@
 //! What is said of a run: the manifest for machines, a report for people.
 
+use std::time::Instant;
+
 use attributary_core::journey::Rejected;
 use attributary_core::time::instant_text;
 use attributary_engine::Setup;
@@ -12,7 +14,7 @@ use attributary_store::{ConversionCounts, InputFile, Manifest, ModelEntry, RowCo
 use crate::machine;
 use crate::plan::Plan;
 use crate::report::{LedgerLine, ModelSummary, range_text};
-use crate::run::{Computed, Totals, now};
+use crate::run::{Computed, Totals};
 
 /// Every file of a plan, as a manifest names it.
 pub(crate) fn inputs(plan: &Plan) -> Vec<InputFile> {
@@ -31,7 +33,8 @@ pub(crate) fn inputs(plan: &Plan) -> Vec<InputFile> {
     inputs.chain(plan.rates.iter().flat_map(|rates| rates.files()).map(|file| input("fx", file))).collect()
 }
 
-pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, started: i64) -> Manifest {
+/// What the manifest says of a run. `started` is when the run began, by the clock and by what no clock that is set can change.
+pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, started: (i64, Instant)) -> Manifest {
     let setup = &plan.setup;
     let range = setup.range;
     let rejected = |side: Side| {
@@ -76,8 +79,8 @@ pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, starte
             .map(|model| ModelEntry { name: model.name.clone(), kind: model.spec.kind.to_owned(), additive: model.spec.additive })
             .collect(),
         windows: setup.rules.windows.iter().map(ToString::to_string).collect(),
-        started: instant_text(started),
-        finished: instant_text(now()),
+        started: instant_text(started.0),
+        finished: instant_text(started.0.saturating_add(started.1.elapsed().as_micros() as i64)),
         peak_memory_bytes: machine::peak_memory(),
         ..Manifest::default()
     }

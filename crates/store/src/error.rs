@@ -46,6 +46,27 @@ pub enum StoreError {
         /// Who holds it and since when.
         holder: String,
     },
+    /// A run that is not there, or not any more.
+    #[error("there is no run {run_id:?} in {}; expected {}", output.display(), one_of(known))]
+    UnknownRun {
+        /// The id asked for.
+        run_id: String,
+        /// The output folder.
+        output: PathBuf,
+        /// The runs that are there, the newest first.
+        known: Vec<String>,
+    },
+    /// A run of which a file is missing or is not what the manifest says.
+    #[error("run {run_id:?} is torn: {problem}")]
+    Torn {
+        /// The run.
+        run_id: String,
+        /// Which file, and what is wrong with it.
+        problem: String,
+    },
+    /// Someone asked for the end.
+    #[error("interrupted")]
+    Interrupted,
     /// The output's file system refused something.
     #[error("cannot {action} {}", path.display())]
     Output {
@@ -163,6 +184,8 @@ pub enum Fault {
     Output,
     /// Another run holds the output (exit code 6).
     Held,
+    /// Someone asked for the end.
+    Interrupted,
     /// Our own (exit code 1).
     Bug,
 }
@@ -172,12 +195,14 @@ impl StoreError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::RunIdUsed { .. } | Self::RunIdInvalid { .. } | Self::TableName { .. } => Fault::Usage,
+            Self::RunIdUsed { .. } | Self::RunIdInvalid { .. } | Self::TableName { .. } | Self::UnknownRun { .. } => Fault::Usage,
+            Self::Interrupted => Fault::Interrupted,
             Self::Read { .. } | Self::Corrupt { .. } | Self::Unsupported { .. } => Fault::Input,
             Self::NotAFolder { .. }
             | Self::Output { .. }
             | Self::NoSuchRun { .. }
             | Self::Manifest { .. }
+            | Self::Torn { .. }
             | Self::NotCarried { .. } => Fault::Output,
             Self::Held { .. } => Fault::Held,
             Self::Encode { .. }
@@ -196,7 +221,9 @@ impl StoreError {
             Self::RunIdInvalid { .. } => "use up to 128 letters, digits, '.', '_' and '-', not beginning with '.'",
             Self::TableName { .. } => "use lower-case letters, digits and '_'; \"state\" is taken",
             Self::NotAFolder { .. } => "name a folder; it is created if it does not exist",
-            Self::Held { .. } => "wait for the other run to end, or write to another output",
+            Self::Held { .. } => "wait for it to end, for example with --wait 10m, or write to another output",
+            Self::UnknownRun { .. } => "`attributary runs PIPELINE` lists them",
+            Self::Torn { .. } => "choose another run, or compute all days again with --full",
             Self::Output { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or write to another output",
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -205,6 +232,7 @@ impl StoreError {
                 io::ErrorKind::NotADirectory => {
                     "a part of this path is a file: name a folder; it is created if it does not exist"
                 }
+                io::ErrorKind::CrossesDevices => "have runs/ on the file system of the output, or name another output",
                 _ => return None,
             },
             Self::NoSuchRun { .. } => "remove the link `current`, or point it at a folder under runs/",
@@ -219,5 +247,15 @@ impl StoreError {
     pub(crate) fn output(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Output { action, path, source }
+    }
+}
+
+/// Some of the runs that are there, in words.
+fn one_of(known: &[String]) -> String {
+    const SHOWN: usize = 12;
+    match known {
+        [] => "none, as there are no runs".to_owned(),
+        known if known.len() > SHOWN => format!("one of {} and {} older ones", known[..SHOWN].join(", "), known.len() - SHOWN),
+        known => format!("one of {}", known.join(", ")),
     }
 }

@@ -8,33 +8,32 @@
 //! <output>/current             a link to runs/<run_id>
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use attributary_core::time::instant_text;
 
 use crate::error::StoreError;
-use crate::files;
 use crate::manifest::{PublishedRun, not_a_link};
+use crate::moments::{Moment, reached};
 use crate::run_id::{self, IdLog};
 use crate::staging::Staging;
+use crate::{files, lock};
 
 /// What the names of all unfinished things begin with.
-const STAGING: &str = ".staging-";
+pub(crate) const STAGING: &str = ".staging-";
 
 /// An output folder, locked: no other run writes to it while this, or a [`Staging`] of it, lives.
 pub struct Output {
-    root: Arc<Root>,
+    pub(crate) root: Arc<Root>,
 }
 
 /// The folder and its lock.
 pub(crate) struct Root {
     pub(crate) path: PathBuf,
     /// The lock is the operating system's, tied to this open file.
-    _lock: File,
+    lock: File,
 }
 
 impl Output {
@@ -47,17 +46,23 @@ impl Output {
         if fs::metadata(root).is_ok_and(|it| !it.is_dir()) {
             return Err(StoreError::NotAFolder { path: root.to_owned() });
         }
+        let is_new = !root.exists();
         files::create_folder(root)?;
-        let lock = lock(root)?;
-        let root = Root { path: root.to_owned(), _lock: lock };
-        root.remove_litter()?;
-        files::create_folder(&root.runs())?;
-        // The folder may be one that can be locked but not written: better known now than after the work.
-        for folder in [&root.path, &root.runs()] {
-            let probe = folder.join(format!("{STAGING}+probe"));
-            files::write_synced(&probe, b"")?;
-            files::remove(&probe)?;
+        if let Some(above) = root.parent().filter(|above| is_new && !above.as_os_str().is_empty()) {
+            let _ = files::sync_folder(above);
         }
+        let root = Root { path: root.to_owned(), lock: lock::take(root)? };
+        // First, as it may be the litter that fills the disk.
+        root.remove_litter()?;
+        lock::sign(&root.lock);
+        files::create_folder(&root.runs())?;
+        // The folder may be one that can be locked but not written, or `runs` may be on another disk, where no run can be moved
+        // to in one step: better known now than after the work.
+        let [probe, moved] = [&root.path, &root.runs()].map(|folder| folder.join(format!("{STAGING}+probe")));
+        files::write_synced(&probe, b"")?;
+        let possible = fs::rename(&probe, &moved).map_err(StoreError::output("move files into", &root.runs()));
+        files::remove(if possible.is_ok() { &moved } else { &probe })?;
+        possible?;
         let current = root.current();
         if fs::symlink_metadata(&current).is_ok_and(|it| !it.is_symlink()) {
             return Err(StoreError::NoSuchRun { path: current, source: not_a_link() });
@@ -96,28 +101,12 @@ impl Output {
         }
     }
 
-    /// Removes all published runs but the `keep` newest (all stay with 0) and the one that `current` names. Says which are
-    /// gone, the oldest first. Folders under `runs/` that no run of ours made are left alone.
+    /// The ids of all runs ever published, in the order of publishing, also of those that are gone.
     ///
     /// # Errors
     /// [`StoreError::Output`].
-    pub fn prune(&self, keep: usize) -> Result<Vec<String>, StoreError> {
-        if keep == 0 {
-            return Ok(Vec::new());
-        }
-        let current = self.root.current_target()?;
-        let current = current.as_ref().and_then(|target| target.file_name());
-        let mut runs = self.root.ids().ids()?;
-        runs.retain(|id| run_id::check(id).is_ok() && self.root.run(id).is_dir());
-        runs.truncate(runs.len().saturating_sub(keep));
-        runs.retain(|id| current != Some(id.as_ref()));
-        for id in &runs {
-            // Out of sight in one step; what a kill leaves behind is litter and goes at the next start.
-            let (run, doomed) = (self.root.run(id), self.root.path.join(format!("{STAGING}{id}+pruned")));
-            fs::rename(&run, &doomed).map_err(StoreError::output("remove", &run))?;
-            files::remove(&doomed)?;
-        }
-        Ok(runs)
+    pub fn ids(&self) -> Result<Vec<String>, StoreError> {
+        self.root.ids().ids()
     }
 }
 
@@ -143,12 +132,30 @@ impl Root {
         self.path.join(format!("{STAGING}{run_id}"))
     }
 
-    fn current_target(&self) -> Result<Option<PathBuf>, StoreError> {
+    /// What `current` names; none where there is no such link.
+    pub(crate) fn current_target(&self) -> Result<Option<PathBuf>, StoreError> {
         match fs::read_link(self.current()) {
             Ok(target) => Ok(Some(target)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::output("read", &self.current())(error)),
         }
+    }
+
+    /// Makes a link to a run, to be put in the place of `current`.
+    pub(crate) fn link_to(&self, run_id: &str) -> Result<PathBuf, StoreError> {
+        let link = self.path.join(format!("{STAGING}{run_id}+current"));
+        symlink(Path::new("runs").join(run_id), &link).map_err(StoreError::output("create", &link))?;
+        Ok(link)
+    }
+
+    /// Puts a link in the place of `current`, in one step.
+    pub(crate) fn switch(&self, link: &Path) -> Result<(), StoreError> {
+        let current = self.current();
+        fs::rename(link, &current).map_err(StoreError::output("switch", &current))?;
+        // The switch is done and holds; a disk that cannot confirm it does not undo it.
+        let _ = files::sync_folder(&self.path);
+        reached(Moment::Switched);
+        Ok(())
     }
 
     fn remove_litter(&self) -> Result<(), StoreError> {
@@ -163,28 +170,4 @@ impl Root {
         }
         Ok(())
     }
-}
-
-/// Takes the lock of an output folder and writes into it who has it.
-fn lock(root: &Path) -> Result<File, StoreError> {
-    let path = root.join(".lock");
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = opened.map_err(StoreError::output("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.take(200).read_to_string(&mut holder);
-            let holder = if holder.trim().is_empty() { "a process that has just started" } else { holder.trim() };
-            return Err(StoreError::Held { output: root.to_owned(), holder: holder.to_owned() });
-        }
-        Err(TryLockError::Error(source)) => return Err(StoreError::Output { action: "lock", path, source }),
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64 * 1_000_000);
-    let holder = format!("process {}, since {}\n", std::process::id(), instant_text(now));
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(holder.as_bytes()))
-        .map_err(StoreError::output("write", &path))?;
-    Ok(file)
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use attributary_core::table::{Field, Rows};
 use crate::error::StoreError;
 use crate::files;
 use crate::manifest::{self, FileEntry, Manifest, PublishedRun, TableEntry};
+use crate::moments::{Moment, reached};
 use crate::output::Root;
 use crate::run_id;
 use crate::write::{Layout, TableFile, WrittenFile};
@@ -66,6 +66,12 @@ impl Staging {
         &self.run_id
     }
 
+    /// The folder that is written to until the run is published.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Begins a file of a table: `file` is its name without extension, such as `part-0` or a day.
     ///
     /// # Errors
@@ -116,17 +122,19 @@ impl Staging {
         if unfinished > 0 {
             return Err(StoreError::Unfinished { run_id: self.run_id.clone(), files: unfinished });
         }
+        reached(Moment::Staged);
         manifest.run_id.clone_from(&self.run_id);
         manifest.tables = self.entries(Section::Tables);
         manifest.state = self.entries(Section::State);
         let path = self.folder.join(manifest::FILE_NAME);
         let json = manifest.to_json().map_err(|source| StoreError::Manifest { path: path.clone(), source })?;
         files::write_synced(&path, &json)?;
+        reached(Moment::Manifest);
         files::sync_folders(&self.folder)?;
+        reached(Moment::Synced);
 
         // What may need space comes before the first step that shows.
-        let link = self.root.path.join(format!(".staging-{}+current", self.run_id));
-        symlink(Path::new("runs").join(&self.run_id), &link).map_err(StoreError::output("create", &link))?;
+        let link = self.root.link_to(&self.run_id)?;
         let switched = self.root.ids().append(&self.run_id).and_then(|undo| self.switch(&link).inspect_err(|_| undo.run()));
         if switched.is_err() {
             let _ = fs::remove_file(&link);
@@ -138,17 +146,17 @@ impl Staging {
 
     /// Moves the folder and then the link; takes the folder back where the second fails.
     fn switch(&self, link: &Path) -> Result<(), StoreError> {
-        let (run, current) = (self.root.run(&self.run_id), self.root.current());
+        reached(Moment::Noted);
+        let run = self.root.run(&self.run_id);
         fs::rename(&self.folder, &run).map_err(StoreError::output("create", &run))?;
-        let linked = files::sync_folder(&self.root.runs())
-            .and_then(|()| fs::rename(link, &current).map_err(StoreError::output("switch", &current)));
-        if linked.is_err() {
+        let switched = files::sync_folder(&self.root.runs()).and_then(|()| {
+            reached(Moment::Moved);
+            self.root.switch(link)
+        });
+        if switched.is_err() {
             let _ = fs::rename(&run, &self.folder);
-            return linked;
         }
-        // The switch is done and holds; a disk that cannot confirm it does not undo it.
-        let _ = files::sync_folder(&self.root.path);
-        Ok(())
+        switched
     }
 
     fn create(&mut self, section: Section, table: &str, file: &str, fields: &[Field]) -> Result<StagedFile, StoreError> {

@@ -3,13 +3,13 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use attributary_pipeline::Progress;
 use attributary_pipeline::report::{BackfillReport, StepReport};
 
 use super::facts;
 use crate::app::Context;
 use crate::args::BackfillArgs;
 use crate::errors::Failure;
+use crate::mapped;
 use crate::progress;
 use crate::signals::{First, Stop};
 use crate::style::Palette;
@@ -20,7 +20,7 @@ use crate::text::{self, shown_path};
 pub fn perform(args: &BackfillArgs, context: &Context) -> Result<String, Failure> {
     let options = args.options()?;
     let stop = Stop::on_signals(First::Asks, context)?;
-    let progress = Progress::default();
+    let progress = mapped::watched(context)?;
     let done = Mutex::new((0, 0));
     let began = Instant::now();
     let each = |step: &StepReport, of: usize| {

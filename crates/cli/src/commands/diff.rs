@@ -1,11 +1,12 @@
 //! `attributary diff`: why a run says something else than an earlier one.
 
-use attributary_pipeline::{Cause, ChannelChange, DiffReport, Progress, Total};
+use attributary_pipeline::{Cause, ChannelChange, DiffReport, Total};
 
 use super::facts;
 use crate::app::Context;
 use crate::args::DiffArgs;
 use crate::errors::Failure;
+use crate::mapped;
 use crate::progress;
 use crate::signals::{First, Stop};
 use crate::style::Palette;
@@ -18,7 +19,7 @@ const MOST_FILES: usize = 10;
 /// Compares two runs.
 pub fn perform(args: &DiffArgs, context: &Context) -> Result<String, Failure> {
     let stop = Stop::on_signals(First::Asks, context)?;
-    let progress = Progress::default();
+    let progress = mapped::watched(context)?;
     let work = || {
         let report = attributary_pipeline::diff(&args.before, &args.after, &args.options(), &progress, &stop.interrupt);
         report.map_err(|error| stop.failure(error))

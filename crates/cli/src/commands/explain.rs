@@ -9,6 +9,7 @@ use super::facts;
 use crate::app::Context;
 use crate::args::ExplainArgs;
 use crate::errors::Failure;
+use crate::mapped;
 use crate::progress::{self, Stand};
 use crate::signals::{First, Stop};
 use crate::style::{Palette, Tone};
@@ -18,6 +19,7 @@ use crate::text::{self, grouped, shown, shown_path};
 /// Explains a conversion.
 pub fn perform(args: &ExplainArgs, context: &Context) -> Result<String, Failure> {
     let stop = Stop::on_signals(First::Asks, context)?;
+    mapped::watched(context)?;
     let options = args.options();
     let stand = || Stand { done: 0, total: 0, words: "looking for the conversion and its customer's touches".to_owned() };
     let work = || {

@@ -7,7 +7,9 @@ pub mod diff;
 pub mod explain;
 pub mod models;
 pub mod report;
+pub mod rollback;
 pub mod run;
+pub mod runs;
 pub mod simulate;
 pub mod verify;
 
@@ -24,6 +26,8 @@ pub fn perform(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Verify(args) => verify::perform(&args, context),
         Command::Check(args) => check::perform(&args, context),
         Command::Explain(args) => explain::perform(&args, context),
+        Command::Runs(args) => runs::perform(&args, context),
+        Command::Rollback(args) => rollback::perform(&args, context),
         Command::Report(args) => report::perform(&args, context),
         Command::Models(args) => models::perform(&args, context),
         Command::Simulate(args) => simulate::perform(&args, context),

@@ -1,12 +1,12 @@
 //! `attributary run`: computes a pipeline, and says what came of it and that it adds up.
 
-use attributary_pipeline::Progress;
 use attributary_pipeline::report::{ChannelReturns, LedgerLine, ModelSummary, ReturnsSummary, RunReport};
 
 use super::facts;
 use crate::app::Context;
 use crate::args::RunArgs;
 use crate::errors::Failure;
+use crate::mapped;
 use crate::progress;
 use crate::signals::{First, Stop};
 use crate::style::Palette;
@@ -17,7 +17,7 @@ use crate::text::{self, grouped, shown, shown_path};
 pub fn perform(args: &RunArgs, context: &Context) -> Result<String, Failure> {
     let options = args.options()?;
     let stop = Stop::on_signals(First::Asks, context)?;
-    let progress = Progress::default();
+    let progress = mapped::watched(context)?;
     let work = || attributary_pipeline::run(&options, &progress, &stop.interrupt).map_err(|error| stop.failure(error));
     let report = progress::during(context.bar, || progress::of_run(&progress), work)?;
     tracing::info!(run_id = report.run_id, seconds = (report.seconds * 1_000.0).round() / 1_000.0, "published");

@@ -1,12 +1,12 @@
 //! `attributary verify`: proves that a run is what its inputs give.
 
-use attributary_pipeline::Progress;
 use attributary_pipeline::report::VerifyReport;
 
 use super::facts;
 use crate::app::Context;
 use crate::args::VerifyArgs;
 use crate::errors::Failure;
+use crate::mapped;
 use crate::progress;
 use crate::signals::{First, Stop};
 use crate::style::Palette;
@@ -15,7 +15,7 @@ use crate::text::{self, shown, shown_path};
 /// Proves it.
 pub fn perform(args: &VerifyArgs, context: &Context) -> Result<String, Failure> {
     let stop = Stop::on_signals(First::Asks, context)?;
-    let progress = Progress::default();
+    let progress = mapped::watched(context)?;
     let work = || {
         let report = attributary_pipeline::verify(&args.run, args.files_only, &args.options(), &progress, &stop.interrupt);
         report.map_err(|error| stop.failure(error))

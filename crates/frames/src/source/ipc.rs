@@ -10,7 +10,8 @@ use polars::prelude::{
 };
 use polars_arrow::io::ipc::read::{get_row_count_from_blocks, read_file_metadata};
 
-use super::{Format, Inspected, ROW, Rows, footer_sha256, polars_path, whole_file};
+use super::state::footer_sha256;
+use super::{Format, Inspected, ROW, Rows, polars_path, whole_file};
 
 pub(super) const FORMAT: Format =
     Format { name: "Arrow IPC", extensions: &["ipc", "arrow", "feather"], inspect, check: whole_file, scan };

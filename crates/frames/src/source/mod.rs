@@ -15,6 +15,7 @@ use crate::{SourceFile, SourceSpec};
 mod csv;
 mod ipc;
 mod parquet;
+mod state;
 
 /// Every format that is read.
 const FORMATS: &[Format] = &[parquet::FORMAT, csv::FORMAT, ipc::FORMAT];
@@ -112,7 +113,8 @@ impl OpenFile {
 
     fn open(located: Located) -> Result<Self, FrameError> {
         let Located { path, format, partitions } = located;
-        let bytes = std::fs::metadata(&path).map_err(|error| unreadable(&path, error.to_string()))?.len();
+        // What it is before anything of it is read: whatever changes later shows.
+        let (bytes, modified, inode) = state::of(&path).map_err(|error| unreadable(&path, error.to_string()))?;
         if bytes == 0 {
             return Err(unreadable(&path, "it is empty (0 bytes)"));
         }
@@ -128,7 +130,8 @@ impl OpenFile {
             }
         }
         let places = columns.iter().enumerate().map(|(place, column)| (column.name.clone(), place)).collect();
-        let file = SourceFile { path, bytes, rows: inspected.rows, footer_sha256: inspected.footer_sha256 };
+        let Inspected { rows, footer_sha256, .. } = inspected;
+        let file = SourceFile { path, bytes, rows, footer_sha256, modified, inode };
         Ok(Self { file, columns, places, format, physical })
     }
 }
@@ -321,19 +324,6 @@ pub(crate) fn percent_decoded(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&decoded).into_owned()
-}
-
-/// SHA-256 of the last `length` bytes before the `trailer` bytes that end a file, in hexadecimal.
-fn footer_sha256(file: &std::fs::File, length: u64, trailer: u64) -> std::io::Result<String> {
-    use sha2::{Digest, Sha256};
-    use std::io::{Read, Seek, SeekFrom};
-    let mut reader = file;
-    let end = file.metadata()?.len();
-    let start = end.checked_sub(length + trailer).ok_or_else(|| std::io::Error::other("a footer longer than the file"))?;
-    reader.seek(SeekFrom::Start(start))?;
-    let mut digest = Sha256::new();
-    std::io::copy(&mut reader.take(length), &mut digest)?;
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

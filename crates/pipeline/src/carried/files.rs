@@ -1,9 +1,8 @@
 //! Which version of each file of touchpoints a run saw, and whether a file still is what it was.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use attributary_engine::Interrupt;
@@ -36,25 +35,9 @@ pub(crate) struct InputVersions {
 }
 
 impl Version {
-    /// What a file is now.
-    ///
-    /// # Errors
-    /// Where it cannot be looked at.
-    pub fn of(file: &SourceFile) -> Result<Self, Error> {
-        let metadata = std::fs::metadata(&file.path).map_err(|error| unreadable(&file.path, &error))?;
-        if metadata.len() != file.bytes {
-            return Err(Error::Input {
-                problem: format!("{} was changed while it was read", file.path.display()),
-                hint: Some("run again once whoever writes it has finished; move finished files into place".to_owned()),
-            });
-        }
-        Ok(Self {
-            bytes: file.bytes,
-            modified: modified(&metadata),
-            inode: metadata.ino(),
-            footer: file.footer_sha256.clone(),
-            content: None,
-        })
+    /// What a file was when it was opened. That it still is shows before the run is published.
+    pub fn of(file: &SourceFile) -> Self {
+        Self { bytes: file.bytes, modified: file.modified, inode: file.inode, footer: file.footer_sha256.clone(), content: None }
     }
 
     /// Whether a file is what it was, for all that is known without reading it; none where only its bytes can tell.
@@ -67,10 +50,6 @@ impl Version {
             before.content.is_none().then_some(false)
         }
     }
-}
-
-fn modified(metadata: &Metadata) -> i64 {
-    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
 
 /// The XXH3 of all bytes of a file.

@@ -21,11 +21,13 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use attributary_core::duration::Duration;
 use attributary_core::money;
+use attributary_store::Keep;
 
-use self::document::Node;
+use self::document::{Item, Node};
 use self::error::Fault;
-use self::section::Section;
+use self::section::{Field, Section};
 
 pub use self::error::{FileError, Place, Problem};
 pub use self::names::GroupColumn;
@@ -134,7 +136,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         conversions,
         credits: tail.get("credits").map_or(Ok(false), |field| field.boolean())?,
         paths: tail.get("paths").map_or(Ok(10_000), |field| field.count())?,
-        keep: tail.get("keep").map_or(Ok(0), |field| field.count())?,
+        keep: tail.get("keep").map_or(Ok(Keep::All), |field| keep(&field))?,
         fingerprints,
         file: path.to_owned(),
         places: places(document),
@@ -145,6 +147,15 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         return Err(Fault::whole(Problem::TooManyPredicates { limit: Pipeline::MAX_PREDICATES, found }));
     }
     Ok(pipeline)
+}
+
+fn keep(field: &Field<'_>) -> Result<Keep, Fault> {
+    match (&field.node.item, field.count()) {
+        (Item::Text(text), _) => Duration::parse(text).map(Keep::Within).map_err(|wrong| field.fault(Problem::invalid(wrong))),
+        (_, Ok(0)) => Ok(Keep::All),
+        (_, Ok(runs)) => Ok(Keep::Runs(runs)),
+        (_, Err(_)) => Err(field.wrong("a number of runs such as 30, or a time such as \"30d\"")),
+    }
 }
 
 fn currency(head: &Section<'_>) -> Result<Currency, Fault> {

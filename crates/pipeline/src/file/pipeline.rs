@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use attributary_core::duration::Window;
 use attributary_core::model::{ModelSpec, Parameters};
 use attributary_core::time::{Day, Zone};
+use attributary_store::Keep;
 
 use super::error::{Fault, FileError, Place, Problem};
 use super::names::GroupColumn;
@@ -44,8 +45,8 @@ pub struct Pipeline {
     pub credits: bool,
     /// `output.paths`: rows of the paths table per window; 0 is no table.
     pub paths: usize,
-    /// `output.keep`: published runs to keep; 0 is all.
-    pub keep: usize,
+    /// `output.keep`: which published runs stay.
+    pub keep: Keep,
     /// What the manifest knows the file by.
     pub fingerprints: Fingerprints,
     pub(super) file: PathBuf,

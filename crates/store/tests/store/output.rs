@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::*;
-use attributary_store::{Fault, Manifest, Output, PublishedRun, Staging};
+use attributary_store::{Fault, Keep, Manifest, Output, PublishedRun, Staging};
 
 fn fields() -> Vec<Field> {
     vec![Field::new("n", ColumnType::COUNT)]
@@ -28,6 +28,13 @@ fn publish(output: &Output, run_id: &str, numbers: &[i64]) -> PublishedRun {
     let mut staging = output.stage(run_id).unwrap();
     stage_file(&mut staging, "total", "part-0", numbers);
     staging.publish(Manifest::default()).unwrap()
+}
+
+/// Lets all runs go but the newest; says which are gone.
+fn prune(output: &Output, keep: usize) -> Vec<String> {
+    let (gone, removed) = output.prune(&Keep::Runs(keep), &|| false);
+    removed.unwrap();
+    gone
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -139,7 +146,7 @@ fn an_id_is_used_once() {
     let output = Output::open(folder.path()).unwrap();
     publish(&output, "a", &[1]);
     publish(&output, "b", &[2]);
-    assert_eq!(output.prune(1).unwrap(), ["a"]);
+    assert_eq!(prune(&output, 1), ["a"]);
     drop(output);
     let output = Output::open(folder.path()).unwrap();
     for run_id in ["a", "b"] {
@@ -187,15 +194,54 @@ fn pruning_keeps_the_newest_and_current() {
         publish(&output, run_id, &[1]);
     }
     fs::create_dir(root.join("runs/notes")).unwrap();
-    assert_eq!(output.prune(0).unwrap(), [""; 0]);
-    assert_eq!(output.prune(9).unwrap(), [""; 0]);
-    assert_eq!(output.prune(3).unwrap(), ["z"]);
+    assert_eq!(prune(&output, 0), [""; 0]);
+    assert_eq!(prune(&output, 9), [""; 0]);
+    assert_eq!(prune(&output, 3), ["z"]);
     // Somebody went back to an older run.
     fs::remove_file(root.join("current")).unwrap();
     symlink("runs/y", root.join("current")).unwrap();
-    assert_eq!(output.prune(1).unwrap(), ["x"]);
+    assert_eq!(prune(&output, 1), ["x"]);
     assert_eq!(names(&root.join("runs")), [".ids", "notes", "w", "y"]);
     assert_eq!(output.current().unwrap().unwrap().manifest.run_id, "y");
+}
+
+#[test]
+fn pruning_ends_when_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Output::open(folder.path()).unwrap();
+    for run_id in ["a", "b", "c", "d"] {
+        publish(&output, run_id, &[1]);
+    }
+    let asked = std::cell::Cell::new(0);
+    let stop = || asked.replace(asked.get() + 1) == 1;
+    let (gone, removed) = output.prune(&Keep::Runs(1), &stop);
+    assert!(removed.is_ok() && gone == ["a"], "{gone:?}");
+    assert_eq!(prune(&output, 1), ["b", "c"]);
+}
+
+#[test]
+fn a_lock_that_was_removed_is_no_second_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Output::open(folder.path()).unwrap();
+    fs::remove_file(folder.path().join(".lock")).unwrap();
+    // Someone did what nobody should: from here on the new file is the lock.
+    let second = Output::open(folder.path()).unwrap();
+    assert!(matches!(Output::open(folder.path()), Err(StoreError::Held { .. })));
+    drop((output, second));
+    Output::open(folder.path()).unwrap();
+}
+
+#[test]
+fn runs_that_are_not_on_the_disk_of_the_output_are_refused_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = Path::new("/dev/shm");
+    let Ok(elsewhere) = tempfile::tempdir_in(elsewhere) else { return };
+    symlink(elsewhere.path(), folder.path().join("runs")).unwrap();
+    let error = Output::open(folder.path()).err().unwrap();
+    assert!(error.to_string().starts_with("cannot move files into ") && error.fault() == Fault::Output, "{error:?}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("file system")), "{error:?}");
+    assert_eq!(names(folder.path()), [".lock", "runs"]);
+    assert_eq!(names(elsewhere.path()), [""; 0]);
 }
 
 #[test]
@@ -222,7 +268,7 @@ fn files_are_carried_over() {
     assert_eq!(second.manifest.tables[0].files[0], first.manifest.tables[0].files[0]);
     assert_eq!(second.manifest.state, first.manifest.state);
     // The file outlives the run it came from.
-    output.prune(1).unwrap();
+    prune(&output, 1);
     let (_, cells) = read(&second.folder.join("credits/2026-11-21.parquet")).unwrap();
     assert_eq!(cells, [[Value::Int(1)]]);
 
@@ -255,7 +301,7 @@ fn only_one_holds_the_output() {
     let error = Output::open(folder.path()).err().unwrap();
     assert_eq!(error.fault(), Fault::Held);
     let text = error.to_string();
-    assert!(text.contains(&format!("process {}, since 20", std::process::id())), "{text}");
+    assert!(text.contains(&format!("(process {} on ", std::process::id())) && text.contains(", since 20"), "{text}");
     // A staging holds on by itself.
     let staging = output.stage("run").unwrap();
     drop(output);
@@ -291,7 +337,7 @@ fn a_killed_run_leaves_neither_lock_nor_litter() {
     let held = Output::open(folder.path()).err().map(|error| error.to_string());
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(held.as_ref().is_some_and(|it| it.contains(&format!("process {},", child.id()))), "{held:?}");
+    assert!(held.as_ref().is_some_and(|it| it.contains(&format!("process {} on ", child.id()))), "{held:?}");
     assert!(folder.path().join(".staging-killed").is_dir());
 
     symlink("runs/killed", folder.path().join(".staging-killed+current")).unwrap();

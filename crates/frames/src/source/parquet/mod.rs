@@ -8,7 +8,8 @@ use polars::prelude::{
     DataType, HiveOptions, LazyFrame, ParquetReader, PolarsResult, RowIndex, ScanArgsParquet, SerReader, polars_bail,
 };
 
-use super::{Format, Inspected, ROW, Rows, footer_sha256, polars_path};
+use super::state::footer_sha256;
+use super::{Format, Inspected, ROW, Rows, polars_path};
 
 mod pages;
 

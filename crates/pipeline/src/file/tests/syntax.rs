@@ -100,5 +100,5 @@ fn the_tail() {
     pipelines/nightly.toml:53: output.path: unknown key; expected one of credits, paths, keep
     hint: did you mean "paths"?
     "#);
-    assert_snapshot!(wrong("keep    = 7", "keep = 2025-01-01"), @"pipelines/nightly.toml:54: output.keep: expected a whole number from 0 on, found the date 2025-01-01");
+    assert_snapshot!(wrong("keep    = 7", "keep = 2025-01-01"), @"pipelines/nightly.toml:54: output.keep: expected a number of runs such as 30, or a time such as \"30d\", found the date 2025-01-01");
 }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use attributary_core::model::Fallback;
+use attributary_store::Keep;
 use insta::assert_snapshot;
 
-use super::{GOOD, changed, read, said};
+use super::{GOOD, changed, read, said, wrong};
 use crate::file::{Column, Dimension, GroupColumn, Ignore, IgnoreWhen, Repeats, Reuse, TableEntry, ValueColumn, load};
 
 /// As little as a file can say.
@@ -76,7 +77,7 @@ fn everything_is_read() {
 
     let by = vec![GroupColumn::ConversionWeek, GroupColumn::Channel, GroupColumn::Campaign, GroupColumn::Dimension(1)];
     assert_eq!(pipeline.tables, [TableEntry { name: "by_campaign_week".to_owned(), by }]);
-    assert_eq!((pipeline.credits, pipeline.paths, pipeline.keep), (true, 100, 7));
+    assert_eq!((pipeline.credits, pipeline.paths, pipeline.keep.clone()), (true, 100, Keep::Runs(7)));
 }
 
 #[test]
@@ -93,7 +94,17 @@ fn what_is_not_said_has_its_default() {
     assert_eq!((pipeline.models[0].name.as_str(), pipeline.models[0].parameters.fallback), ("linear", Fallback::All));
     let tables: Vec<_> = pipeline.tables.iter().map(|table| (table.name.as_str(), table.by.len())).collect();
     assert_eq!(tables, [("attributed_revenue", 3), ("by_channel", 1), ("total", 0)]);
-    assert_eq!((pipeline.credits, pipeline.paths, pipeline.keep), (false, 10_000, 0));
+    assert_eq!((pipeline.credits, pipeline.paths, pipeline.keep.clone()), (false, 10_000, Keep::All));
+}
+
+#[test]
+fn runs_are_kept_by_number_or_by_age() {
+    let kept = |keep: &str| changed("keep    = 7", &format!("keep = {keep}")).keep;
+    assert_eq!((kept("0"), kept("1")), (Keep::All, Keep::Runs(1)));
+    let Keep::Within(span) = kept("\"30d\"") else { panic!("a span of time") };
+    assert_eq!(span.whole_days(), Some(30));
+    assert_snapshot!(wrong("keep    = 7", "keep = \"30\""), @r#"pipelines/nightly.toml:54: output.keep: expected a duration such as 90s, 15m, 12h, 30d or 4w, found "30""#);
+    assert_snapshot!(wrong("keep    = 7", "keep = -1"), @r#"pipelines/nightly.toml:54: output.keep: expected a number of runs such as 30, or a time such as "30d", found the number -1"#);
 }
 
 #[test]
