@@ -98,7 +98,7 @@ class Bench:
         folder = self.out(workload, name)
         file, result = folder / "pipeline.toml", folder / "result"
         file.write_text(text(result))
-        command = [self.binary, "run", file, "--threads", threads or self.threads, "--format", "json", "--quiet", *options]
+        command = [self.binary, "run", file, "--threads", threads or self.threads, "--format", "json", "--quiet", "--full", *options]
 
         def program():
             shutil.rmtree(result, ignore_errors=True)

@@ -50,7 +50,7 @@ keep = 1
 def run(folder, name, text):
     file = folder / f"{name}.toml"
     file.write_text(text)
-    measured = ["/usr/bin/time", "-f", "%e s wall, %U s user, %M KiB", BINARY, "run", file, "-q"]
+    measured = ["/usr/bin/time", "-f", "%e s wall, %U s user, %M KiB", BINARY, "run", file, "-q", "--full"]
     done = subprocess.run(measured, capture_output=True, text=True, check=False)
     print(f"  {name:<10} {done.stderr.strip().splitlines()[-1]}", flush=True)
     print("".join(f"    {line}\n" for line in done.stdout.splitlines() if line.startswith("note:")), end="")

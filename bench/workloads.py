@@ -254,7 +254,7 @@ def h(bench):
     """Start-up: the sample data."""
     file = HERE.parent / "pipelines" / "nightly.toml"
     with tempfile.TemporaryDirectory() as folder:
-        command = [bench.binary, "run", file, "--output", folder, "--threads", bench.threads, "--format", "json", "--quiet"]
+        command = [bench.binary, "run", file, "--output", folder, "--threads", bench.threads, "--format", "json", "--quiet", "--full"]
         series = bench.measure({OURS: lambda: run(command)}, rounds=max(5, bench.rounds))
     one = series[OURS]
     targets = [Target("wall", one.of("wall") if one.ok else None, 0.3, unit="s")]

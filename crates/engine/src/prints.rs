@@ -7,6 +7,7 @@ use std::sync::Arc;
 use attributary_core::time::Day;
 use attributary_core::value::Value;
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
+use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::conversions::{ConversionBucket, Converted, union};
@@ -45,7 +46,11 @@ impl Prints {
         let printer = Printer::new(setup, &converted.kinds, &converted.currencies);
         let budget = Arc::clone(&converted.budget);
         let histories = setup.follows_histories().then_some(Histories { orders: &orders, observation: None });
-        let look = |bucket: &mut ConversionBucket| Ok(printer.prints(&bucket.look(setup, histories, &budget)?));
+        let look = |bucket: &mut ConversionBucket| {
+            let mut gathered = Gathered::default();
+            printer.print(&bucket.look(setup, histories, &budget)?, &mut gathered);
+            Ok(gathered.finish())
+        };
         converted.buckets.par_iter_mut().map(look).try_reduce(Self::default, |one, other| Ok(one.merge(other)))
     }
 
@@ -67,6 +72,19 @@ impl Print {
     }
 }
 
+/// Prints that more is added to.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    days: FxHashMap<Day, Print>,
+    refunds: BTreeSet<(Day, Day)>,
+}
+
+impl Gathered {
+    pub fn finish(self) -> Prints {
+        Prints { days: self.days.into_iter().collect(), refunds: self.refunds }
+    }
+}
+
 /// Looks at conversions.
 pub(crate) struct Printer<'a> {
     setup: &'a Setup,
@@ -81,10 +99,9 @@ impl<'a> Printer<'a> {
         Self { setup, kinds: bytes(kinds), currencies: bytes(currencies) }
     }
 
-    /// What some customers' conversions are.
-    pub fn prints(&self, conversions: &Conversions) -> Prints {
+    /// Gathers what some customers' conversions are.
+    pub fn print(&self, conversions: &Conversions, gathered: &mut Gathered) {
         let Setup { rules, range, .. } = self.setup;
-        let mut prints = Prints::default();
         let mut bytes = Vec::new();
         let mut start = 0;
         for of_customer in conversions.keys.chunk_by(|one, other| one == other) {
@@ -100,13 +117,12 @@ impl<'a> Printer<'a> {
                 let consumed = consumed.filter(|until| *until >= rules.earliest_touch(walked_on));
                 bytes.clear();
                 self.append(conversions, conversion, consumed, &mut bytes);
-                prints.days.entry(day).or_default().add(Print { conversions: 1, sum: xxh3_128(&bytes) });
+                gathered.days.entry(day).or_default().add(Print { conversions: 1, sum: xxh3_128(&bytes) });
                 if refund {
-                    prints.refunds.insert((walked_on, day));
+                    gathered.refunds.insert((walked_on, day));
                 }
             }
         }
-        prints
     }
 
     /// All that the walk and the tables know of a conversion, besides touches.

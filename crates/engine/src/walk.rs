@@ -145,7 +145,7 @@ pub fn walk(
         books.extend(walker.book);
         source.absorb_currencies(&walker.source.currencies);
         source.refunds += walker.source.refunds;
-        prints = prints.merge(walker.prints);
+        prints = prints.merge(walker.prints.finish());
         ledger.absorb(walker.source.carried);
         touches_used += walker.touches_used;
         extremes.extend(walker.extremes);

@@ -13,7 +13,7 @@ use crate::credit::{Context, Crediting, Eligible};
 use crate::customers::{Customer, Customers};
 use crate::error::EngineError;
 use crate::extreme::Stretch;
-use crate::prints::{Printer, Prints};
+use crate::prints::{Gathered, Printer};
 use crate::records::TouchRecords;
 use crate::rejects::Rejects;
 use crate::runs::Runs;
@@ -44,7 +44,7 @@ pub(crate) struct Walker<'a> {
     /// What of the source shows only here.
     pub source: SourceSums,
     /// What the conversions of each day are, if anyone asks.
-    pub prints: Prints,
+    pub prints: Gathered,
     printer: Option<&'a Printer<'a>>,
     /// Touches that stand in some customer's order.
     pub touches_used: u64,
@@ -87,7 +87,7 @@ impl<'a> Walker<'a> {
             paths: Paths::new(context.setup.rules.windows.len(), Runs::new(context.setup.temp.join(format!("paths-{thread}")))),
             book: context.setup.lists_customers().then(|| Book::new(context.setup, thread)),
             source: SourceSums::default(),
-            prints: Prints::default(),
+            prints: Gathered::default(),
             printer,
             touches_used: 0,
             extremes: Vec::new(),
@@ -170,7 +170,7 @@ impl<'a> Walker<'a> {
     fn look_at(&mut self, conversions: &Conversions) {
         self.source.count(conversions, self.context.setup);
         if let Some(printer) = self.printer {
-            self.prints = std::mem::take(&mut self.prints).merge(printer.prints(conversions));
+            printer.print(conversions, &mut self.prints);
         }
     }
 
