@@ -105,10 +105,20 @@ fn run_here(
     let writer = Writer::new(staging, interrupt);
     let mut returns = Returns::new(&plan, plan.setup.range)?;
     let totals = match &carried {
-        None => writer.all(|| write_tables(&plan, &mut computed, &mut returns, &writer))?,
-        Some(carried) => carried::write(&plan, &computed, carried, !again, &mut returns, &writer)?,
+        None => {
+            let totals = writer.all(|| write_tables(&plan, &mut computed, &mut returns, &writer))?;
+            carried::write_state(&plan, &computed, None, &versions, &writer)?;
+            totals
+        }
+        Some(carried) => {
+            let (totals, state) = rayon::join(
+                || carried::write(&plan, &computed, carried, !again, &mut returns, &writer),
+                || carried::write_state(&plan, &computed, Some(carried), &versions, &writer),
+            );
+            state?;
+            totals?
+        }
     };
-    carried::write_state(&plan, &computed, carried.as_deref(), &versions, &writer)?;
     let mut cohorts = None;
     if again {
         // What was written needs no memory any more, and the second walk has files of its own.
