@@ -19,6 +19,8 @@ mod merge;
 mod metrics;
 #[path = "e2e/oracle.rs"]
 mod oracle;
+#[path = "e2e/quality.rs"]
+mod quality;
 #[path = "e2e/readme.rs"]
 mod readme;
 #[path = "e2e/real_log.rs"]

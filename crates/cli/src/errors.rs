@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use attributary_simulate::SimulateError;
 use serde::Serialize;
@@ -22,23 +23,30 @@ pub struct Failure {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    /// The folder of what a broken data contract left.
+    findings: Option<PathBuf>,
 }
 
 impl Failure {
     /// A failure by an error and what lies behind it.
     pub fn new(exit: Exit, error: &dyn Error, hint: Option<String>) -> Self {
-        let failure = Self { exit, message: error.to_string(), causes: Vec::new(), hint };
+        let failure = Self { exit, message: error.to_string(), causes: Vec::new(), hint, findings: None };
         error.source().into_iter().fold(failure, Self::because)
     }
 
     /// A failure by its text alone.
     pub fn plain(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hint: None }
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None, findings: None }
     }
 
     /// What is wrong, without its causes.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The folder of what a broken data contract left.
+    pub fn findings(&self) -> Option<&Path> {
+        self.findings.as_deref()
     }
 
     /// The same with what may help.
@@ -75,6 +83,7 @@ impl Failure {
             message: message.to_owned(),
             causes: Vec::new(),
             hint: Some(tips.join("; ")).filter(|it| !it.is_empty()),
+            findings: None,
         }
     }
 
@@ -110,7 +119,11 @@ impl Failure {
 
 impl From<attributary_pipeline::Error> for Failure {
     fn from(error: attributary_pipeline::Error) -> Self {
-        Self::new(error.fault().into(), &error, error.hint())
+        let findings = match &error {
+            attributary_pipeline::Error::Contract { findings, .. } => Some(findings.clone()),
+            _ => None,
+        };
+        Self { findings, ..Self::new(error.fault().into(), &error, error.hint()) }
     }
 }
 

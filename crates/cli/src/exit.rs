@@ -69,6 +69,7 @@ impl From<Fault> for Exit {
             Fault::Bug => Self::Bug,
             Fault::Usage => Self::Usage,
             Fault::Input => Self::Input,
+            Fault::Contract => Self::Contract,
             Fault::Output => Self::Output,
             Fault::Held => Self::Held,
             Fault::Interrupted => Self::Interrupted,
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_manual() {
         assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 130, 143]);
-        let faults = [Fault::Bug, Fault::Usage, Fault::Input, Fault::Output, Fault::Held, Fault::Interrupted];
-        assert_eq!(faults.map(|fault| Exit::from(fault).code()), [1, 2, 3, 5, 6, 130]);
+        let faults = [Fault::Bug, Fault::Usage, Fault::Input, Fault::Contract, Fault::Output, Fault::Held, Fault::Interrupted];
+        assert_eq!(faults.map(|fault| Exit::from(fault).code()), [1, 2, 3, 4, 5, 6, 130]);
     }
 }

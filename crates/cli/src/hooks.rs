@@ -26,6 +26,7 @@ pub fn after(hooks: &Hooks, pipeline: &Path, ended: Result<&RunReport, &Failure>
     let Some((program, arguments)) = words.split_first() else { return };
     let mut command = Command::new(program);
     command.args(arguments).env("ATTRIBUTARY_PIPELINE", pipeline);
+    command.envs(hooks.output.as_ref().map(|output| ("ATTRIBUTARY_OUTPUT", output)));
     match ended {
         Ok(report) => {
             command
@@ -37,6 +38,7 @@ pub fn after(hooks: &Hooks, pipeline: &Path, ended: Result<&RunReport, &Failure>
         }
         Err(failure) => {
             command.env("ATTRIBUTARY_EXIT_CODE", failure.exit.code().to_string()).env("ATTRIBUTARY_ERROR", failure.message());
+            command.envs(failure.findings().map(|folder| ("ATTRIBUTARY_FINDINGS", folder)));
         }
     }
     match run(command, LONGEST) {

@@ -91,6 +91,7 @@ fn of_report(all: &mut Metrics<'_>, report: &RunReport) {
                 ("attributed", &line.attributed),
                 ("unattributed", &line.unattributed),
                 ("rejected", &line.rejected),
+                ("rounding", &line.rounding),
             ];
             parts.map(|(part, amount)| {
                 let labels =
@@ -100,6 +101,20 @@ fn of_report(all: &mut Metrics<'_>, report: &RunReport) {
             })
         })
         .collect();
+    let checks: Vec<_> = report
+        .quality
+        .iter()
+        .map(|line| {
+            let subject = line.subject.as_deref().unwrap_or("");
+            let labels = [("check", line.check.as_str()), ("subject", subject), ("level", line.level.as_str())];
+            (labels, u8::from(line.passed).to_string())
+        })
+        .collect();
+    all.gauge(
+        "quality_passed",
+        "Whether a check of the data contract holds.",
+        checks.iter().map(|(labels, value)| (&labels[..], value.clone())),
+    );
     all.gauge(
         "amount",
         "The ledger, in units of the currency.",

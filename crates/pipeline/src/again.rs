@@ -74,6 +74,7 @@ impl Recipe {
             from: self.range.from,
             to: self.range.to,
             full: true,
+            unjudged: true,
             run_id: Some("again".to_owned()),
             threads: machine.threads,
             memory: machine.memory,

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::file::{Column, Spend};
 use crate::options::Options;
 use crate::plan::{Plan, is_base, with_pipeline};
+use crate::quality;
 use crate::report::{CheckReport, SourceReport};
 use crate::secrets::Secrets;
 use crate::worth::{Fits, Returns, currency_fields, segment_fields};
@@ -147,6 +148,9 @@ fn tables(plan: &Plan) -> Result<Tables, Error> {
         all.push(shown("customers", tables::customers::fields(setup)));
         all.push(shown("customer_segments", segment_fields(setup)));
         all.push(shown("customer_value_fit", Fits::fields()));
+    }
+    if plan.pipeline.quality.is_some() {
+        all.push(shown(quality::TABLE, quality::fields()));
     }
     if let Some(returns) = Returns::new(plan, setup.range)? {
         all.extend(returns.fields(setup.lists_customers())?.into_iter().map(|(name, fields)| shown(name, fields)));

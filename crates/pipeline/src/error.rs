@@ -49,6 +49,14 @@ pub enum Error {
         /// The version that made it, where it is not this one.
         version: Option<String>,
     },
+    /// The data contract: what was computed is not published.
+    #[error("the data contract is broken: {problem}")]
+    Contract {
+        /// Which checks do not hold, and why.
+        problem: String,
+        /// Where the findings are.
+        findings: std::path::PathBuf,
+    },
     /// The input is there, but not as it should be.
     #[error("{problem}")]
     Input {
@@ -68,6 +76,8 @@ pub enum Fault {
     Usage,
     /// The input.
     Input,
+    /// The data, which is not as the pipeline asks for.
+    Contract,
     /// The output.
     Output,
     /// Another run holds the output.
@@ -85,6 +95,7 @@ impl Error {
             Self::Masked { fault, .. } => *fault,
             Self::Differs { .. } => Fault::Bug,
             Self::Input { .. } => Fault::Input,
+            Self::Contract { .. } => Fault::Contract,
             Self::Frames(error) => match error.fault() {
                 attributary_frames::Fault::Pipeline => Fault::Usage,
                 attributary_frames::Fault::Input => Fault::Input,
@@ -120,6 +131,10 @@ impl Error {
             Self::Frames(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Usage { hint, .. } | Self::Input { hint, .. } | Self::Masked { hint, .. } => hint.clone(),
+            Self::Contract { findings, .. } => Some(format!(
+                "nothing is published; see {}, and put the data right or change [quality]",
+                findings.join("findings.json").display()
+            )),
             Self::Differs { version: Some(version), .. } => {
                 Some(format!("it was made by version {version}, this is {}: publish the days anew", env!("CARGO_PKG_VERSION")))
             }

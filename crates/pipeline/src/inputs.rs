@@ -39,7 +39,7 @@ impl Inputs {
     #[must_use]
     pub fn explain(&self, error: Error) -> Error {
         match error.fault() {
-            Fault::Interrupted | Fault::Output | Fault::Held => error,
+            Fault::Interrupted | Fault::Output | Fault::Held | Fault::Contract => error,
             Fault::Bug | Fault::Usage | Fault::Input => self.check().err().unwrap_or(error),
         }
     }

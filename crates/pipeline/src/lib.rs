@@ -17,6 +17,7 @@ pub mod machine;
 mod mappings;
 pub mod options;
 pub mod plan;
+mod quality;
 pub mod report;
 mod rollback;
 mod run;

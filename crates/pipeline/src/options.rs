@@ -30,6 +30,8 @@ pub struct Options {
     pub merge: bool,
     /// Compute all days, whatever the current run has.
     pub full: bool,
+    /// Whether `[quality]` is passed over: where a run is made again for nobody to see.
+    pub unjudged: bool,
     /// Which step of a backfill the run is.
     pub backfill: Option<attributary_store::Backfill>,
     /// How many threads; by default all of the machine's.

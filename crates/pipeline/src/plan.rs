@@ -144,7 +144,10 @@ pub(crate) fn with_pipeline<T>(options: &Options, work: impl FnOnce(Pipeline, &S
 /// # Errors
 /// What is wrong with the file.
 pub fn hooks(options: &Options) -> Result<file::Hooks, Error> {
-    with_pipeline(options, |pipeline, _| Ok(pipeline.hooks))
+    with_pipeline(options, |pipeline, _| {
+        let output = options.output.clone().or(pipeline.output);
+        Ok(file::Hooks { output, ..pipeline.hooks })
+    })
 }
 
 fn setup(

@@ -31,6 +31,9 @@ pub struct RunReport {
     pub rows: attributary_store::RowCounts,
     /// One entry per model and window, in the pipeline's order.
     pub models: Vec<ModelSummary>,
+    /// What the checks of `[quality]` found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quality: Vec<QualityLine>,
     /// The lines of the ledger.
     pub ledger: Vec<LedgerLine>,
     /// What was spent came to, where all days are a period and returns are by channel.
@@ -173,6 +176,27 @@ pub struct LedgerLine {
     pub difference: String,
     /// What rounding at the door added.
     pub rounding: String,
+}
+
+/// What a check of `[quality]` found; numbers as decimals.
+#[derive(Clone, Debug, Serialize)]
+pub struct QualityLine {
+    /// The key of the check.
+    pub check: String,
+    /// Of what: a source, a value, or a model and a window.
+    pub subject: Option<String>,
+    /// `warn` or `fail`.
+    pub level: String,
+    /// Of both numbers: `share`, `rows` or `seconds`.
+    pub unit: String,
+    /// What is allowed.
+    pub limit: String,
+    /// What is; none where there is nothing to compare.
+    pub found: Option<String>,
+    /// Whether it holds.
+    pub passed: bool,
+    /// Both in words.
+    pub explanation: String,
 }
 
 /// What `check` found: what a run would read and write.

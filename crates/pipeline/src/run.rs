@@ -19,12 +19,15 @@ use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
 use attributary_store::{BytesRead, Manifest, Moment, now, reached};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::carried::{self, Carried, Choice, Hours, InputVersions, Orders, Seen, SeenOrders, Version, Versions, content};
+use crate::carried::{
+    self, Carried, Choice, Hours, InputVersions, Orders, Seen, SeenOrders, Touches, Version, Versions, content,
+};
 use crate::error::Error;
 use crate::file::Pipeline;
 use crate::machine;
 use crate::options::{Options, Phase, Progress};
 use crate::plan::{Plan, with_pipeline};
+use crate::quality::{self, Evidence, Finding, Findings};
 use crate::report::{RunReport, range_text};
 use crate::said::{ledger_lines, manifest, summaries, warnings};
 use crate::settings::settings;
@@ -100,6 +103,7 @@ fn run_here(
     (plan.setup.paths, plan.setup.customers) = wanted;
     plan.setup.only = None;
     note_content(&plan, carried.is_some(), &computed, &mut versions, interrupt)?;
+    note_touches(&plan, carried.as_deref(), &computed, &mut versions);
 
     progress.enter(Phase::Writing);
     let writer = Writer::new(staging, interrupt);
@@ -150,6 +154,29 @@ fn run_here(
     progress.inputs.check()?;
     interrupt.check()?;
 
+    let mut findings = Vec::new();
+    if let Some(checks) = plan.pipeline.quality.as_ref().filter(|_| !options.unjudged) {
+        let evidence = Evidence {
+            plan: &plan,
+            options,
+            computed: &computed,
+            totals: &totals,
+            versions: &versions,
+            is_merge: carried.as_ref().is_some_and(|carried| carried.is_merge()),
+            staged: &writer.folder(),
+            output: &output,
+            output_folder: &folder,
+        };
+        findings = quality::judge(checks, &evidence)?;
+        writer.all(|| tables::write_whole(&writer.tables(), quality::TABLE, &quality::fields(), quality::rows(&findings)))?;
+        let broken: Vec<String> = findings.iter().filter(|finding| finding.is_fatal()).map(Finding::words).collect();
+        if !broken.is_empty() {
+            let said = Findings::new(&run_id, &plan, &findings);
+            let findings = writer.into_staging().fail(quality::TABLE, &said)?;
+            return Err(Error::Contract { problem: broken.join("; "), findings });
+        }
+    }
+
     let recomputed = carried.as_ref().map(|carried| carried.said());
     let backfill = options.backfill.clone();
     let manifest = Manifest { settings, recomputed, backfill, ..manifest(&plan, &computed, &totals, (started, began)) };
@@ -157,6 +184,7 @@ fn run_here(
     drop(temp);
     let published = writer.into_staging().publish(manifest)?;
     let mut warnings = warnings(&plan, &computed);
+    warnings.extend(findings.iter().filter(|finding| !finding.passed).map(|finding| format!("quality: {}", finding.words())));
     let (pruned, removed) = output.prune(&plan.pipeline.keep, &|| interrupt.check().is_err());
     if let Err(error) = removed {
         // The run is published all the same; the next one tries again.
@@ -174,6 +202,7 @@ fn run_here(
         whole_because: because,
         rows,
         models: summaries(&plan, &totals),
+        quality: findings.iter().map(Finding::line).collect(),
         ledger: ledger_lines(&plan.setup, &totals.ledger),
         returns: returned,
         tables: published.manifest.tables.iter().map(|table| (table.name.clone(), table.rows, table.files.len())).collect(),
@@ -201,6 +230,8 @@ pub(crate) struct Computed {
     pub prints: Prints,
     /// The hours of the touches that were read, by file.
     pub hours: Vec<Hours>,
+    /// The touches that were read, by file.
+    pub touches: Vec<Touches>,
     /// What the files of conversions have, where conversions stand alone and are not too many.
     pub orders: Option<Vec<Orders>>,
     /// What is known of all customers, if anyone asked.
@@ -275,6 +306,7 @@ pub(crate) fn compute(
     let read = |progress: &attributary_frames::Progress| progress.read.load(Ordering::Relaxed);
     let bytes_read = BytesRead { touchpoints: read(&progress.touchpoints), conversions: read(&progress.conversions) };
     let of_walk = std::mem::take(&mut walked.prints);
+    let (hours, touches) = seen.finish();
     Ok(Computed {
         walked,
         conversions_read,
@@ -286,7 +318,8 @@ pub(crate) fn compute(
         spending,
         rates_read,
         prints: prints.unwrap_or(of_walk),
-        hours: seen.finish(),
+        hours,
+        touches,
         orders: orders.and_then(SeenOrders::finish),
         observed,
     })
@@ -328,6 +361,21 @@ fn note_content(
         of(touchpoints, &mut versions.touchpoints)?;
     }
     if computed.orders.is_some() { of(plan.conversions.files(), &mut versions.conversions) } else { Ok(()) }
+}
+
+/// Notes the touches of each file that was read from its first row to its last. Those of the others are known, or are not.
+fn note_touches(plan: &Plan, carried: Option<&Carried>, computed: &Computed, versions: &mut InputVersions) {
+    let all = plan.setup.range == attributary_engine::Range::default();
+    for (file, read) in plan.touchpoints.files().iter().zip(&computed.touches) {
+        let path = file.path.display().to_string();
+        let touches = match carried {
+            Some(carried) => carried.touches_of(&path),
+            None => all.then_some(*read),
+        };
+        if let (Some(touches), Some(version)) = (touches, versions.touchpoints.get_mut(&path)) {
+            version.touches = Some(touches);
+        }
+    }
 }
 
 /// Which conversions are read, and who looks at them.

@@ -47,6 +47,11 @@ impl<'a> Writer<'a> {
         Section { writer: self, state: true }
     }
 
+    /// The folder that is written to.
+    pub fn folder(&self) -> std::path::PathBuf {
+        lock(&self.staging).folder().to_owned()
+    }
+
     /// The run with all that was written.
     pub fn into_staging(self) -> Staging {
         self.staging.into_inner().unwrap_or_else(PoisonError::into_inner)

@@ -12,6 +12,7 @@ mod decode;
 mod difference;
 mod encode;
 mod error;
+mod failed;
 mod files;
 mod lock;
 mod manifest;

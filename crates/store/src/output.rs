@@ -4,6 +4,7 @@
 //! <output>/.lock               held while a run writes; dies with its process
 //! <output>/.staging-<run_id>/  a run that is being written, or litter of one that was killed
 //! <output>/runs/<run_id>/      published runs, never changed
+//! <output>/runs/<run_id>.failed/  why a run was not published; never a run
 //! <output>/runs/.ids           every id ever published
 //! <output>/current             a link to runs/<run_id>
 //! ```

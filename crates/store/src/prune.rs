@@ -29,7 +29,8 @@ pub enum Keep {
 }
 
 impl Output {
-    /// Removes the published runs that do not stay, the oldest first, until there is a `stop`. Says which are gone, also where
+    /// Removes the published runs that do not stay, the oldest first, until there is a `stop`, and likewise what failed runs left.
+    /// Says which are gone, also where
     /// it fails on the way. Folders under `runs/` that no run of ours made are left alone.
     ///
     /// Every run holds all its files itself, some as further hard links of files that an earlier run has too. So no run hangs on
@@ -48,6 +49,7 @@ impl Output {
                 reached(Moment::Pruning);
                 files::remove(&out_of_sight)?;
             }
+            self.prune_failed(keep)?;
             reached(Moment::Pruned);
             Ok(())
         });

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
+use crate::failed;
 
 /// Checks that a name can be a folder on every system and is no path.
 pub(crate) fn check(run_id: &str) -> Result<(), StoreError> {
@@ -14,6 +15,8 @@ pub(crate) fn check(run_id: &str) -> Result<(), StoreError> {
         "begins with a dot"
     } else if run_id.len() > 128 {
         "is longer than 128 bytes"
+    } else if run_id.ends_with(failed::SUFFIX) {
+        "ends with .failed, as folders of runs that failed do"
     } else if !is_plain(run_id) {
         "holds other characters than A-Z, a-z, 0-9, '.', '_' and '-'"
     } else {

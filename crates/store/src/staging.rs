@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attributary_core::table::{Field, Rows};
+use serde::Serialize;
 
 use crate::error::StoreError;
+use crate::failed::{self, FINDINGS};
 use crate::files;
 use crate::manifest::{self, FileEntry, Manifest, PublishedRun, TableEntry};
 use crate::moments::{Moment, reached};
-use crate::output::Root;
+use crate::output::{Root, STAGING};
 use crate::run_id;
 use crate::write::{Layout, TableFile, WrittenFile};
 
@@ -142,6 +144,39 @@ impl Staging {
         switched?;
         self.published = true;
         Ok(PublishedRun { folder: self.root.run(&self.run_id), manifest })
+    }
+
+    /// Ends the run without publishing it, and leaves one of its tables and `findings` in `runs/<run_id>.failed`, whole or not at
+    /// all, in the place of what an earlier attempt of that id left. `current` is as it was, and the id is free again. Gives the
+    /// folder.
+    ///
+    /// # Errors
+    /// As [`Staging::publish`].
+    pub fn fail(self, table: &str, findings: &impl Serialize) -> Result<PathBuf, StoreError> {
+        let unfinished = Arc::strong_count(&self.open) - 1;
+        if unfinished > 0 {
+            return Err(StoreError::Unfinished { run_id: self.run_id.clone(), files: unfinished });
+        }
+        // Litter of its own from here on, as long as it has no other name.
+        let left = self.root.path.join(format!("{STAGING}{}+failed", self.run_id));
+        let work = || {
+            files::create_folder(&left)?;
+            fs::rename(self.folder.join(table), left.join(table)).map_err(StoreError::output("create", &left.join(table)))?;
+            let path = left.join(FINDINGS);
+            let mut json =
+                serde_json::to_vec_pretty(findings).map_err(|source| StoreError::Manifest { path: path.clone(), source })?;
+            json.push(b'\n');
+            files::write_synced(&path, &json)?;
+            files::sync_folders(&left)?;
+            let target = failed::folder(&self.root, &self.run_id);
+            if fs::symlink_metadata(&target).is_ok() {
+                failed::remove(&self.root, &self.run_id)?;
+            }
+            fs::rename(&left, &target).map_err(StoreError::output("create", &target))?;
+            files::sync_folder(&self.root.runs())?;
+            Ok(target)
+        };
+        work().inspect_err(|_| drop(fs::remove_dir_all(&left)))
     }
 
     /// Moves the folder and then the link; takes the folder back where the second fails.

@@ -81,6 +81,7 @@ fn page(report: &RunReport, palette: &Palette) -> String {
     }
     page.push_str(&section("ledger: attributed + unattributed + rejected = source", ledger(&report.ledger)));
     page.push_str(&section("rejected rows", rejects(report)));
+    page.push_str(&section("quality", quality(report)));
     page.push('\n');
     page.push_str(&proof(&report.ledger, palette));
     for (value, rounding) in roundings(&report.ledger) {
@@ -215,6 +216,30 @@ fn rejects(report: &RunReport) -> Table {
     table
 }
 
+/// What each check found.
+fn quality(report: &RunReport) -> Table {
+    let mut table = Table::new([word("check"), cells("of", 12), word("result"), number("found"), number("limit")]);
+    for line in &report.quality {
+        let result = match (line.passed, line.level.as_str()) {
+            (true, _) => "holds",
+            (false, level) => level,
+        };
+        let found = line.found.as_deref().map_or_else(|| "–".to_owned(), |found| in_unit(found, &line.unit));
+        table.row([&line.check, line.subject.as_deref().unwrap_or(""), result, &found, &in_unit(&line.limit, &line.unit)]);
+    }
+    table
+}
+
+/// The number of a check as people read it; exactly it is in the table.
+fn in_unit(decimal: &str, unit: &str) -> String {
+    let trimmed = decimal.trim_end_matches('0').trim_end_matches('.');
+    match (unit, decimal.parse::<f64>()) {
+        ("share", Ok(share)) => format!("{:.2}%", share * 100.0),
+        ("seconds", Ok(seconds)) => format!("{:.1} h", seconds / 3_600.0),
+        _ => grouped(trimmed),
+    }
+}
+
 fn about(report: &RunReport) -> Vec<(&'static str, String)> {
     let (touches, conversions) = (&report.rows.touchpoints, &report.rows.conversions);
     let read = |read: u64| format!("{} read", text::count(read));
@@ -327,6 +352,7 @@ mod tests {
             ],
             ledger: Vec::new(),
             returns: None,
+            quality: Vec::new(),
             tables: vec![("attributed_revenue".into(), 12_345, 1), ("ledger".into(), 4, 1)],
             pruned: Vec::new(),
             warnings: Vec::new(),

@@ -74,6 +74,18 @@ pub(crate) fn choose(
     };
     let files = plan.touchpoints.files();
     let (look, stale) = compare(files, &mut versions.touchpoints, before, interrupt)?;
+    if plan.pipeline.counts_touches() {
+        let counted = |(file, look): (&SourceFile, &bool)| {
+            *look || versions.touchpoints.get(&file.path.display().to_string()).is_some_and(|version| version.touches.is_some())
+        };
+        // What a run over all days would count must be known without one.
+        if plan.setup.range != Range::default() {
+            return whole("[quality] counts the touches of a range of days".to_owned());
+        }
+        if !files.iter().zip(&look).all(counted) {
+            return whole(format!("[quality] counts touches, and run {} did not count those of all files", base.manifest.run_id));
+        }
+    }
     let changes = Changes { range, look, stale, reach: Hours::default() };
     let changed: u64 = files.iter().zip(&changes.look).filter(|(_, look)| **look).map(|(file, _)| file.bytes).sum();
     if changed * 2 > files.iter().map(|file| file.bytes).sum() {
@@ -168,6 +180,7 @@ fn compare(
         };
         if same {
             version.content = before.and_then(|before| before.content);
+            version.touches = before.and_then(|before| before.touches);
         } else if before.is_some() {
             stale.insert(path);
         }
@@ -181,7 +194,9 @@ fn compare(
 fn doubt(versions: &mut Versions, before: Versions) {
     for (path, version) in versions.iter_mut() {
         match before.get(path) {
-            Some(before) if version.is_same(before) == Some(true) => version.content = before.content,
+            Some(before) if version.is_same(before) == Some(true) => {
+                (version.content, version.touches) = (before.content, before.touches);
+            }
             _ => *version = Version::default(),
         }
     }

@@ -9,6 +9,7 @@ use attributary_engine::Interrupt;
 use attributary_frames::SourceFile;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::hours::Touches;
 use crate::error::Error;
 
 /// A version of a file.
@@ -22,6 +23,8 @@ pub(crate) struct Version {
     pub footer: Option<String>,
     /// The XXH3 of all its bytes, where it was needed.
     pub content: Option<u128>,
+    /// All touches of the file, where it is one of touchpoints and a run has read all of it.
+    pub touches: Option<Touches>,
 }
 
 /// By the path as the source names it.
@@ -37,7 +40,14 @@ pub(crate) struct InputVersions {
 impl Version {
     /// What a file was when it was opened. That it still is shows before the run is published.
     pub fn of(file: &SourceFile) -> Self {
-        Self { bytes: file.bytes, modified: file.modified, inode: file.inode, footer: file.footer_sha256.clone(), content: None }
+        Self {
+            bytes: file.bytes,
+            modified: file.modified,
+            inode: file.inode,
+            footer: file.footer_sha256.clone(),
+            content: None,
+            touches: None,
+        }
     }
 
     /// Whether a file is what it was, for all that is known without reading it; none where only its bytes can tell.

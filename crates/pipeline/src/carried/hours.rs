@@ -1,10 +1,12 @@
-//! Which hours the touches of each file are of: what tells how far a file that changes can reach.
+//! Which hours the touches of each file are of: what tells how far a file that changes can reach. And how many touches it has, and
+//! the newest of them, which the data contract asks for.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use attributary_core::batch::{NO_TIME, TouchBatch};
 use attributary_core::time::is_time;
+use attributary_store::now;
 
 use crate::writer::lock;
 
@@ -84,25 +86,48 @@ impl Hours {
     }
 }
 
-/// The hours of the files of the touchpoints, as far as they were read. Any thread may add to them.
-pub(crate) struct Seen(Vec<Mutex<Hours>>);
+/// What the touches of a file are, as far as they were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Touches {
+    pub rows: u64,
+    /// The newest that is not in the future.
+    pub newest: Option<i64>,
+}
+
+impl Touches {
+    /// Those of two files.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { rows: self.rows + other.rows, newest: self.newest.max(other.newest) }
+    }
+}
+
+/// The hours of the files of the touchpoints, and their touches, as far as they were read. Any thread may add to them.
+pub(crate) struct Seen {
+    files: Vec<Mutex<(Hours, Touches)>>,
+    /// What lies behind it is in the future.
+    now: i64,
+}
 
 impl Seen {
     /// Nothing yet, of so many files.
     pub fn new(files: usize) -> Self {
-        Self((0..files).map(|_| Mutex::default()).collect())
+        Self { files: (0..files).map(|_| Mutex::default()).collect(), now: now() }
     }
 
     /// Looks at a batch.
     pub fn add(&self, batch: &TouchBatch) {
-        if let Some(hours) = self.0.get(batch.file as usize) {
-            lock(hours).add_times(&batch.times);
+        if let Some(file) = self.files.get(batch.file as usize) {
+            let newest = batch.times.iter().copied().filter(|time| *time != NO_TIME && *time <= self.now).max();
+            let mut file = lock(file);
+            file.0.add_times(&batch.times);
+            file.1 = file.1.and(Touches { rows: batch.times.len() as u64, newest });
         }
     }
 
-    /// The hours of each file.
-    pub fn finish(self) -> Vec<Hours> {
-        self.0.into_iter().map(|hours| std::mem::take(&mut *lock(&hours))).collect()
+    /// The hours and the touches of each file.
+    pub fn finish(self) -> (Vec<Hours>, Vec<Touches>) {
+        self.files.into_iter().map(|file| std::mem::take(&mut *lock(&file))).unzip()
     }
 }
 

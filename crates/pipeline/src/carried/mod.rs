@@ -33,7 +33,7 @@ use self::orders::{KnownOrders, Selected};
 pub use self::choice::FIRST_RUN;
 pub(crate) use self::choice::{Choice, choose};
 pub(crate) use self::files::{InputVersions, Version, Versions, content};
-pub(crate) use self::hours::{Hours, Seen};
+pub(crate) use self::hours::{Hours, Seen, Touches};
 pub(crate) use self::orders::{Orders, SeenOrders, stand_alone};
 pub(crate) use self::state::{OF_FILES, conversion_days, day_of, int, touch_hours};
 pub(crate) use self::write::{is_by_channel, top_channels, write, write_state};
@@ -53,6 +53,8 @@ pub(crate) struct Carried {
     days: state::Days,
     /// The hours of each file of touchpoints as far as they are known, by path: also of files that are gone.
     hours: BTreeMap<String, Hours>,
+    /// The touches of the files that are new or changed, by path.
+    touches: BTreeMap<String, Touches>,
     /// What is known of conversions, where they stand alone.
     orders: Option<Selecting>,
     /// Why days are computed: how many for each reason.
@@ -101,7 +103,8 @@ impl Carried {
 
     fn new(base: PublishedRun, how: How, orders: Option<Selecting>) -> Result<Self, Error> {
         let (days, hours) = (conversion_days(&base)?, touch_hours(&base)?);
-        Ok(Self { base, how, computed: Days::default(), reads: Vec::new(), days, hours, orders, reasons: BTreeMap::new() })
+        let (computed, reads, touches, reasons) = (Days::default(), Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { base, how, computed, reads, days, hours, touches, orders, reasons })
     }
 
     /// Whether someone said which days are to be computed.
@@ -140,11 +143,18 @@ impl Carried {
             let take = |batch: TouchBatch| take(&batch);
             plan.touchpoints.read_files(&|file| look[file], &everything, plan.setup.threads, &progress, &take)
         })?;
-        for (file, hours) in seen.finish().into_iter().enumerate().filter(|(file, _)| look[*file]) {
-            changes.reach.add_all(&hours);
-            self.hours.entry(path(file)).or_default().add_all(&hours);
+        let (hours, touches) = seen.finish();
+        for ((file, hours), touches) in hours.iter().enumerate().zip(touches).filter(|((file, _), _)| look[*file]) {
+            changes.reach.add_all(hours);
+            self.hours.entry(path(file)).or_default().add_all(hours);
+            self.touches.insert(path(file), touches);
         }
         Ok(())
+    }
+
+    /// The touches of a file that is new or changed.
+    pub fn touches_of(&self, path: &str) -> Option<Touches> {
+        self.touches.get(path).copied()
     }
 
     /// Selects the conversions that are read, where not all of them matter.

@@ -12,7 +12,7 @@ use attributary_store::{PublishedRun, TableEntry, read_table};
 
 use super::files::{Version, Versions};
 use super::grouped::Blocks;
-use super::hours::Hours;
+use super::hours::{Hours, Touches};
 use super::orders::{KnownOrders, Orders};
 use crate::error::Error;
 
@@ -69,7 +69,17 @@ pub(crate) fn file_fields() -> Vec<Field> {
     let count = |name| Field::new(name, ColumnType::COUNT);
     let text = |name| Field::new(name, ColumnType::Text);
     let modified = Field::new("modified", ColumnType::Int { bits: 64, signed: true });
-    vec![text("file"), count("bytes"), modified, count("inode"), text("footer_sha256"), text("content_xxh3")]
+    let newest = Field::new("newest_touch", ColumnType::instant());
+    vec![
+        text("file"),
+        count("bytes"),
+        modified,
+        count("inode"),
+        text("footer_sha256"),
+        text("content_xxh3"),
+        count("touches"),
+        newest,
+    ]
 }
 
 pub(crate) fn file_rows(versions: &Versions) -> Rows {
@@ -77,6 +87,9 @@ pub(crate) fn file_rows(versions: &Versions) -> Rows {
         Column::Values(versions.values().map(|version| of(version).map_or(Value::Null, |text| Value::text(&text))).collect())
     };
     let ints = |of: &dyn Fn(&Version) -> i64| Column::Ints(versions.values().map(of).collect());
+    let numbers = |of: &dyn Fn(&Version) -> Option<i128>| {
+        Column::Values(versions.values().map(|version| of(version).map_or(Value::Null, Value::Int)).collect())
+    };
     Rows {
         columns: vec![
             Column::Values(versions.keys().map(|path| Value::text(path)).collect()),
@@ -85,6 +98,8 @@ pub(crate) fn file_rows(versions: &Versions) -> Rows {
             ints(&|version| version.inode as i64),
             text(&|version| version.footer.clone()),
             text(&|version| version.content.map(|content| format!("{content:032x}"))),
+            numbers(&|version| version.touches.map(|touches| touches.rows.into())),
+            numbers(&|version| version.touches.and_then(|touches| touches.newest).map(Into::into)),
         ],
     }
 }
@@ -114,6 +129,8 @@ fn files(base: &PublishedRun, table: &str) -> Result<Versions, Error> {
             inode: int(&cells[3]) as u64,
             footer: cells[4].as_text().map(str::to_owned),
             content: cells[5].as_text().and_then(|text| u128::from_str_radix(text, 16).ok()),
+            touches: number(&cells[6])
+                .map(|rows| Touches { rows: rows as u64, newest: number(&cells[7]).map(|time| time as i64) }),
         };
         versions.insert(cells[0].as_text().unwrap_or_default().to_owned(), version);
     })?;
@@ -250,9 +267,13 @@ pub(crate) fn day_of(cell: &Value) -> Option<Day> {
     }
 }
 
-pub(crate) fn int(cell: &Value) -> i128 {
+fn number(cell: &Value) -> Option<i128> {
     match cell {
-        Value::Int(number) => *number,
-        _ => 0,
+        Value::Int(number) => Some(*number),
+        _ => None,
     }
+}
+
+pub(crate) fn int(cell: &Value) -> i128 {
+    number(cell).unwrap_or(0)
 }

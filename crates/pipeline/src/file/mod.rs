@@ -8,6 +8,7 @@ mod models;
 mod names;
 mod nearest;
 mod pipeline;
+mod quality;
 mod section;
 mod sources;
 mod tables;
@@ -33,9 +34,9 @@ pub use self::error::{FileError, Place, Problem};
 pub use self::names::GroupColumn;
 pub use self::nearest::{all_near, nearest};
 pub use self::pipeline::{
-    BudgetEntry, Column, Conversions, Currency, CustomersEntry, Dimension, Fingerprints, Hooks, Ignore, IgnoreWhen, JourneyRules,
-    ModelEntry, Pipeline, RatesEntry, Repeats, ReturnsEntry, ReturnsPeriod, Reuse, ShareTarget, Source, Spend, TableEntry,
-    Touchpoints, ValueColumn, Worth, WorthEntry,
+    BudgetEntry, Check, Column, Conversions, Currency, CustomersEntry, Dimension, Fingerprints, Hooks, Ignore, IgnoreWhen,
+    JourneyRules, Level, ModelEntry, Pipeline, RatesEntry, Repeats, ReturnsEntry, ReturnsPeriod, Reuse, Rule, ShareTarget,
+    Source, SourceName, Spend, TableEntry, Touchpoints, ValueColumn, Worth, WorthEntry,
 };
 
 pub use self::worth::MARKETING;
@@ -88,7 +89,8 @@ fn read(path: &Path, text: &str, overrides: &[String], environment: &dyn Fn(&str
 }
 
 /// Keys that change nothing about what is computed.
-const NO_SETTINGS: [&str; 5] = ["pipeline.name", "pipeline.output", "pipeline.on_success", "pipeline.on_failure", "output.keep"];
+const NO_SETTINGS: [&str; 6] =
+    ["pipeline.name", "pipeline.output", "pipeline.on_success", "pipeline.on_failure", "quality", "output.keep"];
 
 fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<Pipeline, Fault> {
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -104,6 +106,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         "customers",
         "returns",
         "budget",
+        "quality",
         "output",
     ];
     let root = Section::root(document, &known)?;
@@ -112,6 +115,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
     let currency = currency(&head)?;
     let touchpoints = sources::touchpoints(&root, folder)?;
     let conversions = sources::conversions(&root, folder, &touchpoints.dimensions)?;
+    let tables = tables::tables(&root, &touchpoints, &conversions)?;
     let pipeline = Pipeline {
         name: match head.get("name") {
             Some(field) => field.text()?.to_owned(),
@@ -123,7 +127,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
             .transpose()?
             .map(PathBuf::from),
         currency,
-        hooks: Hooks { on_success: command(&head, "on_success")?, on_failure: command(&head, "on_failure")? },
+        hooks: Hooks { on_success: command(&head, "on_success")?, on_failure: command(&head, "on_failure")?, output: None },
         zone: sources::zone(&head)?,
         journey: journey::journey(&root, &touchpoints, &conversions)?,
         models: worth::with_marketing(&root, models::models(&root, &touchpoints.dimensions)?)?,
@@ -132,7 +136,8 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         customers: worth::customers(&root, &conversions)?,
         returns: worth::returns(&root, &touchpoints, &conversions)?,
         budget: worth::budget(&root)?,
-        tables: tables::tables(&root, &touchpoints, &conversions)?,
+        quality: quality::quality(&root, &touchpoints, &conversions, &tables)?,
+        tables,
         touchpoints,
         conversions,
         credits: tail.get("credits").map_or(Ok(false), |field| field.boolean())?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use attributary_core::duration::Window;
+use attributary_core::duration::{Duration, Window};
 use attributary_core::model::{ModelSpec, Parameters};
 use attributary_core::time::{Day, Zone};
 use attributary_store::Keep;
@@ -43,6 +43,8 @@ pub struct Pipeline {
     pub returns: Option<ReturnsEntry>,
     /// `[budget]`.
     pub budget: Option<BudgetEntry>,
+    /// `[quality]`: what must hold of a run; none where there is no such section.
+    pub quality: Option<Vec<Check>>,
     /// `output.credits`: whether the touch-level table is written.
     pub credits: bool,
     /// `output.paths`: rows of the paths table per window; 0 is no table.
@@ -62,6 +64,103 @@ pub struct Hooks {
     pub on_success: Vec<String>,
     /// After one that was not.
     pub on_failure: Vec<String>,
+    /// Where runs are published, if anything says it.
+    pub output: Option<PathBuf>,
+}
+
+/// Something that must hold of a run before it is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What.
+    pub rule: Rule,
+    /// What becomes of the run where it does not.
+    pub level: Level,
+}
+
+/// What a check looks at. Shares are in billionths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// `max_rejected_share`.
+    RejectedShare {
+        /// Of which rows.
+        source: SourceName,
+        /// At most.
+        limit: i64,
+    },
+    /// `max_unattributed_share`.
+    UnattributedShare {
+        /// At most.
+        limit: i64,
+    },
+    /// `max_not_set_share`.
+    NotSetShare {
+        /// At most.
+        limit: i64,
+    },
+    /// `min_rows`.
+    Rows {
+        /// Of which source.
+        source: SourceName,
+        /// At least.
+        least: u64,
+    },
+    /// `max_age`: of the newest touch.
+    Age {
+        /// At most.
+        limit: Duration,
+    },
+    /// `max_change`.
+    Change {
+        /// The value's name.
+        value: String,
+        /// At most, up or down.
+        limit: i64,
+    },
+    /// `unique`: no id is there twice.
+    Unique {
+        /// Of which source.
+        source: SourceName,
+    },
+}
+
+/// A source that checks look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceName {
+    /// `[touchpoints]`.
+    Touchpoints,
+    /// `[conversions]`.
+    Conversions,
+}
+
+impl SourceName {
+    /// The name of its section.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Touchpoints => "touchpoints",
+            Self::Conversions => "conversions",
+        }
+    }
+}
+
+/// What becomes of a run of which a check does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// It is published, and says so.
+    Warn,
+    /// It is not published.
+    Fail,
+}
+
+impl Level {
+    /// As the pipeline file has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
 }
 
 /// A currency of ISO 4217.
@@ -79,7 +178,7 @@ pub struct Currency {
 pub struct Fingerprints {
     /// Of everything; the order of keys does not count.
     pub pipeline_sha256: String,
-    /// Of everything but names, places, hooks and `output.keep`: runs that agree in it may be merged. The order
+    /// Of everything but names, places, hooks, `[quality]` and `output.keep`: runs that agree in it may be merged. The order
     /// of keys counts, as values and dimensions are columns in their order.
     pub settings_sha256: String,
     /// The text itself, without layout and comments.
@@ -407,6 +506,17 @@ impl Pipeline {
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// Whether `[quality]` asks for what only the touches themselves tell: how many there are, and which is the newest.
+    #[must_use]
+    pub fn counts_touches(&self) -> bool {
+        let asks = |check: &Check| match &check.rule {
+            Rule::RejectedShare { source, .. } | Rule::Rows { source, .. } => *source == SourceName::Touchpoints,
+            Rule::Age { .. } => true,
+            _ => false,
+        };
+        self.quality.iter().flatten().any(asks)
     }
 
     /// The distinct predicates of `[journey]` and `[[model]]`, in the file's order: at most [`Pipeline::MAX_PREDICATES`].

@@ -4,6 +4,7 @@ mod conversions;
 mod journey;
 mod models;
 mod overrides;
+mod quality;
 mod syntax;
 mod tables;
 mod touchpoints;
