@@ -98,6 +98,10 @@ impl Way<'_> {
         };
         if let (Some(0), false) = (steps.as_ref().map(Vec::len), other_version && same_inputs) {
             // Nothing that credit hangs on: all is the inputs'.
+            if other_version {
+                let [one, other] = [&self.before, &self.after].map(|run| &run.manifest.version);
+                self.notes.push(format!("versions {one} and {other} made these runs: what that changed is among the causes"));
+            }
             return self.of_inputs(&self.after, &self.aligned.after, &self.aligned.own_windows);
         }
         if same_inputs && same_days && steps.as_ref().is_some_and(|steps| steps.len() < 2) {
@@ -173,7 +177,9 @@ impl Way<'_> {
         let causes = both.causes(&days)?;
         let mut left = whole(from, to);
         causes.values().flat_map(|cause| &cause.channels).for_each(|(key, amounts)| left.add(key, amounts, -1));
-        left.channels.retain(|_, amounts| amounts.iter().any(|amount| *amount != 0));
+        // Who takes part in a conversion is counted by the columns of a table, which may be more than the channel.
+        let additive = |model: &str| self.aligned.models.iter().any(|(name, additive)| name == model && *additive);
+        left.channels.retain(|(model, _, _), amounts| additive(model) && amounts.iter().any(|amount| *amount != 0));
         match left.channels.first_key_value() {
             None => Ok(causes),
             // The credits of a run are its tables' to the last unit.
