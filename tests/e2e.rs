@@ -3,6 +3,8 @@
 #[path = "support.rs"]
 mod support;
 
+#[path = "e2e/as_of.rs"]
+mod as_of;
 #[path = "e2e/cases.rs"]
 mod cases;
 #[path = "e2e/cdnow.rs"]

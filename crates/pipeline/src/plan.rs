@@ -15,6 +15,7 @@ use attributary_frames::{ConversionSource, FrameError, RateSource, SourceFile, S
 use attributary_journeys as journeys;
 use attributary_journeys::Rules;
 
+use crate::as_of;
 use crate::error::Error;
 use crate::file::{self, Pipeline};
 use crate::machine;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub spend: Vec<SpendSource>,
     /// The source of exchange rates.
     pub rates: Option<RateSource>,
+    /// The last instant at which a row that came is known, microseconds UTC; none: all rows are.
+    pub as_of: Option<i64>,
     /// What the engine is told; without temporary folder yet.
     pub setup: Setup,
 }
@@ -59,21 +62,25 @@ impl Plan {
             Some((key, problem)) => Error::File(pipeline.invalid(key, problem, error.hint())),
             None => error.into(),
         };
-        let touchpoints = TouchSource::open(&source_spec("touchpoints", &pipeline.touchpoints.source), &touch_mapping(&pipeline));
+        let as_of = options.as_of.map(|as_of| as_of::of(as_of, &pipeline)).transpose()?;
+        let as_of = as_of.as_ref();
+        let touches = source_spec("touchpoints", &pipeline.touchpoints.source, as_of);
+        let touchpoints = TouchSource::open(&touches, &touch_mapping(&pipeline));
         let touchpoints = touchpoints.map_err(located)?;
-        let conversions =
-            ConversionSource::open(&source_spec("conversions", &pipeline.conversions.source), &conversion_mapping(&pipeline));
+        let orders = source_spec("conversions", &pipeline.conversions.source, as_of);
+        let conversions = ConversionSource::open(&orders, &conversion_mapping(&pipeline));
         let conversions = conversions.map_err(located)?;
         same_kind_of_customer(&touchpoints, &conversions)?;
-        let spend: Vec<SpendSource> = spend_mappings(&pipeline)
+        let spend: Vec<SpendSource> = spend_mappings(&pipeline, as_of)
             .iter()
             .map(|(spec, mapping)| SpendSource::open(spec, mapping).map_err(located))
             .collect::<Result<_, _>>()?;
-        let rates = |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source), &rate_mapping(entry));
+        let rates = |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source, None), &rate_mapping(entry));
         let rates = pipeline.rates.as_ref().map(rates).transpose().map_err(located)?;
         same_dimensions(&pipeline, &touchpoints, &spend)?;
         let setup = setup(&pipeline, options, &touchpoints, &conversions)?;
-        Ok(Self { pipeline, touchpoints, conversions, spend, rates, setup })
+        let as_of = as_of.map(|as_of| as_of.last);
+        Ok(Self { as_of, pipeline, touchpoints, conversions, spend, rates, setup })
     }
 
     /// The sources of spend that are not the touchpoints.

@@ -19,6 +19,7 @@ use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
 use attributary_store::{BytesRead, Manifest, Moment, now, reached};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::as_of::{self, Came};
 use crate::carried::{self, Carried, Choice, Hours, InputVersions, Orders, Seen, SeenOrders, Version, Versions, content};
 use crate::error::Error;
 use crate::file::Pipeline;
@@ -43,7 +44,7 @@ pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Res
     let pool = pool.map_err(|error| EngineError::Bug(format!("{threads} threads cannot be started: {error}")))?;
     // Whatever sorts or walks in parallel below does it on these threads.
     with_pipeline(options, |pipeline, secrets| {
-        let said = settings(&pipeline, secrets);
+        let said = settings(&pipeline, options.as_of, secrets);
         let done = pool.install(|| run_here(pipeline, said, options, progress, interrupt));
         done.map_err(|error| progress.inputs.explain(error))
     })
@@ -57,6 +58,7 @@ fn run_here(
     interrupt: &Interrupt,
 ) -> Result<RunReport, Error> {
     let (began, started) = (Instant::now(), now());
+    as_of::has_output_of_its_own(options)?;
     let folder = output_folder(&pipeline, options)?;
     // Whoever holds the output is known before the first input is looked at.
     let output = held::open(&folder, options, interrupt)?;
@@ -159,6 +161,7 @@ fn run_here(
         pipeline: plan.pipeline.name.clone(),
         currency: plan.setup.currency.0.clone(),
         range: range_text(plan.setup.range.from, plan.setup.range.to),
+        as_of: published.manifest.as_of.clone(),
         merged: carried.as_ref().is_some_and(|carried| carried.is_merge()),
         recomputed: published.manifest.recomputed.clone(),
         whole_because: because,
@@ -183,6 +186,9 @@ pub(crate) struct Computed {
     pub ledger: Ledger,
     pub rejected: RejectedRows,
     pub touches_read: u64,
+    /// What was said of when rows came, where someone asked.
+    pub touches_came: Came,
+    pub conversions_came: Came,
     pub bytes_read: BytesRead,
     pub spending: Spending,
     pub rates_read: u64,
@@ -271,6 +277,8 @@ pub(crate) fn compute(
         ledger,
         rejected: rejects.finish()?,
         touches_read,
+        touches_came: Came::of(&progress.touchpoints),
+        conversions_came: Came::of(&progress.conversions),
         bytes_read,
         spending,
         rates_read,

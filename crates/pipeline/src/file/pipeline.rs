@@ -95,6 +95,8 @@ pub struct Source {
     pub filter: Option<String>,
     /// Whether a column that a file lacks is null there, instead of an error.
     pub missing_as_null: bool,
+    /// `columns.ingested`: when a row came.
+    pub ingested: Option<Column>,
 }
 
 /// `[touchpoints]`.
