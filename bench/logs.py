@@ -12,7 +12,7 @@ TOUCHES_PER_FILE = 1_000_000
 LEAST_FILES = 8  # so that small logs, too, have work for every thread
 
 
-def settings(touches, keys="integer", days=90, files=None):
+def settings(touches, keys="integer", days=90, files=None, campaigns=2000):
     """What `attributary simulate` is asked for."""
     return {
         "customers": max(1, round(touches * CUSTOMERS_PER_TOUCH)),
@@ -22,7 +22,7 @@ def settings(touches, keys="integer", days=90, files=None):
         "days": days,
         "files": files or max(LEAST_FILES, round(touches / TOUCHES_PER_FILE)),
         "channels": 12,
-        "campaigns": 2000,
+        "campaigns": campaigns,
         "keys": keys,
         "duplicates": 0,
         "nulls": 0,
@@ -30,7 +30,7 @@ def settings(touches, keys="integer", days=90, files=None):
 
 
 def name(wanted):
-    return f"log_{wanted['touches']}_{wanted['keys']}_{wanted['days']}d_{wanted['files']}f"
+    return f"log_{wanted['touches']}_{wanted['keys']}_{wanted['days']}d_{wanted['files']}f_{wanted['campaigns']}c"
 
 
 def make(binary, data, wanted, threads):

@@ -281,4 +281,62 @@ def i(bench):
     return Section("I: paths, null journeys, credits", settings, touches, series, [], notes, extra, "tables on disk")
 
 
-WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "E": e, "F": f, "G": g, "H": h, "I": i}
+def j(bench):
+    """A night that adds one day to a year of logs, against all days computed anew."""
+    touches = bench.touches(20 * MILLION)
+    tables = (BY_DAY, BY_CHANNEL, TOTAL)
+    programs, described_logs = {}, []
+    for campaigns in (60, 2000):
+        log, known = bench.log(touches, days=365, files=365, campaigns=campaigns)
+        described_logs.append(f"{described(known)}, {campaigns} campaigns")
+        text = lambda out, log=log: pipeline("J", log, out, RULES, tables=tables)  # noqa: E731
+        programs[f"all days, {campaigns} campaigns"] = bench.ours("J", f"all{campaigns}", text)
+        programs[f"the night, {campaigns} campaigns"] = night(bench, f"night{campaigns}", log, tables)
+    series = bench.measure(programs)
+    targets, notes = [], []
+    for campaigns in (60, 2000):
+        all_days, of_night = f"all days, {campaigns} campaigns", f"the night, {campaigns} campaigns"
+        part = ratio(series[of_night], series[all_days])
+        if campaigns == 60:
+            targets.append(Target("the night / all days, wall", part, 0.15, judged=bench.judged))
+        elif part is not None:
+            notes.append(f"with a table of millions of rows, which is written anew, the night / all days: {part:.3f} ×")
+        if series[of_night].ok and series[all_days].ok:
+            one, other = (hashes(bench.manifest("J", f"{kind}{campaigns}")) for kind in ("night", "all"))
+            notes.append(f"{campaigns} campaigns: {len(one)} files of tables, {'the same bytes' if one == other else 'OTHER BYTES'} in both")
+    settings = f"{'; '.join(described_logs)}. {RULE_NAMES}; window 30d; by conversion_date × channel × campaign, by channel, in total."
+    return Section("J: a night that adds a day to a year", settings, touches, series, targets, notes)
+
+
+def night(bench, name, log, tables):
+    """A run over the year that goes on from one over all days but the last; what that one takes is not measured."""
+    folder = bench.out("J", name)
+    year, before, result, file = folder / "year", folder / "before", folder / "result", folder / "pipeline.toml"
+    last = {}
+    for source in ("touchpoints", "conversions"):
+        shutil.copytree(log / source, year / source, copy_function=os.link)
+        path = max((year / source).iterdir())
+        last[path] = log / source / path.name
+        path.unlink()
+    file.write_text(pipeline("J", year, before, RULES, tables=tables))
+    command = [bench.binary, "run", file, "--threads", bench.threads, "--format", "json", "--quiet"]
+    prepared = run(command)
+    for path, original in last.items():
+        os.link(original, path)
+
+    def program():
+        if not prepared.ok:
+            return prepared
+        shutil.rmtree(result, ignore_errors=True)
+        shutil.copytree(before, result, symlinks=True, copy_function=os.link)
+        return run([*command, "--output", result])
+
+    return program
+
+
+def hashes(manifest):
+    """The SHA-256 of every file of the tables."""
+    return {file["path"]: file["sha256"] for table in manifest["tables"] for file in table["files"]}
+
+
+WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "E": e, "F": f, "G": g, "H": h, "I": i, "J": j}

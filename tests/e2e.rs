@@ -25,6 +25,8 @@ mod readme;
 mod real_log;
 #[path = "e2e/reruns.rs"]
 mod reruns;
+#[path = "e2e/restatements.rs"]
+mod restatements;
 #[path = "e2e/same_bytes.rs"]
 mod same_bytes;
 #[path = "e2e/sample.rs"]

@@ -10,6 +10,7 @@ use crate::file::{Column, Source, Spend};
 use crate::options::Options;
 use crate::plan::{Plan, is_base, with_pipeline};
 use crate::report::{CheckReport, SourceReport};
+use crate::restatements::{self, RESTATEMENTS};
 use crate::secrets::Secrets;
 use crate::worth::{Fits, Returns, currency_fields, segment_fields};
 
@@ -144,6 +145,9 @@ fn tables(plan: &Plan) -> Result<Tables, Error> {
     all.push(shown("rejects", tables::rejects::fields(setup)));
     if setup.paths > 0 {
         all.push(shown("paths", tables::paths::fields(setup)));
+    }
+    if plan.pipeline.restatements {
+        all.push(shown(RESTATEMENTS, restatements::fields(setup)));
     }
     all.push(shown("ledger", tables::ledger::fields(setup, false)));
     if setup.exchange || plan.pipeline.spend.iter().any(|spend| spend.currency.is_some()) {

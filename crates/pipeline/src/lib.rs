@@ -19,6 +19,7 @@ mod mappings;
 pub mod options;
 pub mod plan;
 pub mod report;
+mod restatements;
 mod rollback;
 mod run;
 mod run_id;

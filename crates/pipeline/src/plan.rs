@@ -11,7 +11,7 @@ use attributary_core::time::Day;
 use attributary_core::value::ColumnType;
 use attributary_engine::bucket::bucket_bits;
 use attributary_engine::{CustomersSetup, GroupColumn, Interrupt, ModelSetup, Period, Range, Segments, Setup, TableSetup, Worth};
-use attributary_frames::{ConversionSource, FrameError, RateSource, SourceFile, SpendSource, TimeBounds, TouchSource};
+use attributary_frames::{ConversionSource, FrameError, RateSource, SourceFile, SpendSource, TimeBounds, TouchSource, stoppable};
 use attributary_journeys as journeys;
 use attributary_journeys::Rules;
 
@@ -47,8 +47,7 @@ impl Plan {
     /// # Errors
     /// As there, and that the run was interrupted.
     pub fn interruptible(pipeline: Pipeline, options: &Options, interrupt: &Interrupt) -> Result<Self, Error> {
-        let asked = interrupt.clone();
-        let plan = attributary_frames::stoppable(move || asked.check().is_err(), || Self::new(pipeline, options));
+        let plan = Self::open(pipeline, options, interrupt);
         interrupt.check()?;
         plan
     }
@@ -58,29 +57,45 @@ impl Plan {
     /// # Errors
     /// Whatever the pipeline file or the sources' schemas have wrong.
     pub fn new(pipeline: Pipeline, options: &Options) -> Result<Self, Error> {
+        Self::open(pipeline, options, &Interrupt::default())
+    }
+
+    fn open(pipeline: Pipeline, options: &Options, interrupt: &Interrupt) -> Result<Self, Error> {
         let located = |error: FrameError| match error.of_key() {
             Some((key, problem)) => Error::File(pipeline.invalid(key, problem, error.hint())),
             None => error.into(),
         };
         let as_of = options.as_of.map(|as_of| as_of::of(as_of, &pipeline)).transpose()?;
         let as_of = as_of.as_ref();
-        let touches = source_spec("touchpoints", &pipeline.touchpoints.source, as_of);
-        let touchpoints = TouchSource::open(&touches, &touch_mapping(&pipeline));
-        let touchpoints = touchpoints.map_err(located)?;
-        let orders = source_spec("conversions", &pipeline.conversions.source, as_of);
-        let conversions = ConversionSource::open(&orders, &conversion_mapping(&pipeline));
-        let conversions = conversions.map_err(located)?;
+        let stopped = || {
+            let asked = interrupt.clone();
+            move || asked.check().is_err()
+        };
+        // Of many files it takes a while to look at each.
+        let (touchpoints, conversions) = rayon::join(
+            || {
+                let spec = source_spec("touchpoints", &pipeline.touchpoints.source, as_of);
+                stoppable(stopped(), || TouchSource::open(&spec, &touch_mapping(&pipeline)))
+            },
+            || {
+                let spec = source_spec("conversions", &pipeline.conversions.source, as_of);
+                stoppable(stopped(), || ConversionSource::open(&spec, &conversion_mapping(&pipeline)))
+            },
+        );
+        let (touchpoints, conversions) = (touchpoints.map_err(located)?, conversions.map_err(located)?);
         same_kind_of_customer(&touchpoints, &conversions)?;
-        let spend: Vec<SpendSource> = spend_mappings(&pipeline, as_of)
-            .iter()
-            .map(|(spec, mapping)| SpendSource::open(spec, mapping).map_err(located))
-            .collect::<Result<_, _>>()?;
-        let rates = |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source, None), &rate_mapping(entry));
-        let rates = pipeline.rates.as_ref().map(rates).transpose().map_err(located)?;
+        let (spend, rates) = stoppable(stopped(), || -> Result<_, Error> {
+            let spend: Vec<SpendSource> = spend_mappings(&pipeline, as_of)
+                .iter()
+                .map(|(spec, mapping)| SpendSource::open(spec, mapping).map_err(located))
+                .collect::<Result<_, _>>()?;
+            let rates = |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source, None), &rate_mapping(entry));
+            Ok((spend, pipeline.rates.as_ref().map(rates).transpose().map_err(located)?))
+        })?;
         same_dimensions(&pipeline, &touchpoints, &spend)?;
         let setup = setup(&pipeline, options, &touchpoints, &conversions)?;
         let as_of = as_of.map(|as_of| as_of.last);
-        Ok(Self { as_of, pipeline, touchpoints, conversions, spend, rates, setup })
+        Ok(Self { pipeline, touchpoints, conversions, spend, rates, as_of, setup })
     }
 
     /// The sources of spend that are not the touchpoints.

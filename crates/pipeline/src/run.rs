@@ -32,7 +32,7 @@ use crate::settings::settings;
 use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
 use crate::write::{Cohorts, rejects_rows, write_tables, write_whole};
 use crate::writer::{Writer, lock};
-use crate::{held, run_id, temp};
+use crate::{held, restatements, run_id, temp};
 
 /// Runs a pipeline and publishes what it computes.
 ///
@@ -83,6 +83,8 @@ fn run_here(
     plan.setup.temp = temp.path().to_owned();
     progress.inputs.leaves(temp.path());
 
+    // Whatever can be read of it: only a run that must go on from it says what is wrong.
+    let before = output.current().ok().flatten();
     let mut versions = versions(&plan);
     let (mut carried, because) = match carried::choose(options, &output, &mut plan, &mut versions, interrupt)? {
         Choice::Whole { because } => (None, Some(because)),
@@ -107,10 +109,20 @@ fn run_here(
     let writer = Writer::new(staging, interrupt);
     let mut returns = Returns::new(&plan, plan.setup.range)?;
     let totals = match &carried {
-        None => writer.all(|| write_tables(&plan, &mut computed, &mut returns, &writer))?,
-        Some(carried) => carried::write(&plan, &computed, carried, !again, &mut returns, &writer)?,
+        None => {
+            let totals = writer.all(|| write_tables(&plan, &mut computed, &mut returns, &writer))?;
+            carried::write_state(&plan, &computed, None, &versions, &writer)?;
+            totals
+        }
+        Some(carried) => {
+            let (totals, state) = rayon::join(
+                || carried::write(&plan, &computed, carried, !again, &mut returns, &writer),
+                || carried::write_state(&plan, &computed, Some(carried), &versions, &writer),
+            );
+            state?;
+            totals?
+        }
     };
-    carried::write_state(&plan, &computed, carried.as_deref(), &versions, &writer)?;
     let mut cohorts = None;
     if again {
         // What was written needs no memory any more, and the second walk has files of its own.
@@ -138,6 +150,7 @@ fn run_here(
         }
         returned = writer.all(|| returns.write(until, cohorts.is_some(), &writer))?;
     }
+    let restated = restatements::write(&plan, &run_id, before.as_ref(), &totals.days, &writer)?;
     reached(Moment::Read);
     progress.inputs.check()?;
     interrupt.check()?;
@@ -149,6 +162,7 @@ fn run_here(
     drop(temp);
     let published = writer.into_staging().publish(manifest)?;
     let mut warnings = warnings(&plan, &computed);
+    warnings.extend(restated);
     let (pruned, removed) = output.prune(&plan.pipeline.keep, &|| interrupt.check().is_err());
     if let Err(error) = removed {
         // The run is published all the same; the next one tries again.
@@ -208,6 +222,8 @@ pub(crate) type TopChannels = ((String, String), Vec<(String, i128)>);
 /// Sums over all days of the run that is published.
 pub(crate) struct Totals {
     pub ledger: Vec<tables::ledger::Line>,
+    /// The same by day.
+    pub days: Vec<tables::ledger::Line>,
     /// Where a table says so.
     pub channels: Vec<TopChannels>,
 }

@@ -199,7 +199,7 @@ pub(crate) fn distinct(blocks: Blocks<'_>) -> Blocks<'_> {
 }
 
 /// Whether two cells of a column are the same.
-pub(super) fn same_cell(column: &Column, row: usize, other: usize) -> bool {
+fn same_cell(column: &Column, row: usize, other: usize) -> bool {
     match column {
         Column::Ints(cells) => cells[row] == cells[other],
         Column::Codes { codes, .. } if codes[row] == codes[other] => true,

@@ -11,7 +11,7 @@ use attributary_engine::prints::Print;
 use attributary_store::{PublishedRun, TableEntry, read_table};
 
 use super::files::{Version, Versions};
-use super::grouped::{Blocks, same_cell};
+use super::grouped::Blocks;
 use super::hours::Hours;
 use super::orders::{KnownOrders, Orders};
 use crate::error::Error;
@@ -157,22 +157,24 @@ fn hours(base: &PublishedRun, table: &str) -> Result<BTreeMap<String, Hours>, Er
     Ok(hours)
 }
 
-/// A hash of a conversion's id; none: the file has rows of no hour.
 pub(crate) fn conversion_id_fields() -> Vec<Field> {
-    vec![Field::new("file", ColumnType::Text), Field::new("id_hash", ColumnType::Int { bits: 64, signed: true })]
+    vec![
+        Field::new("file", ColumnType::Text),
+        Field::new("undated", ColumnType::Boolean),
+        Field::new("id_hashes", ColumnType::Binary),
+    ]
 }
 
-/// Stands among the hashes of ids for rows that are of no hour.
-const UNDATED: i64 = -1;
-
+/// A row for each file. Its hashes are one cell, four bytes each: a row for each of them would take longer than all else.
 pub(crate) fn conversion_id_rows(known: &KnownOrders) -> Rows {
-    let names: Vec<Value> = known.keys().map(|path| Value::text(path)).collect();
-    let (mut codes, mut hashes) = (Vec::new(), Vec::new());
-    for (code, orders) in known.values().enumerate() {
-        hashes.extend(orders.undated.then_some(UNDATED).into_iter().chain(orders.ids.iter().map(|id| i64::from(*id))));
-        codes.resize(hashes.len(), code as u32);
+    let hashes = |orders: &Orders| Value::Binary(orders.ids.iter().flat_map(|id| id.to_le_bytes()).collect());
+    Rows {
+        columns: vec![
+            Column::Values(known.keys().map(|path| Value::text(path)).collect()),
+            Column::Values(known.values().map(|orders| Value::Boolean(orders.undated)).collect()),
+            Column::Values(known.values().map(hashes).collect()),
+        ],
     }
-    Rows { columns: vec![Column::Codes { codes, dictionary: Arc::new(names) }, Column::Ints(hashes)] }
 }
 
 /// What a run knew of the files of conversions.
@@ -184,18 +186,13 @@ pub(crate) fn known_orders(base: &PublishedRun) -> Result<KnownOrders, Error> {
     for (path, hours) in hours(base, CONVERSION_HOURS)? {
         known.insert(path, Orders { hours, ..Orders::default() });
     }
-    for rows in blocks(base, state(base, CONVERSION_IDS), &conversion_id_fields())? {
-        let rows = rows?;
-        let (files, Column::Ints(hashes)) = (&rows.columns[0], &rows.columns[1]) else { continue };
-        let mut row = 0;
-        while row < hashes.len() {
-            let end = (row + 1..hashes.len()).find(|other| !same_cell(files, row, *other)).unwrap_or(hashes.len());
-            let orders = known.entry(files.value(row).as_text().unwrap_or_default().to_owned()).or_default();
-            orders.undated |= hashes[row..end].contains(&UNDATED);
-            orders.ids.extend(hashes[row..end].iter().filter_map(|hash| u32::try_from(*hash).ok()));
-            row = end;
+    for_each_row(base, state(base, CONVERSION_IDS), &conversion_id_fields(), |cells| {
+        let orders = known.entry(cells[0].as_text().unwrap_or_default().to_owned()).or_default();
+        orders.undated = cells[1] != Value::Boolean(false);
+        if let Value::Binary(hashes) = &cells[2] {
+            orders.ids = hashes.chunks_exact(4).map(|id| u32::from_le_bytes([id[0], id[1], id[2], id[3]])).collect();
         }
-    }
+    })?;
     Ok(known)
 }
 

@@ -41,6 +41,8 @@ pub struct Pipeline {
     pub returns: Option<ReturnsEntry>,
     /// `[budget]`.
     pub budget: Option<BudgetEntry>,
+    /// `output.restatements`: whether the table is written that says how days were restated.
+    pub restatements: bool,
     /// `output.credits`: whether the touch-level table is written.
     pub credits: bool,
     /// `output.paths`: rows of the paths table per window; 0 is no table.
