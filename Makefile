@@ -1,6 +1,6 @@
 # The same words on a desk and in CI. `make run` and `make test` need a Rust toolchain and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench browser instructions sample-data
+.PHONY: help run test check bench browser instructions deploy-check sample-data
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -30,6 +30,10 @@ browser: ## open reports in a headless Chromium, and compare their figures with 
 
 instructions: ## count the instructions of a fixed run, and fail where they grew; needs valgrind
 	python3 bench/instructions.py
+
+deploy-check: ## check the examples of deploy/ with systemd-analyze, Airflow and hadolint; needs systemd, python3
+	cargo build --workspace
+	sh deploy/check.sh
 
 sample-data: ## write sample-data anew; a test keeps it as it is
 	sh sample-data/make.sh
