@@ -271,11 +271,48 @@ fn people_and_machines_read_the_same() {
     let (_, json, _) = words("json");
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["before"]["run_id"], before.manifest.run_id.as_str());
+    // The page for people has the same.
+    let page = sample.output().join("page.html");
+    let mut command = attributary();
+    command.arg("report").arg(&after.folder).arg("--against").arg(&before.folder).arg("--output").arg(&page).arg("--quiet");
+    let (code, _, stderr) = shown(&command.output().expect("the binary starts"));
+    assert_eq!(code, 0, "{stderr}");
+    let page = fs::read_to_string(&page).expect("a page");
+    for cause in json["causes"].as_array().expect("causes") {
+        let (cause, change) = (cause["cause"].as_str().expect("words"), &cause["channels"][0]["change"][0]);
+        assert!(page.contains(cause), "no {cause}");
+        assert!(page.contains(change.as_str().expect("a decimal")), "no {change}");
+    }
     // Nothing is left beside the runs.
     let names = fs::read_dir(sample.output()).expect("a folder").map(|entry| entry.expect("an entry").file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with(".again")));
     let (code, _, stderr) = shown(&attributary().args(["diff", "no/such", "run"]).output().expect("the binary starts"));
     assert!(code == 3 && stderr.contains("no/such"), "{code} {stderr}");
+}
+
+#[test]
+fn spend_that_changed_is_told_by_channel() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let spend = folder.path().join("search.parquet");
+    let whole = table(&root().join("sample-data/spend/search.parquet"));
+    let mut less = whole.clone();
+    less.rows.truncate(whole.rows.len() - 5);
+    let sample = Sample::of("pipelines/nightly.toml");
+    let arguments = format!("--set spend.search.source={}", spend.display());
+    write_parquet(&spend, &less);
+    let before = sample.run(&arguments);
+    write_parquet(&spend, &whole);
+    let after = sample.run(&arguments);
+    let report = diff(&before, &after);
+    let column = |name: &str| whole.fields.iter().position(|field| field.name == name).expect("a column");
+    assert!(report.causes.is_empty(), "{:?}", words(&report));
+    let channels: std::collections::BTreeSet<&Cell> =
+        whole.rows[whole.rows.len() - 5..].iter().map(|row| &row[column("channel")]).collect();
+    assert_eq!(report.spend.len(), channels.len(), "{:?}", report.spend);
+    for spend in &report.spend {
+        assert_eq!(minor(&spend.after, 2) - minor(&spend.before, 2), minor(&spend.change, 2));
+        assert!(channels.contains(&Cell::text(&spend.channel)) && minor(&spend.change, 2) > 0);
+    }
 }
 
 proptest! {

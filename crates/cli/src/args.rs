@@ -84,11 +84,10 @@ impl Command {
             Self::Backfill(args) => Some(args.machine.threads),
             Self::Verify(args) => Some(args.machine.threads),
             Self::Diff(args) => Some(args.machine.threads),
+            Self::Report(args) => Some(args.machine.threads),
             Self::Explain(args) => Some(args.machine.threads),
             Self::Check(_) => Some(None),
-            Self::Runs(_) | Self::Rollback(_) | Self::Report(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => {
-                None
-            }
+            Self::Runs(_) | Self::Rollback(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => None,
         }
     }
 }
@@ -278,6 +277,11 @@ pub struct ReportArgs {
     /// The file to write, instead of report-ID.html in the run's output folder
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// The folder of an earlier run: say what changed since then, and why
+    #[arg(long, value_name = "RUN")]
+    pub against: Option<PathBuf>,
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -363,6 +367,13 @@ impl BackfillArgs {
             temp: self.temp.clone(),
             ..self.machine.options(&self.file)
         })
+    }
+}
+
+impl ReportArgs {
+    /// What of the machine may be used.
+    pub fn options(&self) -> Options {
+        self.machine.alone()
     }
 }
 

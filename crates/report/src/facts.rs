@@ -1,5 +1,7 @@
 //! What several sections share: the run, its ledger, and what each channel got.
 
+use attributary_store::DiffReport;
+
 use crate::error::ReportError;
 use crate::run::{Run, SPEND, ValueColumn};
 use crate::spend::Spend;
@@ -15,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) channels: Option<Sums>,
     /// What was spent and what it brought; none where nothing says what was spent.
     pub(crate) spend: Option<Spend>,
+    /// What changed since an earlier run; none where nobody asked.
+    pub(crate) diff: Option<DiffReport>,
 }
 
 /// source = attributed + unattributed + rejected, of one model, window and value.
@@ -32,9 +36,9 @@ pub(crate) struct LedgerLine {
 
 impl Facts {
     /// Reads what several sections need.
-    pub(crate) fn read(run: Run) -> Result<Self, ReportError> {
+    pub(crate) fn read(run: Run, diff: Option<DiffReport>) -> Result<Self, ReportError> {
         let (ledger, channels, spend) = (ledger(&run)?, Sums::read(&run, &["channel"])?, Spend::read(&run)?);
-        Ok(Self { run, ledger, channels, spend })
+        Ok(Self { run, ledger, channels, spend, diff })
     }
 
     /// The value that charts show, and the sums of the channels, where there are both.

@@ -18,6 +18,8 @@ mod sums;
 
 use std::path::Path;
 
+use attributary_store::DiffReport;
+
 pub use error::ReportError;
 
 use facts::Facts;
@@ -36,7 +38,19 @@ const ROWS: &[usize] = &[data_table::MOST_ROWS, 100, 50, 20, 10, 5];
 /// # Errors
 /// [`ReportError::Store`] where there is no run or one of its files cannot be read.
 pub fn page(run_folder: &Path) -> Result<String, ReportError> {
-    let facts = Facts::read(Run::open(run_folder)?)?;
+    page_of(run_folder, None)
+}
+
+/// The same, with what changed since an earlier run and why.
+///
+/// # Errors
+/// As [`page`].
+pub fn page_against(run_folder: &Path, diff: DiffReport) -> Result<String, ReportError> {
+    page_of(run_folder, Some(diff))
+}
+
+fn page_of(run_folder: &Path, diff: Option<DiffReport>) -> Result<String, ReportError> {
+    let facts = Facts::read(Run::open(run_folder)?, diff)?;
     let sections = SECTIONS.iter().map(|section| Ok((section, (section.make)(&facts)?)));
     let sections = sections.collect::<Result<Vec<_>, ReportError>>()?;
     let mut bytes = 0;

@@ -9,6 +9,7 @@
 
 mod clock;
 mod decode;
+mod difference;
 mod encode;
 mod error;
 mod files;
@@ -26,6 +27,7 @@ mod staging;
 mod write;
 
 pub use clock::now;
+pub use difference::{Cause, ChangedFile, ChangedTable, ChannelChange, DiffReport, Moved, Side, SpendChange, Total};
 pub use error::{Fault, StoreError};
 pub use manifest::{
     Backfill, BytesRead, ConversionCounts, FileEntry, InputFile, Manifest, ModelEntry, PublishedRun, Range, Recomputed,

@@ -53,6 +53,7 @@ fn page(report: &DiffReport, palette: &Palette) -> String {
             page.push_str(&format!("\n{}\n{}", palette.bold(title), table.render(2, palette)));
         }
     };
+    section("spend that changed, by channel", spend(report));
     section("conversions that moved most", conversions(report));
     section("files that changed", inputs(report));
     section("tables", tables(report));
@@ -128,6 +129,14 @@ const UNATTRIBUTED: &str = "(unattributed)";
 /// The first value's change, for the order of lines and for sums that are shown.
 fn first(change: &ChannelChange) -> f64 {
     change.change.first().and_then(|amount| amount.parse().ok()).unwrap_or(0.0)
+}
+
+fn spend(report: &DiffReport) -> Table {
+    let mut table = Table::new([cells("channel", 10)].into_iter().chain(["before", "after", "change"].map(number)));
+    for spend in &report.spend {
+        table.row([spend.channel.clone(), grouped(&spend.before), grouped(&spend.after), with_sign(&spend.change)]);
+    }
+    table
 }
 
 fn conversions(report: &DiffReport) -> Table {

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use attributary_pipeline::DiffReport;
 use attributary_report::ReportError;
 use serde::Serialize;
 
@@ -12,10 +13,12 @@ use crate::args::ReportArgs;
 use crate::errors::Failure;
 use crate::exit::Exit;
 use crate::signals::{First, Stop};
+use crate::{mapped, progress};
 
 /// Writes the page, and says where it is.
 pub fn perform(args: &ReportArgs, context: &Context) -> Result<String, Failure> {
-    Stop::on_signals(First::Ends, context)?;
+    // A comparison may compute runs, which clean up after themselves.
+    let stop = Stop::on_signals(if args.against.is_some() { First::Asks } else { First::Ends }, context)?;
     // `current` is a link: the run it names now is the one, whatever is published meanwhile.
     let run = fs::canonicalize(&args.run).unwrap_or_else(|_| args.run.clone());
     let path = args.output.clone().unwrap_or_else(|| beside(&run));
@@ -23,12 +26,25 @@ pub fn perform(args: &ReportArgs, context: &Context) -> Result<String, Failure> 
         let message = format!("expected a file outside of the run, found {}", path.display());
         return Err(Failure::plain(Exit::Usage, message).hint("a run never changes; leave out --output to write beside the runs"));
     }
-    let page = attributary_report::page(&run)?;
+    let page = match &args.against {
+        None => attributary_report::page(&run)?,
+        Some(before) => attributary_report::page_against(&run, compared(before, &run, args, &stop, context)?)?,
+    };
     write(&path, page.as_bytes()).map_err(|error| {
         Failure::plain(Exit::Output, format!("cannot write {}", path.display())).because(&error).hint("name a file with --output")
     })?;
     let report = Report { report: path.display().to_string(), bytes: page.len() };
     context.document(&report, |_| format!("{}\n", report.report))
+}
+
+/// What changed since an earlier run.
+fn compared(before: &Path, run: &Path, args: &ReportArgs, stop: &Stop, context: &Context) -> Result<DiffReport, Failure> {
+    let progress = mapped::watched(context)?;
+    let work = || {
+        let diff = attributary_pipeline::diff(before, run, &args.options(), &progress, &stop.interrupt);
+        diff.map_err(|error| stop.failure(error))
+    };
+    progress::during(context.bar, || progress::of_run(&progress), work)
 }
 
 /// What was written.

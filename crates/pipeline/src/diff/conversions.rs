@@ -7,10 +7,9 @@ use attributary_core::UNATTRIBUTED;
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_core::value::Value;
 use attributary_engine::Interrupt;
-use attributary_store::{FileEntry, PublishedRun, read_table};
+use attributary_store::{FileEntry, Moved, PublishedRun, read_table};
 
 use super::days::{Causes, DayChanges, OTHER};
-use super::report::Moved;
 use super::sums::{Amounts, Key, add, word};
 use crate::carried::int;
 use crate::error::Error;

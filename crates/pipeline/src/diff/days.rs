@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use attributary_core::time::{Day, parse_day};
 use attributary_engine::{Days, Range};
 use attributary_journeys::Rules;
-use attributary_store::{InputFile, PublishedRun};
+use attributary_store::{ChangedFile, InputFile, PublishedRun};
 
-use super::report::ChangedFile;
 use super::sums::{Amounts, Key, add};
 use crate::carried::{Hours, conversion_days, touch_hours, touched};
 use crate::error::Error;

@@ -7,7 +7,7 @@
 
 mod conversions;
 mod days;
-mod report;
+mod spend;
 mod steps;
 mod sums;
 
@@ -16,7 +16,7 @@ use std::path::Path;
 
 use attributary_core::money::decimal_text;
 use attributary_engine::{EngineError, Interrupt};
-use attributary_store::PublishedRun;
+use attributary_store::{Cause, ChangedTable, ChannelChange, DiffReport, PublishedRun, Side, Total};
 
 use self::conversions::Both;
 use self::days::{Causes, Changed, DayChanges, changed_files};
@@ -25,8 +25,6 @@ use crate::again::{Recipe, read_run};
 use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::plan::{rules, with_pipeline};
-
-pub use self::report::{Cause, ChangedFile, ChangedTable, ChannelChange, DiffReport, Moved, Side, Total};
 
 /// So many conversions are told of.
 const MOST_MOVED: usize = 10;
@@ -65,6 +63,7 @@ pub fn diff(
         inputs: changed_files(&before, &after),
         tables: changed_tables(&before, &after),
         totals: aligned.totals(&before, &after, &texts)?,
+        spend: spend::changes(&before, &after)?,
         causes: causes.into_iter().map(|(_, cause)| cause).collect(),
         conversions,
         notes,

@@ -2,6 +2,7 @@
 
 mod budget;
 mod campaigns;
+mod changes;
 mod channels;
 mod cohorts;
 mod journeys;
@@ -45,6 +46,7 @@ pub(crate) const SECTIONS: &[SectionSpec] = &[
     SectionSpec { id: "budget", title: "Budget and what-if", make: budget::make },
     SectionSpec { id: "cohorts", title: "Cohorts", make: cohorts::make },
     SectionSpec { id: "segments", title: "Customer segments", make: segments::make },
+    SectionSpec { id: "changes", title: "What changed, and why", make: changes::make },
     SectionSpec { id: "quality", title: "Data quality", make: quality::make },
     SectionSpec { id: "settings", title: "Settings in words", make: settings::make },
 ];

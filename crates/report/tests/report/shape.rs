@@ -78,6 +78,7 @@ fn an_empty_run_says_how_to_get_what_is_missing() {
         ("budget", "This run has no budget."),
         ("cohorts", "No cohorts were asked for."),
         ("segments", "No customers were asked for."),
+        ("changes", "Nobody asked for a comparison."),
     ] {
         assert!(section_of(&page, section).contains(sentence), "{section}");
     }

@@ -1,4 +1,4 @@
-//! What differs between two runs, as data.
+//! What differs between two runs, as data: for whoever compares them, and for whoever shows it.
 
 use serde::Serialize;
 
@@ -25,6 +25,8 @@ pub struct DiffReport {
     pub totals: Vec<Total>,
     /// Why, most first. Together they are the whole change of each channel.
     pub causes: Vec<Cause>,
+    /// The channels on which something else was spent on all days together, most change first.
+    pub spend: Vec<SpendChange>,
     /// The conversions whose credit moved most.
     pub conversions: Vec<Moved>,
     /// What someone should know of how this was found.
@@ -117,6 +119,19 @@ pub struct ChannelChange {
     pub channel: String,
     /// One amount per value.
     pub change: Vec<String>,
+}
+
+/// A channel on which something else was spent; amounts as decimals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SpendChange {
+    /// The channel.
+    pub channel: String,
+    /// What was spent before.
+    pub before: String,
+    /// What was spent after.
+    pub after: String,
+    /// The difference.
+    pub change: String,
 }
 
 /// A conversion whose credit moved.
