@@ -67,7 +67,7 @@ pub(crate) fn of(as_of: AsOf, pipeline: &Pipeline) -> Result<attributary_frames:
     if !lacking.is_empty() {
         return Err(Error::Usage {
             problem: format!(
-                "--as-of: expected a column that says when a row came, but {} maps no `ingested`",
+                "--as-of: expected a column that says when a row came, found no `ingested` in {}",
                 lacking.join(" and ")
             ),
             hint: Some(

@@ -89,7 +89,8 @@ impl Plan {
                 .iter()
                 .map(|(spec, mapping)| SpendSource::open(spec, mapping).map_err(located))
                 .collect::<Result<_, _>>()?;
-            let rates = |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source, None), &rate_mapping(entry));
+            let rates =
+                |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source, None), &rate_mapping(entry));
             Ok((spend, pipeline.rates.as_ref().map(rates).transpose().map_err(located)?))
         })?;
         same_dimensions(&pipeline, &touchpoints, &spend)?;

@@ -75,7 +75,8 @@ pub(crate) fn write(
             Ok(rows) => (rows, None),
             // In another currency no amount can be compared.
             Err(error) => {
-                let note = format!("restatements begin anew, as those of run {} cannot be gone on from: {error}", run.manifest.run_id);
+                let note =
+                    format!("restatements begin anew, as those of run {} cannot be gone on from: {error}", run.manifest.run_id);
                 (Box::new(std::iter::empty()), Some(note))
             }
         },
@@ -102,7 +103,8 @@ fn said_now(days: &[Line]) -> BTreeMap<Key, Said> {
     let of_line = |line: &Line| {
         let key = (line.day?, line.model.clone(), line.window.clone(), line.value.clone());
         // Days of which all rows were rejected have a line in the ledger, too.
-        let any = line.attributed_conversions + line.unattributed_conversions > 0 || line.attributed != 0 || line.unattributed != 0;
+        let any =
+            line.attributed_conversions + line.unattributed_conversions > 0 || line.attributed != 0 || line.unattributed != 0;
         any.then_some((key, (line.attributed, line.unattributed)))
     };
     days.iter().filter_map(of_line).collect()

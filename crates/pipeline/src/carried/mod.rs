@@ -36,7 +36,7 @@ pub(crate) use self::files::{InputVersions, Version, Versions, content};
 pub(crate) use self::grouped::Blocks;
 pub(crate) use self::hours::{Hours, Seen};
 pub(crate) use self::orders::{Orders, SeenOrders, stand_alone};
-pub(crate) use self::state::{blocks, cells_of, OF_FILES, conversion_days, day_of, int, touch_hours};
+pub(crate) use self::state::{OF_FILES, blocks, cells_of, conversion_days, day_of, int, touch_hours};
 pub(crate) use self::write::{is_by_channel, put, top_channels, write, write_state};
 
 use crate::error::Error;

@@ -196,7 +196,13 @@ fn days_of_table<'a>(
 ///
 /// # Errors
 /// Where the rows cannot be had, or the file not be written.
-pub(crate) fn put(writer: &Writer<'_>, sink: &Section<'_>, table: &str, fields: &[Field], blocks: Blocks<'_>) -> Result<(), Error> {
+pub(crate) fn put(
+    writer: &Writer<'_>,
+    sink: &Section<'_>,
+    table: &str,
+    fields: &[Field],
+    blocks: Blocks<'_>,
+) -> Result<(), Error> {
     // The engine's sinks know the engine's errors only.
     let failed = RefCell::new(None);
     let mut rows = blocks.filter(has_rows).map(|rows| {
