@@ -31,9 +31,9 @@ browser: ## open reports in a headless Chromium, and compare their figures with 
 instructions: ## count the instructions of a fixed run, and fail where they grew; needs valgrind
 	python3 bench/instructions.py
 
-deploy-check: ## check the examples of deploy/ with systemd-analyze, Airflow and hadolint; needs systemd, python3
+deploy-check: ## verify the units, the crontab line, the DAG and the container file of deploy/; needs python3, systemd-analyze
 	cargo build --workspace
-	sh deploy/check.sh
+	python3 deploy/check.py
 
 sample-data: ## write sample-data anew; a test keeps it as it is
 	sh sample-data/make.sh

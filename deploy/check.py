@@ -1,87 +1,129 @@
-"""Imports the DAG with Airflow, reads the crontab, and has the program take the words of every example; see check.sh."""
+#!/usr/bin/env python3
+"""Checks the files of this folder with their own tools, and their commands against the program. `make deploy-check` runs it.
 
-import os
-import pathlib
+systemd-analyze verifies the units. The DAG is imported with Airflow where that is installed, else with the few names of Airflow
+that it uses. Every command is held against the program's --help, so that a flag that is renamed is found.
+"""
+
+import importlib.util
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
+import types
+from pathlib import Path
 
-os.environ.update(AIRFLOW__CORE__LOAD_EXAMPLES="False", AIRFLOW__LOGGING__LOGGING_LEVEL="ERROR")
-
-import pendulum  # noqa: E402
-from airflow.dag_processing.dagbag import DagBag  # noqa: E402
-from airflow.providers.standard.operators.bash import BashOperator  # noqa: E402
-from airflow.sdk.definitions.retry_policy import RetryAction  # noqa: E402
-from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
-from croniter import croniter  # noqa: E402
-
-HERE = pathlib.Path(__file__).parent
-# A run of a night in spring, and what of its failures is tried again.
-BEGAN = pendulum.datetime(2026, 4, 3, 1, 30, tz="UTC")
-RETRIED = {"exit 1": False, "exit 2": False, "exit 3": True, "exit 4": False, "exit 5": True, "exit 6": True, "exit 143": True, "kill -9 $$": True}
-
-
-def dag():
-    """The command of the DAG's one task; the DAG must import, serialize, and retry what its policy says."""
-    bag = DagBag(dag_folder=str(HERE / "attributary_dag.py"))
-    assert not bag.import_errors, bag.import_errors
-    [dag] = bag.dags.values()
-    DagSerialization.to_dict(dag)
-    task = dag.get_task("run")
-    for command, retried in RETRIED.items():
-        try:
-            BashOperator(task_id="failing", bash_command=command, skip_on_exit_code=None).execute({})
-        except Exception as failure:
-            action = task.retry_policy.evaluate(failure, 1, task.retries).action
-            assert action == (RetryAction.RETRY if retried else RetryAction.FAIL), (command, action)
-        else:
-            raise AssertionError(f"{command} did not fail")
-    command = task.render_template(task.bash_command, {"data_interval_start": BEGAN})
-    assert command.endswith("--date 2026-04-03"), command
-    return command.removeprefix("exec ")
-
-
-def crontab():
-    """The commands of the crontab, of which every line must be one that cron reads."""
-    text = (HERE / "attributary.cron").read_text()
-    assert text.endswith("\n"), "cron passes over a last line without an end"
-    commands = []
-    for line in text.splitlines():
-        if not line.strip() or line.startswith("#") or re.match(r"[A-Z]+=", line):
-            continue
-        *times, user, command = line.split(None, 6)
-        assert croniter.is_valid(" ".join(times)), line
-        assert re.fullmatch(r"[a-z_][a-z0-9_-]*", user) and "%" not in command, line
-        commands.append(command)
-    return commands
-
-
-def unit():
-    """The command of the service."""
-    return re.search(r"^ExecStart=(.*)$", (HERE / "attributary.service").read_text(), re.MULTILINE).group(1)
-
-
-def takes(binary, command):
-    """Whether the program knows every word: it then fails on files that are not there, and not on its usage."""
-    lexer = shlex.shlex(command.replace("\\\n", " "), posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    words = list(lexer)
-    first = next(place for place, word in enumerate(words) if word.endswith("attributary"))
-    words = words[first + 1 :]
-    ends = [place for place, word in enumerate(words) if word in {">", "&&", "|", ";"}]
-    words = words[: ends[0]] if ends else words
-    ended = subprocess.run([binary, *words], capture_output=True, text=True, check=False)
-    assert ended.returncode in {2, 3} and not re.search("Usage:|invalid value|--help", ended.stderr), (words, ended)
-    assert "attributary" in ended.stderr, ended
+HERE = Path(__file__).resolve().parent
+PROGRAM = HERE.parent / "target/debug/attributary"
 
 
 def main():
-    """Everything, with the program that is named."""
-    commands = [dag(), *crontab(), unit()]
-    for command in commands:
-        takes(sys.argv[1], command)
-    print(f"deploy: {len(commands)} commands are known to the program")
+    if not PROGRAM.exists():
+        raise SystemExit(f"no {PROGRAM}; build it first (cargo build --workspace)")
+    commands = [*systemd(), *crontab(), *airflow(), *container()]
+    for where, words in commands:
+        known(where, words)
+    print(f"checked: units, crontab, DAG, container file, and {len(commands)} commands")
 
 
-main()
+def systemd():
+    """Verifies the units with a program that is there; gives the command of the service."""
+    with tempfile.TemporaryDirectory() as folder:
+        for unit in HERE.glob("attributary@.*"):
+            text = unit.read_text().replace("/usr/local/bin/attributary", "/bin/true").replace("User=attributary", "User=root")
+            Path(folder, unit.name.replace("@.", "@nightly.")).write_text(text.replace("Group=attributary", "Group=root"))
+        units = sorted(str(path) for path in Path(folder).iterdir())
+        verified = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+        # What it says of units of the machine is not of ours.
+        ours = [line for line in verified.stderr.splitlines() if "attributary" in line]
+        check(not ours, "\n".join(ours))
+    timer = (HERE / "attributary@.timer").read_text()
+    calendar = re.search(r"OnCalendar=(.+)", timer)[1]
+    check(subprocess.run(["systemd-analyze", "calendar", calendar], capture_output=True).returncode == 0, f"OnCalendar={calendar}")
+    service = (HERE / "attributary@.service").read_text()
+    return [("attributary@.service", shlex.split(re.search(r"^ExecStart=(.+)$", service, re.MULTILINE)[1].replace("%i", "nightly")))]
+
+
+def crontab():
+    lines = [line for line in (HERE / "crontab").read_text().splitlines() if line and not line.startswith("#") and "=" not in line.split()[0]]
+    check(lines, "crontab: no line")
+    commands = []
+    for line in lines:
+        fields, command = line.split(None, 5)[:5], line.split(None, 5)[5]
+        check(all(re.fullmatch(r"(\*|\d+(-\d+)?)(/\d+)?(,\d+)*", field) for field in fields), f"crontab: {fields}")
+        check("%" not in command, "crontab: a percent sign ends the command")
+        commands.append(("crontab", shlex.split(command.split("&&")[-1])))
+    return commands
+
+
+def airflow():
+    """Imports the DAG; gives its commands."""
+    if importlib.util.find_spec("airflow") is None:
+        stand_in()
+    spec = importlib.util.spec_from_file_location("airflow_dag", HERE / "airflow_dag.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    tasks = list(module.dag.tasks)
+    check(len(tasks) == 2 and module.dag.max_active_runs == 1, "airflow_dag.py: two tasks, one run at a time")
+    template = re.compile(r"{{.*?}}")
+    return [("airflow_dag.py", shlex.split(template.sub("2026-01-01", task.bash_command))) for task in tasks]
+
+
+def stand_in():
+    """The names of Airflow that the DAG uses."""
+
+    class Dag:
+        current = None
+
+        def __init__(self, dag_id, schedule, start_date, catchup, max_active_runs, default_args):
+            self.tasks, self.max_active_runs = [], max_active_runs
+
+        def __enter__(self):
+            Dag.current = self
+            return self
+
+        def __exit__(self, *_):
+            Dag.current = None
+
+    class BashOperator:
+        def __init__(self, task_id, bash_command):
+            self.bash_command = bash_command
+            Dag.current.tasks.append(self)
+
+        def __rshift__(self, other):
+            return other
+
+    names = ["airflow", "airflow.providers", "airflow.providers.standard", "airflow.providers.standard.operators", "airflow.providers.standard.operators.bash"]
+    for name in names:
+        sys.modules[name] = types.ModuleType(name)
+    sys.modules["airflow"].DAG = Dag
+    sys.modules[names[-1]].BashOperator = BashOperator
+
+
+def container():
+    text = (HERE / "Containerfile").read_text()
+    images = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    check(images and all(re.search(r":\d+\.\d+", image) for image in images), f"Containerfile: images are pinned: {images}")
+    user = re.findall(r"^USER (\S+)", text, re.MULTILINE)
+    check(user and user[-1] not in ("root", "0"), "Containerfile: not root")
+    check('ENTRYPOINT ["/usr/local/bin/attributary"]' in text, "Containerfile: the program is the entrypoint")
+    return [("Containerfile", shlex.split(re.search(r"--rm .* (attributary run .+)$", text, re.MULTILINE)[1]))]
+
+
+def known(where, words):
+    """Every flag of a command is one of the program's."""
+    check(Path(words[0]).name == "attributary", f"{where}: {words[0]}")
+    told = subprocess.run([PROGRAM, words[1], "--help"], capture_output=True, text=True)
+    check(told.returncode == 0, f"{where}: no command {words[1]}")
+    for flag in (word for word in words if word.startswith("--")):
+        check(re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", told.stdout), f"{where}: {words[1]} has no {flag}")
+
+
+def check(holds, problem):
+    if not holds:
+        raise SystemExit(f"deploy: {problem}")
+
+
+if __name__ == "__main__":
+    main()

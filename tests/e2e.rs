@@ -17,6 +17,8 @@ mod house;
 mod incremental;
 #[path = "e2e/merge.rs"]
 mod merge;
+#[path = "e2e/metrics.rs"]
+mod metrics;
 #[path = "e2e/oracle.rs"]
 mod oracle;
 #[path = "e2e/readme.rs"]

@@ -121,6 +121,9 @@ pub struct RunArgs {
     /// The folder for temporary files, which are needed when memory is full; by default the output's
     #[arg(long, value_name = "FOLDER")]
     pub temp: Option<PathBuf>,
+    /// Also write what the run did as a Prometheus textfile, whatever came of it
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
     /// The id of the run; by default the time and a few digits
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,

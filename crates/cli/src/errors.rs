@@ -36,6 +36,11 @@ impl Failure {
         Self { exit, message: message.into(), causes: Vec::new(), hint: None }
     }
 
+    /// What is wrong, without its causes.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The same with what may help.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

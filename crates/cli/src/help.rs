@@ -84,6 +84,7 @@ fn run() {
                              60 % of the machine's
           --temp <FOLDER>    The folder for temporary files, which are needed when memory is full; by
                              default the output's
+          --metrics <FILE>   Also write what the run did as a Prometheus textfile, whatever came of it
           --run-id <ID>      The id of the run; by default the time and a few digits
           --wait <TIME>      How long to wait where another run holds the output, such as 30s or 10m; by
                              default not at all

@@ -5,10 +5,13 @@ mod args;
 mod commands;
 mod errors;
 mod exit;
+mod files;
 #[cfg(test)]
 mod help;
+mod hooks;
 mod log;
 mod mapped;
+mod metrics;
 mod panics;
 mod progress;
 mod signals;

@@ -1,13 +1,16 @@
 //! What a caller asks for besides the pipeline file.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
+use std::time::Instant;
 
 use attributary_core::time::Day;
 
 use crate::as_of::AsOf;
 use crate::inputs::Inputs;
+use crate::writer::lock;
 
 /// The words of `attributary run`; `check` and `explain` use some of them.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +51,8 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: AtomicU8,
+    /// When each phase began, in their order.
+    begun: Mutex<Vec<(Phase, Instant)>>,
     /// Bytes that the sources hold together.
     pub total_bytes: AtomicU64,
     /// Conversions read.
@@ -89,5 +94,22 @@ impl Progress {
     pub(crate) fn enter(&self, phase: Phase) {
         tracing::debug!(phase = ?phase, "phase");
         self.phase.store(phase as u8, Ordering::Relaxed);
+        lock(&self.begun).push((phase, Instant::now()));
+    }
+
+    /// How long each phase took that was entered since `began`, which is when planning did; the last one until now.
+    pub(crate) fn phases(&self, began: Instant) -> Vec<(String, f64)> {
+        let mut begun = vec![(Phase::Planning, began)];
+        begun.extend(lock(&self.begun).iter().copied().filter(|(_, at)| *at >= began));
+        let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
+        let mut phases: Vec<(String, f64)> = Vec::new();
+        for ((phase, from), to) in begun.iter().zip(ends) {
+            let (name, seconds) = (format!("{phase:?}").to_lowercase(), to.duration_since(*from).as_secs_f64());
+            match phases.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += seconds,
+                None => phases.push((name, seconds)),
+            }
+        }
+        phases
     }
 }

@@ -146,6 +146,14 @@ pub(crate) fn with_pipeline<T>(options: &Options, work: impl FnOnce(Pipeline, &S
     }
 }
 
+/// What a pipeline file wants done after a run.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn hooks(options: &Options) -> Result<file::Hooks, Error> {
+    with_pipeline(options, |pipeline, _| Ok(pipeline.hooks))
+}
+
 fn setup(
     pipeline: &Pipeline,
     options: &Options,

@@ -51,6 +51,8 @@ pub struct RunReport {
     pub peak_memory_bytes: u64,
     /// The bytes that were written to temporary files: what did not fit into memory, and what always goes there.
     pub spilled_bytes: u64,
+    /// How long each phase took, in seconds; of one that came twice together.
+    pub phases: Vec<(String, f64)>,
 }
 
 /// That a run is what its inputs give.

@@ -189,6 +189,7 @@ fn run_here(
         seconds: began.elapsed().as_secs_f64(),
         peak_memory_bytes: machine::peak_memory(),
         spilled_bytes,
+        phases: progress.phases(began),
     })
 }
 

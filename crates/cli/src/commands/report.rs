@@ -1,7 +1,6 @@
 //! `attributary report`: a run as one HTML page.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use attributary_pipeline::DiffReport;
@@ -12,6 +11,7 @@ use crate::app::Context;
 use crate::args::ReportArgs;
 use crate::errors::Failure;
 use crate::exit::Exit;
+use crate::files::write_whole;
 use crate::signals::{First, Stop};
 use crate::{mapped, progress};
 
@@ -30,7 +30,7 @@ pub fn perform(args: &ReportArgs, context: &Context) -> Result<String, Failure> 
         None => attributary_report::page(&run)?,
         Some(before) => attributary_report::page_against(&run, compared(before, &run, args, &stop, context)?)?,
     };
-    write(&path, page.as_bytes()).map_err(|error| {
+    write_whole(&path, page.as_bytes()).map_err(|error| {
         Failure::plain(Exit::Output, format!("cannot write {}", path.display())).because(&error).hint("name a file with --output")
     })?;
     let report = Report { report: path.display().to_string(), bytes: page.len() };
@@ -70,20 +70,6 @@ fn within(path: &Path, run: &Path) -> bool {
     fs::canonicalize(folder).is_ok_and(|folder| folder.starts_with(run))
 }
 
-/// Writes a file so that it is there whole or as it was: first under another name, then renamed.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let Some(name) = path.file_name() else { return Err(io::Error::other("it has no name")) };
-    let mut hidden = std::ffi::OsString::from(format!(".{}-", std::process::id()));
-    hidden.push(name);
-    let unfinished = path.with_file_name(hidden);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&unfinished)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
-}
-
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         let exit = if error.is_input() { Exit::Input } else { Exit::Bug };
@@ -104,15 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_written_whole_and_nothing_else_is_left() {
+    fn a_page_in_the_folder_of_a_run_is_seen() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("report.html");
-        for text in ["one", "two"] {
-            write(&path, text.as_bytes()).expect("written");
-            assert_eq!(fs::read_to_string(&path).expect("read"), text);
-        }
-        assert!(write(folder.path(), b"three").is_err(), "a folder is no file");
-        assert_eq!(fs::read_dir(folder.path()).expect("a list").count(), 1);
         assert!(within(&path, &fs::canonicalize(folder.path()).expect("a path")));
         assert!(!within(Path::new("report.html"), &fs::canonicalize(folder.path()).expect("a path")));
     }

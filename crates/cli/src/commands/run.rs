@@ -6,7 +6,9 @@ use super::facts;
 use crate::app::Context;
 use crate::args::RunArgs;
 use crate::errors::Failure;
+use crate::hooks;
 use crate::mapped;
+use crate::metrics;
 use crate::progress;
 use crate::signals::{First, Stop};
 use crate::style::Palette;
@@ -19,9 +21,41 @@ pub fn perform(args: &RunArgs, context: &Context) -> Result<String, Failure> {
     let stop = Stop::on_signals(First::Asks, context)?;
     let progress = mapped::watched(context)?;
     let work = || attributary_pipeline::run(&options, &progress, &stop.interrupt).map_err(|error| stop.failure(error));
-    let report = progress::during(context.bar, || progress::of_run(&progress), work)?;
-    tracing::info!(run_id = report.run_id, seconds = (report.seconds * 1_000.0).round() / 1_000.0, "published");
+    let ended = progress::during(context.bar, || progress::of_run(&progress), work);
+    if let Some(path) = &args.metrics {
+        // The run stands, or its failure does: what only watches changes neither.
+        let pipeline = args.file.pipeline.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        if let Err(error) = metrics::write(path, &pipeline, ended.as_ref()) {
+            tracing::warn!("cannot write {}: {error}", path.display());
+        }
+    }
+    // Where the file itself is wrong nobody knows what it wants.
+    if let Ok(hooks) = attributary_pipeline::hooks(&options) {
+        hooks::after(&hooks, &args.file.pipeline, ended.as_ref());
+    }
+    let report = ended?;
+    in_one_line(&report);
     context.document(&report, |palette| page(&report, palette))
+}
+
+/// The last log line of a run that was published.
+fn in_one_line(report: &RunReport) {
+    let first = report.ledger.iter().find(|line| line.model != attributary_pipeline::SPEND);
+    let (value, source, attributed) = first.map_or(("", "", ""), |line| (&line.value, &line.source, &line.attributed));
+    tracing::info!(
+        run_id = report.run_id,
+        pipeline = report.pipeline,
+        from = report.range.0,
+        to = report.range.1,
+        touchpoints = report.rows.touchpoints.read,
+        conversions = report.rows.conversions.read,
+        value,
+        source,
+        attributed,
+        currency = report.currency,
+        seconds = (report.seconds * 1_000.0).round() / 1_000.0,
+        "published"
+    );
 }
 
 /// What a person wants to see of a run.
@@ -305,6 +339,7 @@ mod tests {
             seconds: 2.134,
             peak_memory_bytes: 327_155_712,
             spilled_bytes: 0,
+            phases: Vec::new(),
         };
         for value in ["revenue", "margin"] {
             for (name, window, attributed) in [

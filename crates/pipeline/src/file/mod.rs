@@ -33,7 +33,7 @@ pub use self::error::{FileError, Place, Problem};
 pub use self::names::GroupColumn;
 pub use self::nearest::{all_near, nearest};
 pub use self::pipeline::{
-    BudgetEntry, Column, Conversions, Currency, CustomersEntry, Dimension, Fingerprints, Ignore, IgnoreWhen, JourneyRules,
+    BudgetEntry, Column, Conversions, Currency, CustomersEntry, Dimension, Fingerprints, Hooks, Ignore, IgnoreWhen, JourneyRules,
     ModelEntry, Pipeline, RatesEntry, Repeats, ReturnsEntry, ReturnsPeriod, Reuse, ShareTarget, Source, Spend, TableEntry,
     Touchpoints, ValueColumn, Worth, WorthEntry,
 };
@@ -88,7 +88,8 @@ fn read(path: &Path, text: &str, overrides: &[String], environment: &dyn Fn(&str
 }
 
 /// Keys that change nothing about what is computed.
-const NO_SETTINGS: [&str; 4] = ["pipeline.name", "pipeline.output", "output.keep", "output.restatements"];
+const NO_SETTINGS: [&str; 6] =
+    ["pipeline.name", "pipeline.output", "pipeline.on_success", "pipeline.on_failure", "output.keep", "output.restatements"];
 
 fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<Pipeline, Fault> {
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -107,7 +108,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         "output",
     ];
     let root = Section::root(document, &known)?;
-    let head = root.section("pipeline", &["name", "output", "currency", "timezone"])?;
+    let head = root.section("pipeline", &["name", "output", "currency", "timezone", "on_success", "on_failure"])?;
     let tail = root.section("output", &["credits", "paths", "restatements", "keep"])?;
     let currency = currency(&head)?;
     let touchpoints = sources::touchpoints(&root, folder)?;
@@ -123,6 +124,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
             .transpose()?
             .map(PathBuf::from),
         currency,
+        hooks: Hooks { on_success: command(&head, "on_success")?, on_failure: command(&head, "on_failure")? },
         zone: sources::zone(&head)?,
         journey: journey::journey(&root, &touchpoints, &conversions)?,
         models: worth::with_marketing(&root, models::models(&root, &touchpoints.dimensions)?)?,
@@ -157,6 +159,13 @@ fn keep(field: &Field<'_>) -> Result<Keep, Fault> {
         (_, Ok(runs)) => Ok(Keep::Runs(runs)),
         (_, Err(_)) => Err(field.wrong("a number of runs such as 30, or a time such as \"30d\"")),
     }
+}
+
+/// A program and its arguments; nothing where the key is not there.
+fn command(head: &Section<'_>, key: &str) -> Result<Vec<String>, Fault> {
+    let Some(field) = head.get(key) else { return Ok(Vec::new()) };
+    let words = field.words("[\"/usr/local/bin/tell\", \"nightly\"]")?;
+    words.iter().map(|word| Ok(word.text()?.to_owned())).collect()
 }
 
 fn currency(head: &Section<'_>) -> Result<Currency, Fault> {

@@ -17,6 +17,8 @@ pub struct Pipeline {
     pub name: String,
     /// `pipeline.output`, relative to the file's folder; none where the file leaves it to `--output`.
     pub output: Option<PathBuf>,
+    /// `pipeline.on_success` and `pipeline.on_failure`.
+    pub hooks: Hooks,
     /// `pipeline.currency`.
     pub currency: Currency,
     /// `pipeline.timezone`: the zone of calendar days.
@@ -55,6 +57,15 @@ pub struct Pipeline {
     pub(super) places: BTreeMap<String, Place>,
 }
 
+/// What is to be done after a run: a program and its arguments, nothing where there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// After one that was published.
+    pub on_success: Vec<String>,
+    /// After one that was not.
+    pub on_failure: Vec<String>,
+}
+
 /// A currency of ISO 4217.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Currency {
@@ -70,7 +81,7 @@ pub struct Currency {
 pub struct Fingerprints {
     /// Of everything; the order of keys does not count.
     pub pipeline_sha256: String,
-    /// Of everything but `pipeline.name`, `pipeline.output` and `output.keep`: runs that agree in it may be merged. The order
+    /// Of everything but names, places, hooks and `output.keep`: runs that agree in it may be merged. The order
     /// of keys counts, as values and dimensions are columns in their order.
     pub settings_sha256: String,
     /// The text itself, without layout and comments.

@@ -100,16 +100,25 @@ impl<'a> Field<'a> {
         chosen.ok_or_else(|| self.fault(Problem::UnknownWord { found: found.to_owned(), choices: known() }))
     }
 
-    /// The values of a list of texts, none of them twice; `example` is one that would do.
-    pub fn texts(&self, example: &str) -> Result<Vec<Field<'a>>, Fault> {
+    /// The values of a list of texts; `example` is one that would do.
+    pub fn words(&self, example: &str) -> Result<Vec<Field<'a>>, Fault> {
         let expected = format!("a list of texts, such as {example}");
         let Item::List(items) = &self.node.item else { return Err(self.wrong(&expected)) };
         let fields: Vec<_> = items.iter().map(|node| Field { key: self.key.clone(), place: node.place, node }).collect();
-        for (place, field) in fields.iter().enumerate() {
-            let text = field.text().map_err(|fault| match fault.problem {
+        for field in &fields {
+            field.text().map_err(|fault| match fault.problem {
                 Problem::WrongType { .. } => field.wrong(&expected),
                 _ => fault,
             })?;
+        }
+        Ok(fields)
+    }
+
+    /// The same, none of them twice.
+    pub fn texts(&self, example: &str) -> Result<Vec<Field<'a>>, Fault> {
+        let fields = self.words(example)?;
+        for (place, field) in fields.iter().enumerate() {
+            let text = field.text()?;
             if fields[..place].iter().any(|earlier| matches!(&earlier.node.item, Item::Text(earlier) if earlier == text)) {
                 return Err(field.fault(Problem::Twice(text.to_owned())));
             }

@@ -75,7 +75,7 @@ fn the_head() {
     "#);
     assert_snapshot!(wrong(r#"currency = "SEK""#, "currency = 752"), @"pipelines/nightly.toml:5: pipeline.currency: expected a text, found the number 752");
     assert_snapshot!(wrong(r#"currency = "SEK""#, r#"curency = "SEK""#), @r#"
-    pipelines/nightly.toml:5: pipeline.curency: unknown key; expected one of name, output, currency, timezone
+    pipelines/nightly.toml:5: pipeline.curency: unknown key; expected one of name, output, currency, timezone, on_success, on_failure
     hint: did you mean "currency"?
     "#);
     assert_snapshot!(wrong(r#"timezone = "Europe/Stockholm""#, r#"timezone = "Stockholm""#), @r#"
