@@ -33,7 +33,7 @@ instructions: ## count the instructions of a fixed run, and fail where they grew
 
 deploy-check: ## verify the units, the crontab line, the DAG and the container file of deploy/; needs python3, systemd-analyze
 	cargo build --workspace
-	python3 deploy/check.py
+	sh deploy/check.sh
 
 sample-data: ## write sample-data anew; a test keeps it as it is
 	sh sample-data/make.sh

@@ -1,17 +1,15 @@
 #!/usr/bin/env python3
 """Checks the files of this folder with their own tools, and their commands against the program. `make deploy-check` runs it.
 
-systemd-analyze verifies the units. The DAG is imported with Airflow where that is installed, else with the few names of Airflow
-that it uses. Every command is held against the program's --help, so that a flag that is renamed is found.
+systemd-analyze verifies the units, and Airflow imports the DAG. Every command is held against the program's --help, so that a flag
+that is renamed is found.
 """
 
 import importlib.util
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
-import types
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -58,9 +56,7 @@ def crontab():
 
 
 def airflow():
-    """Imports the DAG; gives its commands."""
-    if importlib.util.find_spec("airflow") is None:
-        stand_in()
+    """Imports the DAG with Airflow itself; gives its commands."""
     spec = importlib.util.spec_from_file_location("airflow_dag", HERE / "airflow_dag.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -68,37 +64,6 @@ def airflow():
     check(len(tasks) == 2 and module.dag.max_active_runs == 1, "airflow_dag.py: two tasks, one run at a time")
     template = re.compile(r"{{.*?}}")
     return [("airflow_dag.py", shlex.split(template.sub("2026-01-01", task.bash_command))) for task in tasks]
-
-
-def stand_in():
-    """The names of Airflow that the DAG uses."""
-
-    class Dag:
-        current = None
-
-        def __init__(self, dag_id, schedule, start_date, catchup, max_active_runs, default_args):
-            self.tasks, self.max_active_runs = [], max_active_runs
-
-        def __enter__(self):
-            Dag.current = self
-            return self
-
-        def __exit__(self, *_):
-            Dag.current = None
-
-    class BashOperator:
-        def __init__(self, task_id, bash_command):
-            self.bash_command = bash_command
-            Dag.current.tasks.append(self)
-
-        def __rshift__(self, other):
-            return other
-
-    names = ["airflow", "airflow.providers", "airflow.providers.standard", "airflow.providers.standard.operators", "airflow.providers.standard.operators.bash"]
-    for name in names:
-        sys.modules[name] = types.ModuleType(name)
-    sys.modules["airflow"].DAG = Dag
-    sys.modules[names[-1]].BashOperator = BashOperator
 
 
 def container():

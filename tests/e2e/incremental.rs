@@ -34,8 +34,10 @@ proptest! {
         csv in any::<[bool; FILES as usize]>(),
         // A later night may have other days, or put some in place.
         ranges in prop::collection::vec(prop_oneof![3 => Just(None), 1 => (prop::option::of(0..4_i32), prop::option::of(0..4_i32)).prop_map(Some)], NIGHTS),
+        // Before a night someone may have put one of the first days anew into what is published.
+        merges in prop::collection::vec(prop::option::weighted(0.3, 0..8_i32), NIGHTS),
     ) {
-        if let Err(problem) = play(&scenario, &nights, &csv, &ranges) {
+        if let Err(problem) = play(&scenario, &nights, &csv, &ranges, &merges) {
             return Err(TestCaseError::fail(problem));
         }
     }
@@ -52,6 +54,7 @@ fn play(
     nights: &[Nights],
     csv: &[bool],
     ranges: &[Option<(Option<i32>, Option<i32>)>],
+    merges: &[Option<i32>],
 ) -> Result<(), String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut settings = scenario.settings.clone();
@@ -85,6 +88,12 @@ fn play(
         let pipeline = folder.path().join("scenario.toml");
         std::fs::write(&pipeline, &toml).expect("written");
         let options = Options { pipeline, from: settings.from, to: settings.to, threads: Some(2), ..Options::default() };
+        if let (Some(day), Some(first)) = (merges[night], first_day(scenario)) {
+            // What it publishes is looked at by the tests of merges; that it may be refused, too.
+            let output = Some(folder.path().join("out"));
+            let merge = Options { merge: true, from: Some(first + day), to: Some(first + day + 1), output, ..options.clone() };
+            let _ = attributary_pipeline::run(&merge, &Progress::default(), &Interrupt::default());
+        }
         let (_, found) = run(&options, &folder.path().join("out"), &expected).map_err(|error| format!("{error}\n{toml}"))?;
         let full = Options { full: true, ..options };
         let (_, whole) = run(&full, &folder.path().join("full"), &expected).map_err(|error| format!("{error}\n{toml}"))?;
@@ -94,6 +103,16 @@ fn play(
         }
     }
     Ok(())
+}
+
+/// The first day of a conversion, as UTC has it.
+fn first_day(scenario: &Scenario) -> Option<Day> {
+    scenario
+        .conversions
+        .iter()
+        .filter_map(|row| row.time)
+        .min()
+        .and_then(|time| Day::try_from(time.div_euclid(86_400_000_000)).ok())
 }
 
 /// The rows that are there, numbered anew within their files.

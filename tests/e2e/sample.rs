@@ -57,12 +57,14 @@ impl Sample {
     }
 }
 
+/// Where a run notes what each file of the log has.
+const OF_FILES: [&str; 4] = ["state/touch_", "state/conversion_files", "state/conversion_hours", "state/conversion_ids"];
+
 /// The SHA-256 of every file of a run, of its tables and of its state, by the path in the run; but for what names files of the
 /// log.
 fn hashes(run: &PublishedRun) -> BTreeMap<String, String> {
     let files = run.manifest.tables.iter().chain(&run.manifest.state).flat_map(|table| &table.files);
-    let files =
-        files.filter(|file| !["state/touch_", "state/conversion_files"].iter().any(|of_files| file.path.starts_with(of_files)));
+    let files = files.filter(|file| !OF_FILES.iter().any(|of_files| file.path.starts_with(of_files)));
     files.map(|file| (file.path.clone(), file.sha256.clone())).collect()
 }
 

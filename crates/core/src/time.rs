@@ -16,6 +16,9 @@ const BOUNDS: std::ops::Range<i64> = -62_135_596_800 * SECOND..253_402_300_800 *
 /// The earliest instant that is a time.
 pub const EARLIEST: i64 = BOUNDS.start;
 
+/// The instant before which all times lie.
+pub const END: i64 = BOUNDS.end;
+
 /// Whether an instant lies in the years 1 to 9999, those that have a place in a calendar.
 #[must_use]
 #[inline]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use attributary_core::batch::attribute::CHANNEL;
 use attributary_core::table::{Field, Rows};
-use attributary_core::time::{Day, parse_day};
+use attributary_core::time::{self, Day, parse_day};
 use attributary_core::value::Value;
 use attributary_engine::ledger::{Ledger, SourceDay};
 use attributary_engine::tables::{self, ONLY_FILE, SinkError, TableSink, ledger::Line};
@@ -126,6 +126,19 @@ pub(crate) fn write_state(
     }
     for (file, of_file) in plan.touchpoints.files().iter().zip(&computed.hours) {
         hours.entry(file.path.display().to_string()).or_default().add_all(of_file);
+    }
+    if carried.is_none() {
+        // What lies outside of the times that were read nobody knows: it may be anything.
+        let bounds = plan.touch_bounds(None);
+        let outside = [bounds.from.map(|from| (time::EARLIEST, from)), bounds.to.map(|to| (to, time::END))];
+        for file in plan.touchpoints.files() {
+            let of_file = hours.entry(file.path.display().to_string()).or_default();
+            outside
+                .iter()
+                .flatten()
+                .filter(|(first, end)| first < end)
+                .for_each(|(first, end)| of_file.add_stretch(*first, *end));
+        }
     }
     // Where everyone is followed, duplicates are no matter of days.
     let duplicates = match plan.setup.follows_everyone() {
