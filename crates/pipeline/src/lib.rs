@@ -4,6 +4,7 @@
 //! models, [`run()`] reads, walks, writes and publishes. [`check()`] stops before the data, [`explain()`] looks at one conversion.
 
 mod again;
+mod as_of;
 mod backfill;
 mod carried;
 mod check;
@@ -18,6 +19,7 @@ mod mappings;
 pub mod options;
 pub mod plan;
 pub mod report;
+mod restatements;
 mod rollback;
 mod run;
 mod run_id;
@@ -31,6 +33,7 @@ mod worth;
 mod write;
 mod writer;
 
+pub use as_of::AsOf;
 pub use attributary_engine::Interrupt;
 pub use attributary_frames::{set_threads, silence_reader_panics};
 pub use attributary_models as models;

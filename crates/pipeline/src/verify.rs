@@ -12,6 +12,7 @@ use crate::carried::OF_FILES;
 use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::report::VerifyReport;
+use crate::restatements::OF_HISTORY;
 
 /// So many names are said; of the others only how many there are.
 const MOST_NAMES: usize = 5;
@@ -81,6 +82,8 @@ fn differing(run: &PublishedRun, again: &PublishedRun) -> Vec<String> {
         names.dedup();
         // What is noted of files hangs on when they were looked at.
         names.retain(|name| !(prefix == "state/" && OF_FILES.contains(&name.as_str())));
+        // What was said before this run only the runs before know.
+        names.retain(|name| !(prefix.is_empty() && OF_HISTORY.contains(&name.as_str())));
         names.retain(|name| named(ours, name) != named(theirs, name));
         names.into_iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>()
     };

@@ -88,7 +88,9 @@ impl Way<'_> {
     fn causes(&mut self) -> Result<Causes, Error> {
         let settings_changed = self.before.manifest.settings_sha256 != self.after.manifest.settings_sha256;
         let other_version = self.before.manifest.version != self.after.manifest.version;
-        let same_inputs = changed_files(&self.before, &self.after).iter().all(|file| file.source == "spend");
+        // Rows that came between two times at which a run is known are inputs, too.
+        let same_inputs = self.before.manifest.as_of == self.after.manifest.as_of
+            && changed_files(&self.before, &self.after).iter().all(|file| file.source == "spend");
         let same_days = self.before.manifest.range == self.after.manifest.range;
         let recipes = Recipe::of(&self.before).and_then(|before| Ok((before, Recipe::of(&self.after)?)));
         let steps = match &recipes {
@@ -137,7 +139,7 @@ impl Way<'_> {
             // The earlier settings on the later inputs.
             let credits = self.before.manifest.table("credits").is_some();
             let text = steps::narrowed(&recipe.text, credits).unwrap_or_default();
-            let recipe = Recipe { file: recipe.file, text, range: later.range, overrides: Vec::new() };
+            let recipe = Recipe { file: recipe.file, text, range: later.range, as_of: later.as_of, overrides: Vec::new() };
             let again = recipe.make(&self.after, self.machine, self.progress, self.interrupt)?;
             let of_inputs = self.aligned.sums_as_before(&again.run)?;
             causes = self.of_inputs(&again.run, &of_inputs, &self.aligned.windows)?;
@@ -149,7 +151,8 @@ impl Way<'_> {
                 self.aligned.after.clone()
             } else {
                 let text = steps::narrowed(&step.text, false).unwrap_or_default();
-                let recipe = Recipe { file: later.file.clone(), text, range: later.range, overrides: Vec::new() };
+                let recipe =
+                    Recipe { file: later.file.clone(), text, range: later.range, as_of: later.as_of, overrides: Vec::new() };
                 let again = recipe.make(&self.after, self.machine, self.progress, self.interrupt)?;
                 self.aligned.sums_on_the_way(&again.run)?
             };
