@@ -3,6 +3,8 @@
 #[path = "support.rs"]
 mod support;
 
+#[path = "e2e/as_of.rs"]
+mod as_of;
 #[path = "e2e/cases.rs"]
 mod cases;
 #[path = "e2e/cdnow.rs"]
@@ -27,6 +29,8 @@ mod readme;
 mod real_log;
 #[path = "e2e/reruns.rs"]
 mod reruns;
+#[path = "e2e/restatements.rs"]
+mod restatements;
 #[path = "e2e/same_bytes.rs"]
 mod same_bytes;
 #[path = "e2e/sample.rs"]

@@ -291,6 +291,25 @@ fn people_and_machines_read_the_same() {
 }
 
 #[test]
+fn a_table_of_more_than_channels_will_do() {
+    let log = Log::new();
+    let path = log.file("touchpoints", "2026-01-20");
+    let whole = fs::read(&path).expect("a file");
+    log.keep(&path, |row| row % 3 != 0);
+    let tables = "--set table=[{name=\"by_campaign\",by=[\"channel\",\"campaign\"]}]";
+    let before = log.run(tables);
+    fs::write(&path, whole).expect("written");
+    let after = log.run(tables);
+    let report = diff(&before, &after);
+    assert_eq!(words(&report), ["touches of changed files"]);
+    // What is shared out goes from some to others, or from what no touch got.
+    for model in ["last_non_direct", "time_decay", "custom"] {
+        let of_model = report.causes[0].channels.iter().filter(|change| change.model == model);
+        assert_eq!(of_model.map(|change| minor(&change.change[0], 2)).sum::<i128>(), 0, "{model}");
+    }
+}
+
+#[test]
 fn spend_that_changed_is_told_by_channel() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let spend = folder.path().join("search.parquet");

@@ -116,7 +116,7 @@ fn first_day(scenario: &Scenario) -> Option<Day> {
 }
 
 /// The rows that are there, numbered anew within their files.
-fn renumbered<T: Clone>(all: &[T], there: impl Fn(usize) -> bool, place: impl Fn(&mut T) -> (u32, &mut u64)) -> Vec<T> {
+pub fn renumbered<T: Clone>(all: &[T], there: impl Fn(usize) -> bool, place: impl Fn(&mut T) -> (u32, &mut u64)) -> Vec<T> {
     let mut next = BTreeMap::new();
     let mut kept: Vec<T> = all.iter().enumerate().filter(|(row, _)| there(*row)).map(|(_, row)| row.clone()).collect();
     for row in &mut kept {

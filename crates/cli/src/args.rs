@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_pipeline::models::MODELS;
-use attributary_pipeline::{Options, Step};
+use attributary_pipeline::{AsOf, Options, Step};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -105,6 +105,8 @@ pub struct RunArgs {
     /// Only this day
     #[arg(long, value_name = "DAY", value_parser = day, conflicts_with_all = ["from", "to"])]
     pub date: Option<Day>,
+    #[command(flatten)]
+    pub known: KnownArgs,
     /// Publish the current run with these days replaced, instead of these days alone
     #[arg(long)]
     pub merge: bool,
@@ -127,6 +129,14 @@ pub struct RunArgs {
     pub run_id: Option<String>,
     #[command(flatten)]
     pub wait: WaitArgs,
+}
+
+/// What is known.
+#[derive(Debug, clap::Args)]
+pub struct KnownArgs {
+    /// Leave out rows that came later: a time such as 2026-04-03T06:00:00Z, or a day, all of it; needs `columns.ingested`
+    #[arg(long, value_name = "TIME", value_parser = as_of)]
+    pub as_of: Option<AsOf>,
 }
 
 /// How long to wait for others.
@@ -242,6 +252,8 @@ pub struct DiffArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub file: FileArgs,
+    #[command(flatten)]
+    pub known: KnownArgs,
     /// The folder that a run would write to, instead of the pipeline file's
     #[arg(long, value_name = "PATH")]
     pub output: Option<PathBuf>,
@@ -254,6 +266,8 @@ pub struct ExplainArgs {
     /// The id of the conversion
     #[arg(value_name = "CONVERSION_ID", allow_negative_numbers = true)]
     pub conversion_id: String,
+    #[command(flatten)]
+    pub known: KnownArgs,
     #[command(flatten)]
     pub machine: MachineArgs,
 }
@@ -321,6 +335,7 @@ impl RunArgs {
             output: self.output.clone(),
             from,
             to,
+            as_of: self.known.as_of,
             merge: self.merge,
             full: self.full,
             run_id: self.run_id.clone(),
@@ -382,7 +397,7 @@ impl VerifyArgs {
 impl CheckArgs {
     /// What to ask of the pipeline.
     pub fn options(&self) -> Options {
-        Options { output: self.output.clone(), ..self.file.options() }
+        Options { output: self.output.clone(), as_of: self.known.as_of, ..self.file.options() }
     }
 }
 
@@ -403,7 +418,7 @@ impl RollbackArgs {
 impl ExplainArgs {
     /// What to ask of the pipeline.
     pub fn options(&self) -> Options {
-        self.machine.options(&self.file)
+        Options { as_of: self.known.as_of, ..self.machine.options(&self.file) }
     }
 }
 
@@ -467,6 +482,11 @@ fn exit_codes() -> String {
 
 fn day(text: &str) -> Result<Day, String> {
     parse_day(text).ok_or_else(|| "expected a day such as 2026-01-31".to_owned())
+}
+
+fn as_of(text: &str) -> Result<AsOf, String> {
+    AsOf::parse(text)
+        .ok_or_else(|| "expected a day such as 2026-04-03, or a time with its zone such as 2026-04-03T06:00:00Z".to_owned())
 }
 
 fn wait(text: &str) -> Result<std::time::Duration, String> {

@@ -75,6 +75,8 @@ fn run() {
           --from <DAY>       The first day of conversions, in the pipeline's time zone
           --to <DAY>         The day after the last
           --date <DAY>       Only this day
+          --as-of <TIME>     Leave out rows that came later: a time such as 2026-04-03T06:00:00Z, or a
+                             day, all of it; needs `columns.ingested`
           --merge            Publish the current run with these days replaced, instead of these days
                              alone
           --full             Compute all days, also those that nothing changed for since the current run
@@ -115,6 +117,8 @@ fn check() {
     Options:
           --set <KEY=VALUE>  Set a key of the pipeline file, such as output.paths=0 or
                              model.linear.per=channel; may be repeated
+          --as-of <TIME>     Leave out rows that came later: a time such as 2026-04-03T06:00:00Z, or a
+                             day, all of it; needs `columns.ingested`
           --output <PATH>    The folder that a run would write to, instead of the pipeline file's
       -h, --help             Print help
 
@@ -144,6 +148,8 @@ fn explain() {
     Options:
           --set <KEY=VALUE>  Set a key of the pipeline file, such as output.paths=0 or
                              model.linear.per=channel; may be repeated
+          --as-of <TIME>     Leave out rows that came later: a time such as 2026-04-03T06:00:00Z, or a
+                             day, all of it; needs `columns.ingested`
           --threads <N>      How many threads to use, at most 1024; by default one a core
           --memory <SIZE>    How much memory to use, such as 512MB or 1.5GiB, at least 256MB; by default
                              60 % of the machine's

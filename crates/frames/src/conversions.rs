@@ -219,6 +219,7 @@ impl Stand<'_> {
             },
             attributes: self.kind.into_iter().map(attribute).collect::<Option<_>>()?,
             amounts: self.values.iter().zip(&mapping.values).map(amount).collect::<Option<_>>()?,
+            known: None,
         })
     }
 }

@@ -21,6 +21,7 @@ mod functions;
 mod guard;
 mod identities;
 mod json;
+mod known;
 mod plain;
 mod plan;
 mod rates;
@@ -67,6 +68,19 @@ pub struct SourceSpec {
     pub filter: Option<String>,
     /// Whether a column that some files lack is null there.
     pub missing_as_null: bool,
+    /// When a row came.
+    pub ingested: Option<ColumnSpec>,
+    /// Leaves out what came later; nothing does where no column says when rows came.
+    pub as_of: Option<AsOf>,
+}
+
+/// Until when a row must have come to be known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AsOf {
+    /// The last instant at which a row that came is known, microseconds UTC.
+    pub last: i64,
+    /// Where a column says only the day on which a row came, that day begins where it does in this zone.
+    pub zone: Zone,
 }
 
 /// Which column of the source is meant.
@@ -248,6 +262,10 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Bytes that had to be read: of Parquet those of the columns and row groups that were wanted, of other formats whole files.
     pub read: AtomicU64,
+    /// Rows within the bounds that came later than the source is asked for, and so are not handed on.
+    pub later: AtomicU64,
+    /// Rows that were handed on although nothing says when they came.
+    pub undated: AtomicU64,
 }
 
 /// The sink's word that reading shall end: it was interrupted, or failed and keeps its own error.

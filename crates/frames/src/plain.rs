@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use attributary_core::batch::TouchBatch;
 use attributary_core::table::{Column as Cells, NULL_CODE};
 use attributary_core::value::{ColumnType, Value};
-use attributary_rowgroups::{Batches, Columns, Group, LogFile, Next};
+use attributary_rowgroups::{Batches, Columns, Group, Known, LogFile, Next};
 use polars::prelude::{Column, DataFrame, Expr, IntoLazy, PolarsResult};
 use rustc_hash::FxHashMap;
 
 use crate::error::{FrameError, unreadable};
 use crate::guard::{Failure, guarded, silenced};
+use crate::known::Verdict;
 use crate::plan::Plain;
 use crate::scan::{Scan, predicate_flags};
 use crate::times::within;
@@ -58,6 +59,14 @@ pub(crate) fn open(scan: &Scan, place: usize, mut columns: Columns) -> Option<Pl
     }
     columns.time.clone_from(time);
     columns.zone = scan.zone().clone();
+    if let Some(known) = scan.known() {
+        match (known.of_file(place), known.plain(place)) {
+            (Some(Verdict::Known), _) => {}
+            (None, Some((column, last))) => columns.known = Some(Known { column: column.to_owned(), last }),
+            // What must be counted, or computed, the query does.
+            _ => return None,
+        }
+    }
     // Where this reader does not take a file, the other one is asked, and it says what is wrong.
     let names = columns.names();
     let log = silenced(|| LogFile::open(&scan.files[place].path, columns)).ok().flatten()?;
@@ -96,7 +105,12 @@ impl OpenGroup<'_> {
         while !self.stop.load(Ordering::Relaxed) {
             let next = silenced(|| next(&mut self.batches, self.plain.place as u32, self.bounds));
             match next.map_err(|problem| unreadable(&self.passed.file.path, problem))? {
-                Next::End => return Ok(()),
+                Next::End => {
+                    let came = self.batches.came();
+                    self.passed.progress.later.fetch_add(came.later, Ordering::Relaxed);
+                    self.passed.progress.undated.fetch_add(came.undated, Ordering::Relaxed);
+                    return Ok(());
+                }
                 Next::Rows(count, batch) => {
                     batch.map_or(Ok(()), &mut take)?;
                     self.passed.pass(count);
@@ -118,7 +132,8 @@ pub(crate) fn read_groups(
     let mut tasks: Vec<(usize, Group)> = Vec::new();
     let passed: Vec<_> = plain.iter().map(|plain| Passed::new(&files[plain.place], progress)).collect();
     for (number, (plain, passed)) in plain.iter().zip(&passed).enumerate().filter(|(_, (plain, _))| wanted(plain.place)) {
-        let groups = plain.log.groups(bounds.from, bounds.to);
+        let (groups, later) = plain.log.groups(bounds.from, bounds.to);
+        progress.later.fetch_add(later, Ordering::Relaxed);
         passed.pass(passed.total.saturating_sub(groups.iter().map(|group| group.rows.end - group.rows.start).sum()));
         tasks.extend(groups.into_iter().map(|group| (number, group)));
     }

@@ -1,6 +1,7 @@
 //! What touchpoints and conversions have in common: files, a time, a condition, and the way from both to a plan per file.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use attributary_core::time::Zone;
 use polars::prelude::{
@@ -9,7 +10,8 @@ use polars::prelude::{
 
 use crate::error::FrameError;
 use crate::guard::guarded;
-use crate::plan::{Plain, Resolved, Resolver, columns_in};
+use crate::known::{Known, Verdict};
+use crate::plan::{Plain, Resolved, Resolver, Role, columns_in};
 use crate::read::{BatchError, FilePlan, read};
 use crate::source::{self, OpenFile, ROW};
 use crate::sql::Text;
@@ -19,6 +21,9 @@ use crate::{ColumnSpec, Progress, SourceFile, SourceSpec, TimeBounds};
 /// The time's column in a plan, beside those that the mapping adds.
 pub(crate) const TIME: &str = "time";
 
+/// The column that says when a row came, where someone asks.
+const INGESTED: &str = "ingested";
+
 /// The files of a source with all that is asked of them.
 pub(crate) struct Scan {
     /// The files, for whoever asks.
@@ -27,6 +32,8 @@ pub(crate) struct Scan {
     zone: Zone,
     time: Resolved,
     filter: Option<Vec<Expr>>,
+    /// Which rows are known, where not all are wanted.
+    known: Option<Known>,
     /// For each file the columns to select, then those to add that are computed from the selected ones.
     selected: Vec<(Vec<Expr>, Vec<Expr>)>,
     sql_keys: Vec<String>,
@@ -67,7 +74,7 @@ impl Scan {
     ) -> Result<Self, FrameError> {
         let resolver = Resolver { files: &opened, missing_as_null: spec.missing_as_null };
         let key = format!("{}.columns.{name}", spec.key);
-        let time_cells = resolver.resolve(&key, time, crate::plan::Role::Time)?;
+        let time_cells = resolver.resolve(&key, time, Role::Time)?;
         if matches!(time, ColumnSpec::Sql(_)) {
             sql_keys.push(key);
         }
@@ -82,8 +89,14 @@ impl Scan {
             }
             None => None,
         };
+        let key = format!("{}.columns.{INGESTED}", spec.key);
+        let came = spec.ingested.as_ref().map(|column| resolver.resolve(&key, column, Role::Time)).transpose()?;
+        if matches!(&spec.ingested, Some(ColumnSpec::Sql(_))) {
+            sql_keys.push(key);
+        }
+        let known = came.zip(spec.as_of.clone()).map(|(came, as_of)| Known::new(came, as_of, spec.zone.clone()));
         let files = opened.iter().map(|file| file.file.clone()).collect();
-        Ok(Self { files, opened, zone: spec.zone.clone(), time: time_cells, filter, selected, sql_keys })
+        Ok(Self { files, opened, zone: spec.zone.clone(), time: time_cells, filter, known, selected, sql_keys })
     }
 
     /// Of each file whether its time is a column as it stands.
@@ -94,6 +107,11 @@ impl Scan {
     /// Whether a file is Parquet, of which every row is wanted.
     pub(crate) fn is_whole_parquet(&self, file: usize) -> bool {
         self.filter.is_none() && self.opened[file].is_parquet()
+    }
+
+    /// Which rows are known, where not all are wanted.
+    pub(crate) fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
     }
 
     /// Whether the structure of some columns of a file will do to be read: see [`OpenFile::check`].
@@ -116,6 +134,7 @@ impl Scan {
         take: &(dyn Fn(RawBatch) -> Result<(), BatchError> + Sync),
     ) -> Result<(), FrameError> {
         let plans: Vec<_> = wanted
+            .filter(|file| !self.skips(*file, bounds, progress))
             .map(|file| {
                 let (cells, kind) = &self.time.cells[file];
                 let condition = condition(cells, kind, bounds, &self.zone);
@@ -134,16 +153,36 @@ impl Scan {
             })
             .collect();
         read(&plans, threads, progress, &|file, frame| {
-            let batch = self.batch(file, frame, bounds)?;
+            let batch = self.batch(file, frame, bounds, progress)?;
             if batch.rows.is_empty() { Ok(()) } else { take(batch) }
         })
+    }
+
+    /// Whether no row of a file was known, and how many they are is known too.
+    fn skips(&self, file: usize, bounds: &TimeBounds, progress: &Progress) -> bool {
+        let later = self.known.as_ref().is_some_and(|known| known.of_file(file) == Some(Verdict::Later));
+        match self.files[file].rows {
+            Some(rows) if later && self.filter.is_none() && *bounds == TimeBounds::default() => {
+                progress.later.fetch_add(rows, Ordering::Relaxed);
+                progress.rows.fetch_add(rows, Ordering::Relaxed);
+                progress.bytes.fetch_add(self.files[file].bytes, Ordering::Relaxed);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The cells that say when each row of a file came, where they must be looked at.
+    fn came(&self, file: usize) -> Option<&Expr> {
+        self.known.as_ref().filter(|known| known.of_file(file).is_none()).map(|known| known.cells(file))
     }
 
     /// The columns of a file that are read.
     fn used(&self, file: usize, condition: Option<&Expr>) -> BTreeSet<String> {
         let (selected, _) = &self.selected[file];
         let filter = self.filter.as_ref().map(|filter| &filter[file]);
-        selected.iter().chain([&self.time.cells[file].0]).chain(condition).chain(filter).flat_map(columns_in).collect()
+        let of_row = selected.iter().chain([&self.time.cells[file].0]).chain(self.came(file));
+        of_row.chain(condition).chain(filter).flat_map(columns_in).collect()
     }
 
     /// What is asked of rows of a file.
@@ -153,14 +192,25 @@ impl Scan {
             frame = frame.filter(condition);
         }
         let own = [col(ROW), self.time.cells[file].0.clone().alias(TIME)];
-        frame = frame.select(own.into_iter().chain(selected.iter().cloned()).collect::<Vec<_>>());
+        let came = self.came(file).map(|came| came.clone().alias(INGESTED));
+        frame = frame.select(own.into_iter().chain(came).chain(selected.iter().cloned()).collect::<Vec<_>>());
         if added.is_empty() { frame } else { frame.with_columns(added.clone()) }
     }
 
-    fn batch(&self, file: usize, mut frame: DataFrame, bounds: &TimeBounds) -> PolarsResult<RawBatch> {
+    fn batch(&self, file: usize, mut frame: DataFrame, bounds: &TimeBounds, progress: &Progress) -> PolarsResult<RawBatch> {
         let mut times = instants(frame.column(TIME)?.as_materialized_series(), &self.zone)?;
-        if *bounds != TimeBounds::default() {
-            let kept: Vec<_> = times.iter().map(|instant| within(bounds, *instant)).collect();
+        if *bounds != TimeBounds::default() || self.known.is_some() {
+            let mut kept: Vec<_> = times.iter().map(|instant| within(bounds, *instant)).collect();
+            if let Some(known) = &self.known {
+                let verdicts = match known.of_file(file) {
+                    Some(verdict) => vec![verdict; kept.len()],
+                    None => known.verdicts(frame.column(INGESTED)?.as_materialized_series())?,
+                };
+                let count = |wanted| verdicts.iter().zip(&kept).filter(|(verdict, kept)| **kept && **verdict == wanted).count();
+                progress.later.fetch_add(count(Verdict::Later) as u64, Ordering::Relaxed);
+                progress.undated.fetch_add(count(Verdict::Undated) as u64, Ordering::Relaxed);
+                kept.iter_mut().zip(&verdicts).for_each(|(kept, verdict)| *kept &= *verdict != Verdict::Later);
+            }
             if kept.contains(&false) {
                 frame = frame.filter(&BooleanChunked::from_slice(PlSmallStr::EMPTY, &kept))?;
                 let mut kept = kept.iter();

@@ -247,6 +247,7 @@ impl Mapped<'_> {
             attributes,
             refund_of: None,
             amounts: Vec::new(),
+            known: None,
         })
     }
 

@@ -8,6 +8,7 @@ use attributary_engine::{EngineError, Interrupt, Range};
 use attributary_store::{Manifest, PublishedRun, StoreError};
 use tempfile::TempDir;
 
+use crate::as_of::{self, AsOf};
 use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
@@ -35,6 +36,8 @@ pub(crate) struct Recipe {
     pub overrides: Vec<String>,
     /// The conversion days.
     pub range: Range,
+    /// What came later and is left out.
+    pub as_of: Option<AsOf>,
 }
 
 impl Recipe {
@@ -54,9 +57,9 @@ impl Recipe {
         }
         let day = |text: &Option<String>| text.as_ref().map(|text| parse_day(text).ok_or(())).transpose();
         let range = day(&run.manifest.range.from).and_then(|from| Ok(Range { from, to: day(&run.manifest.range.to)? }));
-        match range {
-            Ok(range) if !pipeline_toml.is_empty() => {
-                Ok(Self { file: pipeline_file.clone(), text: pipeline_toml.clone(), overrides: Vec::new(), range })
+        match range.ok().zip(as_of::of_manifest(&run.manifest)) {
+            Some((range, as_of)) if !pipeline_toml.is_empty() => {
+                Ok(Self { file: pipeline_file.clone(), text: pipeline_toml.clone(), overrides: Vec::new(), range, as_of })
             }
             _ => Err(Error::Input {
                 problem: format!("the manifest of run {run_id} does not say how it was made"),
@@ -73,6 +76,7 @@ impl Recipe {
             output: Some(output.to_owned()),
             from: self.range.from,
             to: self.range.to,
+            as_of: self.as_of,
             full: true,
             unjudged: true,
             run_id: Some("again".to_owned()),

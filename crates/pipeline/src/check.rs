@@ -4,12 +4,14 @@ use attributary_core::table::Field;
 use attributary_engine::tables;
 use attributary_frames::SourceFile;
 
+use crate::as_of;
 use crate::error::Error;
-use crate::file::{Column, Spend};
+use crate::file::{Column, Source, Spend};
 use crate::options::Options;
 use crate::plan::{Plan, is_base, with_pipeline};
 use crate::quality;
 use crate::report::{CheckReport, SourceReport};
+use crate::restatements::{self, RESTATEMENTS};
 use crate::secrets::Secrets;
 use crate::worth::{Fits, Returns, currency_fields, segment_fields};
 
@@ -39,6 +41,8 @@ fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> Result<CheckRepo
     for (dimension, field) in touch.dimensions.iter().zip(&setup.dimensions) {
         touch_columns.push((dimension.name.clone(), shown(&dimension.column), Some(field.kind.to_string())));
     }
+    let came = |source: &Source| source.ingested.as_ref().map(|column| ("ingested".to_owned(), shown(column), None));
+    touch_columns.extend(came(&touch.source));
     let conversion = &pipeline.conversions;
     let mut conversion_columns = vec![
         ("id".to_owned(), shown(&conversion.id), Some(setup.conversion_id_type.to_string())),
@@ -53,6 +57,7 @@ fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> Result<CheckRepo
     for (name, column) in optional {
         conversion_columns.extend(column.as_ref().map(|column| (name.to_owned(), shown(column), None)));
     }
+    conversion_columns.extend(came(&conversion.source));
     let mut sources = vec![
         source("touchpoints", &touch.source.path, plan.touchpoints.files(), touch_columns),
         source("conversions", &conversion.source.path, plan.conversions.files(), conversion_columns),
@@ -70,6 +75,7 @@ fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> Result<CheckRepo
         output: options.output.clone().or_else(|| pipeline.output.clone()),
         currency: pipeline.currency.code.clone(),
         timezone: pipeline.zone.name().to_owned(),
+        as_of: as_of::said(plan.as_of),
         sources,
         windows: setup.rules.windows.iter().map(ToString::to_string).collect(),
         models: pipeline
@@ -94,6 +100,7 @@ fn spend_columns(entry: &Spend, plan: &Plan, shown: &dyn Fn(&Column) -> String) 
         ("impressions", &entry.impressions),
         ("goal", &entry.goal),
         ("id", &entry.id),
+        ("ingested", &entry.source.ingested),
     ];
     columns.extend(optional.into_iter().filter_map(|(name, column)| Some((name.to_owned(), shown(column.as_ref()?), None))));
     columns.extend(entry.dimensions.iter().map(|(_, dimension)| (dimension.name.clone(), shown(&dimension.column), None)));
@@ -139,6 +146,9 @@ fn tables(plan: &Plan) -> Result<Tables, Error> {
     all.push(shown("rejects", tables::rejects::fields(setup)));
     if setup.paths > 0 {
         all.push(shown("paths", tables::paths::fields(setup)));
+    }
+    if plan.pipeline.restatements {
+        all.push(shown(RESTATEMENTS, restatements::fields(setup)));
     }
     all.push(shown("ledger", tables::ledger::fields(setup, false)));
     if setup.exchange || plan.pipeline.spend.iter().any(|spend| spend.currency.is_some()) {

@@ -4,6 +4,7 @@
 //! models, [`run()`] reads, walks, writes and publishes. [`check()`] stops before the data, [`explain()`] looks at one conversion.
 
 mod again;
+mod as_of;
 mod backfill;
 mod carried;
 mod check;
@@ -19,6 +20,7 @@ pub mod options;
 pub mod plan;
 mod quality;
 pub mod report;
+mod restatements;
 mod rollback;
 mod run;
 mod run_id;
@@ -32,6 +34,7 @@ mod worth;
 mod write;
 mod writer;
 
+pub use as_of::AsOf;
 pub use attributary_engine::Interrupt;
 pub use attributary_frames::{set_threads, silence_reader_panics};
 pub use attributary_models as models;

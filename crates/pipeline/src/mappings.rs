@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 
 use attributary_frames::{
-    ColumnSpec, ConversionMapping, DimensionSpec, Predicate, RateMapping, SourceSpec, SpendMapping, TouchMapping, ValueSpec,
-    ValueUnit,
+    AsOf, ColumnSpec, ConversionMapping, DimensionSpec, Predicate, RateMapping, SourceSpec, SpendMapping, TouchMapping,
+    ValueSpec, ValueUnit,
 };
 
 use crate::file::{self, Pipeline};
 
-pub(crate) fn source_spec(key: &str, source: &file::Source) -> SourceSpec {
+pub(crate) fn source_spec(key: &str, source: &file::Source, as_of: Option<&AsOf>) -> SourceSpec {
     SourceSpec {
         key: key.to_owned(),
         source: source.path.clone(),
         zone: source.zone.clone(),
         filter: source.filter.clone(),
         missing_as_null: source.missing_as_null,
+        ingested: source.ingested.as_ref().map(column_spec),
+        as_of: as_of.cloned(),
     }
 }
 
@@ -75,7 +77,7 @@ fn unit(value: &file::ValueColumn) -> ValueUnit {
 }
 
 /// What the sources of spend map: those of `[[spend]]`, then the touchpoints where a touch has a cost.
-pub(crate) fn spend_mappings(pipeline: &Pipeline) -> Vec<(SourceSpec, SpendMapping)> {
+pub(crate) fn spend_mappings(pipeline: &Pipeline, as_of: Option<&AsOf>) -> Vec<(SourceSpec, SpendMapping)> {
     let exponent = pipeline.currency.exponent;
     let dimension =
         |dimension: &file::Dimension| DimensionSpec { name: dimension.name.clone(), column: column_spec(&dimension.column) };
@@ -96,7 +98,7 @@ pub(crate) fn spend_mappings(pipeline: &Pipeline) -> Vec<(SourceSpec, SpendMappi
             dimensions: spend.dimensions.iter().map(|(_, of_touch)| dimension(of_touch)).collect(),
             exponent,
         };
-        (source_spec(&spend.key, &spend.source), mapping)
+        (source_spec(&spend.key, &spend.source, as_of), mapping)
     };
     let touch = &pipeline.touchpoints;
     let of_touches = |cost: &file::Column| {
@@ -116,7 +118,7 @@ pub(crate) fn spend_mappings(pipeline: &Pipeline) -> Vec<(SourceSpec, SpendMappi
             dimensions: touch.dimensions.iter().map(dimension).collect(),
             exponent,
         };
-        (source_spec("touchpoints", &touch.source), mapping)
+        (source_spec("touchpoints", &touch.source, as_of), mapping)
     };
     pipeline.spend.iter().map(of_platform).chain(touch.cost.iter().map(of_touches)).collect()
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use attributary_core::time::Day;
 
+use crate::as_of::AsOf;
 use crate::inputs::Inputs;
 use crate::writer::lock;
 
@@ -26,6 +27,8 @@ pub struct Options {
     pub from: Option<Day>,
     /// The day after the last.
     pub to: Option<Day>,
+    /// Leave out what came later.
+    pub as_of: Option<AsOf>,
     /// Put the days into the current run.
     pub merge: bool,
     /// Compute all days, whatever the current run has.

@@ -15,6 +15,7 @@ use attributary_frames::{ConversionSource, FrameError, RateSource, SourceFile, S
 use attributary_journeys as journeys;
 use attributary_journeys::Rules;
 
+use crate::as_of;
 use crate::error::Error;
 use crate::file::{self, Pipeline};
 use crate::machine;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub spend: Vec<SpendSource>,
     /// The source of exchange rates.
     pub rates: Option<RateSource>,
+    /// The last instant at which a row that came is known, microseconds UTC; none: all rows are.
+    pub as_of: Option<i64>,
     /// What the engine is told; without temporary folder yet.
     pub setup: Setup,
 }
@@ -62,6 +65,8 @@ impl Plan {
             Some((key, problem)) => Error::File(pipeline.invalid(key, problem, error.hint())),
             None => error.into(),
         };
+        let as_of = options.as_of.map(|as_of| as_of::of(as_of, &pipeline)).transpose()?;
+        let as_of = as_of.as_ref();
         let stopped = || {
             let asked = interrupt.clone();
             move || asked.check().is_err()
@@ -69,27 +74,29 @@ impl Plan {
         // Of many files it takes a while to look at each.
         let (touchpoints, conversions) = rayon::join(
             || {
-                let spec = source_spec("touchpoints", &pipeline.touchpoints.source);
+                let spec = source_spec("touchpoints", &pipeline.touchpoints.source, as_of);
                 stoppable(stopped(), || TouchSource::open(&spec, &touch_mapping(&pipeline)))
             },
             || {
-                let spec = source_spec("conversions", &pipeline.conversions.source);
+                let spec = source_spec("conversions", &pipeline.conversions.source, as_of);
                 stoppable(stopped(), || ConversionSource::open(&spec, &conversion_mapping(&pipeline)))
             },
         );
         let (touchpoints, conversions) = (touchpoints.map_err(located)?, conversions.map_err(located)?);
         same_kind_of_customer(&touchpoints, &conversions)?;
         let (spend, rates) = stoppable(stopped(), || -> Result<_, Error> {
-            let spend: Vec<SpendSource> = spend_mappings(&pipeline)
+            let spend: Vec<SpendSource> = spend_mappings(&pipeline, as_of)
                 .iter()
                 .map(|(spec, mapping)| SpendSource::open(spec, mapping).map_err(located))
                 .collect::<Result<_, _>>()?;
-            let rates = |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source), &rate_mapping(entry));
+            let rates =
+                |entry: &file::RatesEntry| RateSource::open(&source_spec("fx", &entry.source, None), &rate_mapping(entry));
             Ok((spend, pipeline.rates.as_ref().map(rates).transpose().map_err(located)?))
         })?;
         same_dimensions(&pipeline, &touchpoints, &spend)?;
         let setup = setup(&pipeline, options, &touchpoints, &conversions)?;
-        Ok(Self { pipeline, touchpoints, conversions, spend, rates, setup })
+        let as_of = as_of.map(|as_of| as_of.last);
+        Ok(Self { pipeline, touchpoints, conversions, spend, rates, as_of, setup })
     }
 
     /// The sources of spend that are not the touchpoints.

@@ -19,6 +19,9 @@ pub struct RunReport {
     pub currency: String,
     /// The days that were computed: from, inclusive, and to, exclusive, as text.
     pub range: (Option<String>, Option<String>),
+    /// Until when rows that came are known, where not all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// Whether the days were put into the run that was current before.
     pub merged: bool,
     /// Which days were computed, where the others were taken over from the run before.
@@ -210,6 +213,9 @@ pub struct CheckReport {
     pub currency: String,
     /// The zone of calendar days.
     pub timezone: String,
+    /// Until when rows that came are known, where not all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// The two sources.
     pub sources: Vec<SourceReport>,
     /// The windows as typed.

@@ -19,6 +19,7 @@ use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
 use attributary_store::{BytesRead, Manifest, Moment, now, reached};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::as_of::{self, Came};
 use crate::carried::{
     self, Carried, Choice, Hours, InputVersions, Orders, Seen, SeenOrders, Touches, Version, Versions, content,
 };
@@ -34,7 +35,7 @@ use crate::settings::settings;
 use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
 use crate::write::{Cohorts, rejects_rows, write_tables, write_whole};
 use crate::writer::{Writer, lock};
-use crate::{held, run_id, temp};
+use crate::{held, restatements, run_id, temp};
 
 /// Runs a pipeline and publishes what it computes.
 ///
@@ -46,7 +47,7 @@ pub fn run(options: &Options, progress: &Progress, interrupt: &Interrupt) -> Res
     let pool = pool.map_err(|error| EngineError::Bug(format!("{threads} threads cannot be started: {error}")))?;
     // Whatever sorts or walks in parallel below does it on these threads.
     with_pipeline(options, |pipeline, secrets| {
-        let said = settings(&pipeline, secrets);
+        let said = settings(&pipeline, options.as_of, secrets);
         let done = pool.install(|| run_here(pipeline, said, options, progress, interrupt));
         done.map_err(|error| progress.inputs.explain(error))
     })
@@ -60,6 +61,7 @@ fn run_here(
     interrupt: &Interrupt,
 ) -> Result<RunReport, Error> {
     let (began, started) = (Instant::now(), now());
+    as_of::has_output_of_its_own(options)?;
     let folder = output_folder(&pipeline, options)?;
     // Whoever holds the output is known before the first input is looked at.
     let output = held::open(&folder, options, interrupt)?;
@@ -84,6 +86,8 @@ fn run_here(
     plan.setup.temp = temp.path().to_owned();
     progress.inputs.leaves(temp.path());
 
+    // Whatever can be read of it: only a run that must go on from it says what is wrong.
+    let before = output.current().ok().flatten();
     let mut versions = versions(&plan);
     let (mut carried, because) = match carried::choose(options, &output, &mut plan, &mut versions, interrupt)? {
         Choice::Whole { because } => (None, Some(because)),
@@ -150,6 +154,7 @@ fn run_here(
         }
         returned = writer.all(|| returns.write(until, cohorts.is_some(), &writer))?;
     }
+    let restated = restatements::write(&plan, &run_id, before.as_ref(), &totals.days, &writer)?;
     reached(Moment::Read);
     progress.inputs.check()?;
     interrupt.check()?;
@@ -185,6 +190,7 @@ fn run_here(
     let published = writer.into_staging().publish(manifest)?;
     let mut warnings = warnings(&plan, &computed);
     warnings.extend(findings.iter().filter(|finding| !finding.passed).map(|finding| format!("quality: {}", finding.words())));
+    warnings.extend(restated);
     let (pruned, removed) = output.prune(&plan.pipeline.keep, &|| interrupt.check().is_err());
     if let Err(error) = removed {
         // The run is published all the same; the next one tries again.
@@ -197,6 +203,7 @@ fn run_here(
         pipeline: plan.pipeline.name.clone(),
         currency: plan.setup.currency.0.clone(),
         range: range_text(plan.setup.range.from, plan.setup.range.to),
+        as_of: published.manifest.as_of.clone(),
         merged: carried.as_ref().is_some_and(|carried| carried.is_merge()),
         recomputed: published.manifest.recomputed.clone(),
         whole_because: because,
@@ -223,6 +230,9 @@ pub(crate) struct Computed {
     pub ledger: Ledger,
     pub rejected: RejectedRows,
     pub touches_read: u64,
+    /// What was said of when rows came, where someone asked.
+    pub touches_came: Came,
+    pub conversions_came: Came,
     pub bytes_read: BytesRead,
     pub spending: Spending,
     pub rates_read: u64,
@@ -244,6 +254,8 @@ pub(crate) type TopChannels = ((String, String), Vec<(String, i128)>);
 /// Sums over all days of the run that is published.
 pub(crate) struct Totals {
     pub ledger: Vec<tables::ledger::Line>,
+    /// The same by day.
+    pub days: Vec<tables::ledger::Line>,
     /// Where a table says so.
     pub channels: Vec<TopChannels>,
 }
@@ -314,6 +326,8 @@ pub(crate) fn compute(
         ledger,
         rejected: rejects.finish()?,
         touches_read,
+        touches_came: Came::of(&progress.touchpoints),
+        conversions_came: Came::of(&progress.conversions),
         bytes_read,
         spending,
         rates_read,

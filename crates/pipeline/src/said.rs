@@ -11,6 +11,7 @@ use attributary_engine::walk::Extreme;
 use attributary_frames::SourceFile;
 use attributary_store::{ConversionCounts, InputFile, Manifest, ModelEntry, RowCounts, SourceCounts, TouchpointCounts};
 
+use crate::as_of;
 use crate::machine;
 use crate::plan::Plan;
 use crate::report::{LedgerLine, ModelSummary, range_text};
@@ -53,16 +54,19 @@ pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, starte
         working_folder: std::env::current_dir().map_or_else(|_| String::new(), |folder| folder.display().to_string()),
         pipeline_toml: plan.pipeline.fingerprints.text.clone(),
         range: attributary_store::Range { from, to },
+        as_of: as_of::said(plan.as_of),
         inputs: inputs(plan),
         bytes_read: computed.bytes_read,
         rows: RowCounts {
             touchpoints: TouchpointCounts {
                 read: computed.touches_read,
+                later: computed.touches_came.later,
                 rejected: rejected(Side::Touchpoints),
                 used: computed.walked.touches_used,
             },
             conversions: ConversionCounts {
                 read: computed.conversions_read,
+                later: computed.conversions_came.later,
                 rejected: rejected(Side::Conversions),
                 accepted: computed.conversions_accepted,
                 in_range,
@@ -146,6 +150,7 @@ pub(crate) fn warnings(plan: &Plan, computed: &Computed) -> Vec<String> {
     let fits = computed.observed.as_ref().and_then(|(_, fits)| fits.as_ref());
     warnings.extend(fits.iter().flat_map(|fits| fits.warnings(plan.setup.currency.1)));
     warnings.extend(computed.spending.warnings.iter().cloned());
+    warnings.extend(as_of::warnings(plan.as_of, &plan.pipeline, computed));
     let kinds = &computed.walked.kinds.values;
     let never = |name: &&String| !kinds.iter().any(|kind| kind.as_text() == Some(name));
     for kind in plan.setup.order_kinds.iter().flatten().filter(never) {

@@ -2,16 +2,21 @@
 
 use attributary_core::model::{Fallback, ParameterKind};
 
+use crate::as_of::{self, AsOf};
 use crate::file::{IgnoreWhen, JourneyRules, ModelEntry, Pipeline, Repeats, Reuse, ShareTarget, Worth};
 use crate::plan::revenue_and_margin;
 use crate::secrets::Secrets;
 
 /// Name and text of each setting, in the order in which people read about them. What `${NAME}` stands for is not said.
-pub(crate) fn settings(pipeline: &Pipeline, secrets: &Secrets) -> Vec<(String, String)> {
+pub(crate) fn settings(pipeline: &Pipeline, as_of: Option<AsOf>, secrets: &Secrets) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = vec![
         ("currency".to_owned(), pipeline.currency.code.clone()),
         ("time zone".to_owned(), format!("days begin and end in {}", pipeline.zone.name())),
     ];
+    if let Some(as_of) = as_of {
+        let last = as_of::said(Some(as_of.last(&pipeline.zone))).unwrap_or_default();
+        all.push(("as known on".to_owned(), format!("rows that came after {last} are left out")));
+    }
     all.extend(filters(pipeline));
     all.extend(journey(&pipeline.journey));
     all.extend(pipeline.models.iter().map(|model| (format!("model {}", model.name), self::model(model))));

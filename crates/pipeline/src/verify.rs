@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::quality;
 use crate::report::VerifyReport;
+use crate::restatements::OF_HISTORY;
 
 /// So many names are said; of the others only how many there are.
 const MOST_NAMES: usize = 5;
@@ -84,6 +85,8 @@ fn differing(run: &PublishedRun, again: &PublishedRun) -> Vec<String> {
         names.retain(|name| !(prefix == "state/" && OF_FILES.contains(&name.as_str())));
         // What was found of the data hangs on the clock and on earlier runs.
         names.retain(|name| !(prefix.is_empty() && name == quality::TABLE));
+        // What was said before this run only the runs before know.
+        names.retain(|name| !(prefix.is_empty() && OF_HISTORY.contains(&name.as_str())));
         names.retain(|name| named(ours, name) != named(theirs, name));
         names.into_iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>()
     };

@@ -70,8 +70,9 @@ pub(crate) fn write_tables(
     let mut rejects = tables::rejects::rows(setup, &computed.rejected, &file)?;
     writer.tables().file("rejects", tables::ONLY_FILE, &tables::rejects::fields(setup), &mut rejects)?;
     drop(rejects);
-    let ledger = write_ledger(setup, tables::ledger::day_lines(&computed.ledger, setup), spend_line(plan, computed), writer)?;
-    Ok(Totals { ledger, channels })
+    let days = tables::ledger::day_lines(&computed.ledger, setup);
+    let ledger = write_ledger(setup, &days, spend_line(plan, computed), writer)?;
+    Ok(Totals { ledger, days, channels })
 }
 
 /// Spend as a line of the ledger, if there is any source of it.
@@ -114,12 +115,12 @@ pub(crate) fn rejects_rows(plan: &Plan, rejected: &RejectedRows) -> Result<Vec<R
 /// Writes the ledger and, as state, its days.
 pub(crate) fn write_ledger(
     setup: &Setup,
-    days: Vec<tables::ledger::Line>,
+    days: &[tables::ledger::Line],
     spend: Option<tables::ledger::Line>,
     writer: &Writer<'_>,
 ) -> Result<Vec<tables::ledger::Line>, SinkError> {
     use tables::ledger::{fields, lines, rows};
-    let mut lines = lines(&days, setup);
+    let mut lines = lines(days, setup);
     // Sorted by model, as all lines are: no model's name is before it.
     if let Some(spend) = spend {
         lines.insert(lines.partition_point(|line| line.model < spend.model), spend);
@@ -128,7 +129,7 @@ pub(crate) fn write_ledger(
         return Err(EngineError::Bug(format!("the ledger differs: {line:?}")).into());
     }
     tables::write_whole(&writer.tables(), "ledger", &fields(setup, false), rows(&lines, setup, false))?;
-    tables::write_whole(&writer.state(), "ledger", &fields(setup, true), rows(&days, setup, true))?;
+    tables::write_whole(&writer.state(), "ledger", &fields(setup, true), rows(days, setup, true))?;
     Ok(lines)
 }
 

@@ -66,10 +66,11 @@ fn decode(path: &Path) -> Result<u64, Box<dyn Error>> {
         attributes: vec![column("channel"), column("campaign"), Attribute::Nothing],
         refund_of: None,
         amounts: Vec::new(),
+        known: None,
     };
     let file = LogFile::open(path, wanted)?.ok_or("a column is of a type that is not decoded")?;
     let mut rows = 0;
-    for group in file.groups(None, None) {
+    for group in file.groups(None, None).0 {
         let mut batches = file.read(&group)?;
         while let Next::Rows(count, batch) = batches.next_touches(0, |_| true)? {
             black_box(batch);

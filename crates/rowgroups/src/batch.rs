@@ -25,6 +25,9 @@ pub struct Batches<'a> {
     reader: ParquetRecordBatchReader,
     wanted: &'a Columns,
     clock: &'a Clock,
+    /// What reads the column that says when rows came.
+    arrivals: Option<&'a Clock>,
+    came: Came,
     rows: Range<u64>,
     dictionaries: Vec<Dictionaries>,
     /// The dictionary of each attribute that is the same for all rows.
@@ -39,6 +42,15 @@ pub enum Next<T> {
     Rows(u64, Option<T>),
 }
 
+/// What is said of when rows came, those inside the bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Came {
+    /// They came later than is known, and are left out.
+    pub later: u64,
+    /// They do not say when they came, and are known.
+    pub undated: u64,
+}
+
 /// Columns of some rows, by what they are.
 struct Decoded {
     rows: RowNumbers,
@@ -50,7 +62,12 @@ struct Decoded {
 }
 
 impl<'a> Batches<'a> {
-    pub(crate) fn new(reader: ParquetRecordBatchReader, wanted: &'a Columns, clock: &'a Clock, rows: Range<u64>) -> Self {
+    pub(crate) fn new(
+        reader: ParquetRecordBatchReader,
+        wanted: &'a Columns,
+        (clock, arrivals): (&'a Clock, Option<&'a Clock>),
+        rows: Range<u64>,
+    ) -> Self {
         // Only touches have channels; conversions have amounts.
         let channel = |place: usize| place == CHANNEL && wanted.amounts.is_empty();
         let dictionaries = (0..wanted.attributes.len()).map(|place| Dictionaries::new(channel(place))).collect();
@@ -58,7 +75,14 @@ impl<'a> Batches<'a> {
             Attribute::Constant(value) => Arc::new(vec![value.clone()]),
             _ => Arc::default(),
         };
-        Self { reader, wanted, clock, rows, dictionaries, constants: wanted.attributes.iter().map(constant).collect() }
+        let constants = wanted.attributes.iter().map(constant).collect();
+        Self { reader, wanted, clock, arrivals, came: Came::default(), rows, dictionaries, constants }
+    }
+
+    /// What was said so far of when rows came.
+    #[must_use]
+    pub fn came(&self) -> Came {
+        self.came
     }
 
     /// The next rows as touches of file number `file`, without flags; those whose time `within` refuses are left out.
@@ -128,15 +152,26 @@ impl<'a> Batches<'a> {
     ) -> Result<Option<Decoded>, ArrowError> {
         let mut times = instants(column(&batch, &self.wanted.time)?, self.clock)?;
         let mut rows = RowNumbers::From(first);
-        if !times.iter().all(|time| within(*time)) {
-            let kept: Vec<bool> = times.iter().map(|time| within(*time)).collect();
+        let known = self.wanted.known.as_ref().zip(self.arrivals);
+        if known.is_some() || !times.iter().all(|time| within(*time)) {
+            let mut kept: Vec<bool> = times.iter().map(|time| within(*time)).collect();
+            if let Some((known, clock)) = known {
+                let arrivals = instants(column(&batch, &known.column)?, clock)?;
+                for (kept, came) in kept.iter_mut().zip(arrivals).filter(|(kept, _)| **kept) {
+                    *kept = came <= known.last;
+                    self.came.later += u64::from(!*kept);
+                    self.came.undated += u64::from(came == NO_TIME);
+                }
+            }
             if !kept.contains(&true) {
                 return Ok(None);
             }
-            let mut next = kept.iter();
-            times.retain(|_| next.next() == Some(&true));
-            rows = RowNumbers::Each((first..).zip(&kept).filter(|(_, kept)| **kept).map(|(row, _)| row).collect());
-            batch = filter_record_batch(&batch, &BooleanArray::from(kept))?;
+            if kept.contains(&false) {
+                let mut next = kept.iter();
+                times.retain(|_| next.next() == Some(&true));
+                rows = RowNumbers::Each((first..).zip(&kept).filter(|(_, kept)| **kept).map(|(row, _)| row).collect());
+                batch = filter_record_batch(&batch, &BooleanArray::from(kept))?;
+            }
         }
         let mut attributes = Vec::with_capacity(self.wanted.attributes.len());
         for (place, attribute) in self.wanted.attributes.iter().enumerate() {

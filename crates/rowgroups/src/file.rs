@@ -33,6 +33,8 @@ pub struct LogFile {
     leaves: Vec<usize>,
     /// The place of the time among all columns.
     time: usize,
+    /// What reads the column that says when rows came, and its place among all columns.
+    came: Option<(Clock, usize)>,
 }
 
 /// A row group.
@@ -66,14 +68,25 @@ impl LogFile {
         };
         let Some(leaves) = names.iter().map(|name| place(name)).collect::<Option<Vec<_>>>() else { return Ok(None) };
         let Some(time) = place(&wanted.time) else { return Ok(None) };
-        Ok(Some(Self { path: path.to_owned(), state, metadata, wanted, clock, leaves, time }))
+        let came = match &wanted.known {
+            Some(known) => {
+                let (Some(clock), Some(leaf)) = (clock_of(metadata.schema(), &known.column, &wanted), place(&known.column))
+                else {
+                    return Ok(None);
+                };
+                Some((clock, leaf))
+            }
+            None => None,
+        };
+        Ok(Some(Self { path: path.to_owned(), state, metadata, wanted, clock, leaves, time, came }))
     }
 
     /// The row groups that can hold rows from `from`, inclusive, to `to`, exclusive (microseconds UTC). Rows without a time are
-    /// wanted where `from` is none.
+    /// wanted where `from` is none. Groups of which no row is known, although its time is wanted, are left out too: how many rows
+    /// they have is said beside.
     #[must_use]
-    pub fn groups(&self, from: Option<i64>, to: Option<i64>) -> Vec<Group> {
-        let mut first = 0;
+    pub fn groups(&self, from: Option<i64>, to: Option<i64>) -> (Vec<Group>, u64) {
+        let (mut first, mut later) = (0, 0);
         let mut groups = Vec::new();
         for (number, group) in self.metadata.metadata().row_groups().iter().enumerate() {
             let rows = first..first + group.num_rows().max(0) as u64;
@@ -81,10 +94,38 @@ impl LogFile {
             if rows.is_empty() || !self.may_hold(group.column(self.time).statistics(), from, to) {
                 continue;
             }
+            let came = self.came.as_ref().and_then(|(clock, leaf)| Some((clock, group.column(*leaf).statistics()?)));
+            if came.is_some_and(|(clock, came)| self.came_later(clock, came))
+                && self.holds_only(group.column(self.time).statistics(), from, to)
+            {
+                later += rows.end - rows.start;
+                continue;
+            }
             let bytes = self.leaves.iter().map(|leaf| group.column(*leaf).compressed_size().max(0) as u64).sum();
             groups.push(Group { number, rows, bytes });
         }
-        groups
+        (groups, later)
+    }
+
+    /// Whether all rows of a group came later.
+    fn came_later(&self, clock: &Clock, came: &Statistics) -> bool {
+        let (Some(known), Statistics::Int64(came)) = (&self.wanted.known, came) else { return false };
+        let least = came.min_opt().and_then(|least| clock.instant(*least)).filter(|_| came.null_count_opt() == Some(0));
+        least.is_some_and(|least| least.saturating_sub(slack(clock)) > known.last)
+    }
+
+    /// Whether all rows of a group are of wanted times.
+    fn holds_only(&self, statistics: Option<&Statistics>, from: Option<i64>, to: Option<i64>) -> bool {
+        if from.is_none() && to.is_none() {
+            return true;
+        }
+        let Some(Statistics::Int64(statistics)) = statistics else { return false };
+        let instant = |cell: Option<&i64>| cell.and_then(|cell| self.clock.instant(*cell));
+        let Some((least, most)) = instant(statistics.min_opt()).zip(instant(statistics.max_opt())) else { return false };
+        let slack = slack(&self.clock);
+        (from.is_none() || statistics.null_count_opt() == Some(0))
+            && from.is_none_or(|from| least.saturating_sub(slack) >= from)
+            && to.is_none_or(|to| most.saturating_add(slack) < to)
     }
 
     fn may_hold(&self, statistics: Option<&Statistics>, from: Option<i64>, to: Option<i64>) -> bool {
@@ -94,7 +135,7 @@ impl LogFile {
         if from.is_none() && statistics.null_count_opt() != Some(0) {
             return true;
         }
-        let slack = if self.clock.is_civil() { 2 * DAY } else { 0 };
+        let slack = slack(&self.clock);
         from.is_none_or(|from| most.saturating_add(slack) >= from) && to.is_none_or(|to| least.saturating_sub(slack) < to)
     }
 
@@ -114,8 +155,14 @@ impl LogFile {
                 .with_batch_size(BATCH_ROWS.min(group.rows.end as usize))
                 .build()
         })?;
-        Ok(Batches::new(reader, &self.wanted, &self.clock, group.rows.clone()))
+        let came = self.came.as_ref().map(|(clock, _)| clock);
+        Ok(Batches::new(reader, &self.wanted, (&self.clock, came), group.rows.clone()))
     }
+}
+
+/// How far statistics of wall clocks may be from what they are of.
+fn slack(clock: &Clock) -> i64 {
+    if clock.is_civil() { 2 * DAY } else { 0 }
 }
 
 fn state_of(file: &File) -> Result<(u64, Option<SystemTime>), Problem> {
@@ -152,7 +199,19 @@ fn decoded_schema(schema: &Schema, wanted: &Columns) -> Option<(Schema, Clock, V
     for amount in &wanted.amounts {
         decode(&amount.column, &|kind| is_known(kind, amount).then(|| kind.clone()))?;
     }
-    let time = fields.iter().find(|field| field.name() == &wanted.time)?;
+    let clock = clock_of(schema, &wanted.time, wanted)?;
+    let times = [Some(&wanted.time), wanted.known.as_ref().map(|known| &known.column)];
+    for name in times.into_iter().flatten() {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    Some((Schema::new(fields), clock, names))
+}
+
+/// What reads a column of times; none where it is none of timestamps.
+fn clock_of(schema: &Schema, column: &str, wanted: &Columns) -> Option<Clock> {
+    let time = schema.fields().iter().find(|field| field.name() == column)?;
     let DataType::Timestamp(unit, zone) = time.data_type() else { return None };
     let unit = match unit {
         ArrowUnit::Second => TimeUnit::Second,
@@ -160,9 +219,7 @@ fn decoded_schema(schema: &Schema, wanted: &Columns) -> Option<(Schema, Clock, V
         ArrowUnit::Microsecond => TimeUnit::Micro,
         ArrowUnit::Nanosecond => TimeUnit::Nano,
     };
-    let clock = Clock::new(unit, zone.is_none().then_some(&wanted.zone));
-    names.push(wanted.time.clone());
-    Some((Schema::new(fields), clock, names))
+    Some(Clock::new(unit, zone.is_none().then_some(&wanted.zone)))
 }
 
 fn key_type(kind: &DataType) -> Option<DataType> {

@@ -9,7 +9,7 @@ mod batch;
 mod columns;
 mod file;
 
-pub use batch::{Batches, Next};
+pub use batch::{Batches, Came, Next};
 pub use file::{Group, LogFile};
 
 use std::collections::BTreeSet;
@@ -35,6 +35,17 @@ pub struct Columns {
     pub refund_of: Option<String>,
     /// The values of conversions.
     pub amounts: Vec<Amount>,
+    /// Which rows are known; none: all.
+    pub known: Option<Known>,
+}
+
+/// Rows that came until some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// When a row came: a timestamp of any unit, in the zone of times where it has none. A row that says nothing is known.
+    pub column: String,
+    /// The last instant at which a row that came is known, microseconds UTC.
+    pub last: i64,
 }
 
 impl Columns {
@@ -50,6 +61,7 @@ impl Columns {
             .into_iter()
             .chain(&self.id)
             .chain(&self.refund_of)
+            .chain(self.known.as_ref().map(|known| &known.column))
             .chain(attributes)
             .chain(amounts)
             .cloned()

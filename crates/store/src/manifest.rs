@@ -36,6 +36,9 @@ pub struct Manifest {
     pub pipeline_toml: String,
     /// The conversion days of the run.
     pub range: Range,
+    /// The last instant at which a row that came is known, RFC 3339; none: all rows are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// Every file that was read.
     pub inputs: Vec<InputFile>,
     /// How much of them had to be read.
@@ -164,6 +167,9 @@ pub struct SourceCounts {
 pub struct TouchpointCounts {
     /// Rows read.
     pub read: u64,
+    /// Rows that came later than the run knows, and so were not read.
+    #[serde(skip_serializing_if = "is_none")]
+    pub later: u64,
     /// Rows rejected, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// Touches that came into a journey.
@@ -176,6 +182,9 @@ pub struct TouchpointCounts {
 pub struct ConversionCounts {
     /// Rows read.
     pub read: u64,
+    /// Rows that came later than the run knows, and so were not read.
+    #[serde(skip_serializing_if = "is_none")]
+    pub later: u64,
     /// Rows rejected, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// Conversions accepted, on any day.

@@ -97,7 +97,9 @@ fn page(report: &RunReport, palette: &Palette) -> String {
 
 fn days(report: &RunReport) -> String {
     let days = format!("conversions {}", text::days(&report.range));
-    if report.merged { days + ", merged into the run before" } else { days }
+    let known = report.as_of.as_ref().map_or_else(String::new, |last| format!(", as known at {last}"));
+    let merged = if report.merged { ", merged into the run before" } else { "" };
+    days + &known + merged
 }
 
 fn summary(models: &[ModelSummary]) -> Table {
@@ -242,7 +244,10 @@ fn in_unit(decimal: &str, unit: &str) -> String {
 
 fn about(report: &RunReport) -> Vec<(&'static str, String)> {
     let (touches, conversions) = (&report.rows.touchpoints, &report.rows.conversions);
-    let read = |read: u64| format!("{} read", text::count(read));
+    let read = |read: u64, later: u64| match later {
+        0 => format!("{} read", text::count(read)),
+        later => format!("{} read, {} came later", text::count(read), text::count(later)),
+    };
     let tables = report.tables.iter().map(|(name, rows, _)| format!("{name} {}", text::count(*rows)));
     let mut time = format!("{}, {} touches/s", text::seconds(report.seconds), text::rate(touches.read, report.seconds));
     time += &format!(", peak memory {}", text::bytes(report.peak_memory_bytes));
@@ -250,12 +255,12 @@ fn about(report: &RunReport) -> Vec<(&'static str, String)> {
         time += &format!(", {} put aside on disk", text::bytes(report.spilled_bytes));
     }
     vec![
-        ("touches", format!("{}, {} in journeys", read(touches.read), text::count(touches.used))),
+        ("touches", format!("{}, {} in journeys", read(touches.read, touches.later), text::count(touches.used))),
         (
             "conversions",
             format!(
                 "{}, {} accepted, {} in the range{}",
-                read(conversions.read),
+                read(conversions.read, conversions.later),
                 text::count(conversions.accepted),
                 text::count(conversions.in_range),
                 match conversions.refunds {
@@ -340,6 +345,7 @@ mod tests {
             pipeline: "nightly".into(),
             currency: "SEK".into(),
             range: (Some("2026-01-01".into()), Some("2026-02-01".into())),
+            as_of: None,
             merged: false,
             recomputed: None,
             whole_because: None,

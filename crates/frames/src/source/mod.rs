@@ -338,6 +338,8 @@ mod tests {
             zone: Zone::utc(),
             filter: None,
             missing_as_null: false,
+            ingested: None,
+            as_of: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod csv;
 mod damage;
 mod drift;
 mod exchange;
+mod known;
 mod layout;
 mod rates;
 mod spend;

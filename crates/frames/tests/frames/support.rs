@@ -68,6 +68,8 @@ pub fn spec(source: &Path) -> SourceSpec {
         zone: Zone::utc(),
         filter: None,
         missing_as_null: false,
+        ingested: None,
+        as_of: None,
     }
 }
 

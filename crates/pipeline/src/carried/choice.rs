@@ -10,6 +10,7 @@ use attributary_store::{Output, PublishedRun, StoreError};
 use super::files::{InputVersions, Version, Versions, content};
 use super::hours::Hours;
 use super::{Carried, Changes, Selecting, stand_alone, state};
+use crate::as_of;
 use crate::error::Error;
 use crate::options::Options;
 use crate::plan::Plan;
@@ -110,6 +111,10 @@ fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
     let settings = &plan.pipeline.fingerprints.settings_sha256;
     if base.manifest.settings_sha256 != *settings {
         return Err(format!("the settings are not those of run {run}{}", changed_sections(base, plan)));
+    }
+    if base.manifest.as_of != as_of::said(plan.as_of) {
+        let (before, now) = (as_of::words(base.manifest.as_of.as_ref()), as_of::words(as_of::said(plan.as_of).as_ref()));
+        return Err(format!("run {run} {before}, and this one {now}"));
     }
     if !plan.setup.worths.is_empty() {
         return Err("what customers are worth changes on all days with every order".to_owned());
@@ -230,6 +235,14 @@ fn merge_base(output: &Output, plan: &Plan) -> Result<Option<PublishedRun>, Erro
                 env!("CARGO_PKG_VERSION"),
             ),
             hint: Some("run all days anew without --merge, or go back to the settings of that run".to_owned()),
+        });
+    }
+    let said = as_of::said(plan.as_of);
+    if base.manifest.as_of != said {
+        let (before, now) = (as_of::words(base.manifest.as_of.as_ref()), as_of::words(said.as_ref()));
+        return Err(Error::Usage {
+            problem: format!("--merge: run {} {before}, and this one {now}", base.manifest.run_id),
+            hint: Some("merge days that are known as of the same time, or run all days anew without --merge".to_owned()),
         });
     }
     Ok(Some(base))

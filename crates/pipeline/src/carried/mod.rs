@@ -33,10 +33,11 @@ use self::orders::{KnownOrders, Selected};
 pub use self::choice::FIRST_RUN;
 pub(crate) use self::choice::{Choice, choose};
 pub(crate) use self::files::{InputVersions, Version, Versions, content};
+pub(crate) use self::grouped::Blocks;
 pub(crate) use self::hours::{Hours, Seen, Touches};
 pub(crate) use self::orders::{Orders, SeenOrders, stand_alone};
-pub(crate) use self::state::{OF_FILES, conversion_days, day_of, int, touch_hours};
-pub(crate) use self::write::{is_by_channel, top_channels, write, write_state};
+pub(crate) use self::state::{OF_FILES, blocks, cells_of, conversion_days, day_of, int, touch_hours};
+pub(crate) use self::write::{is_by_channel, put, top_channels, write, write_state};
 
 use crate::error::Error;
 use crate::plan::Plan;

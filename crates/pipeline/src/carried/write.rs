@@ -57,7 +57,8 @@ pub(crate) fn write(
             put(writer, &writer.tables(), "rejects", &fields, rejects::all(plan, computed, carried)?)?;
         }
         let days = ledger_days(plan, computed, carried)?;
-        writer.all(|| write_ledger(setup, days, spend_line(plan, computed), writer))
+        let ledger = writer.all(|| write_ledger(setup, &days, spend_line(plan, computed), writer))?;
+        Ok::<_, Error>((ledger, days))
     };
     let (channels, ledger) = rayon::join(grouped, others);
     let channels = channels?.into_iter().flatten().next().unwrap_or_default();
@@ -70,7 +71,8 @@ pub(crate) fn write(
         });
         put(writer, &writer.state(), &table.name, &partial, Box::new(seen))?;
     }
-    Ok(Totals { ledger: ledger?, channels })
+    let (ledger, days) = ledger?;
+    Ok(Totals { ledger, days, channels })
 }
 
 /// Writes a table that was grouped in the walk, and its days as state where it does not show them. Gives the channels that got
@@ -204,7 +206,16 @@ fn days_of_table<'a>(
 }
 
 /// Writes a table of one file.
-fn put(writer: &Writer<'_>, sink: &Section<'_>, table: &str, fields: &[Field], blocks: Blocks<'_>) -> Result<(), Error> {
+///
+/// # Errors
+/// Where the rows cannot be had, or the file not be written.
+pub(crate) fn put(
+    writer: &Writer<'_>,
+    sink: &Section<'_>,
+    table: &str,
+    fields: &[Field],
+    blocks: Blocks<'_>,
+) -> Result<(), Error> {
     // The engine's sinks know the engine's errors only.
     let failed = RefCell::new(None);
     let mut rows = blocks.filter(has_rows).map(|rows| {

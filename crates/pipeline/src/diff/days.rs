@@ -41,6 +41,8 @@ pub(super) struct DayChanges {
 pub(super) const LATE_TOUCHES: &str = "touches of new files";
 pub(super) const CHANGED_TOUCHES: &str = "touches of changed files";
 pub(super) const GONE_TOUCHES: &str = "touches of files that are gone";
+/// Where one run knows what another does not, though the files are the same.
+pub(super) const CAME_BETWEEN: &str = "touches that came between the times as of which the runs are known";
 pub(super) const CONVERSIONS: &str = "conversions that are new, changed or gone";
 pub(super) const NEW_DAYS: &str = "days that were not computed before";
 pub(super) const GONE_DAYS: &str = "days that are not computed any more";
@@ -62,6 +64,10 @@ impl DayChanges {
                 [&hours_before, &hours_after].iter().filter_map(|hours| hours.get(&file.path)).for_each(|of| reach.add_all(of));
             }
             touches.push((words, touched(rules, &reach)));
+        }
+        if before.manifest.as_of != after.manifest.as_of {
+            // They may be of any day.
+            touches.push((CAME_BETWEEN, Days::of(Range::default())));
         }
         let (of_before, of_after) = (conversion_days(before)?, conversion_days(after)?);
         let all: BTreeSet<Day> = of_before.keys().chain(of_after.keys()).copied().collect();

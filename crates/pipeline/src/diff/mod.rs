@@ -88,7 +88,9 @@ impl Way<'_> {
     fn causes(&mut self) -> Result<Causes, Error> {
         let settings_changed = self.before.manifest.settings_sha256 != self.after.manifest.settings_sha256;
         let other_version = self.before.manifest.version != self.after.manifest.version;
-        let same_inputs = changed_files(&self.before, &self.after).iter().all(|file| file.source == "spend");
+        // Rows that came between two times at which a run is known are inputs, too.
+        let same_inputs = self.before.manifest.as_of == self.after.manifest.as_of
+            && changed_files(&self.before, &self.after).iter().all(|file| file.source == "spend");
         let same_days = self.before.manifest.range == self.after.manifest.range;
         let recipes = Recipe::of(&self.before).and_then(|before| Ok((before, Recipe::of(&self.after)?)));
         let steps = match &recipes {
@@ -98,6 +100,10 @@ impl Way<'_> {
         };
         if let (Some(0), false) = (steps.as_ref().map(Vec::len), other_version && same_inputs) {
             // Nothing that credit hangs on: all is the inputs'.
+            if other_version {
+                let [one, other] = [&self.before, &self.after].map(|run| &run.manifest.version);
+                self.notes.push(format!("versions {one} and {other} made these runs: what that changed is among the causes"));
+            }
             return self.of_inputs(&self.after, &self.aligned.after, &self.aligned.own_windows);
         }
         if same_inputs && same_days && steps.as_ref().is_some_and(|steps| steps.len() < 2) {
@@ -133,7 +139,7 @@ impl Way<'_> {
             // The earlier settings on the later inputs.
             let credits = self.before.manifest.table("credits").is_some();
             let text = steps::narrowed(&recipe.text, credits).unwrap_or_default();
-            let recipe = Recipe { file: recipe.file, text, range: later.range, overrides: Vec::new() };
+            let recipe = Recipe { file: recipe.file, text, range: later.range, as_of: later.as_of, overrides: Vec::new() };
             let again = recipe.make(&self.after, self.machine, self.progress, self.interrupt)?;
             let of_inputs = self.aligned.sums_as_before(&again.run)?;
             causes = self.of_inputs(&again.run, &of_inputs, &self.aligned.windows)?;
@@ -145,7 +151,8 @@ impl Way<'_> {
                 self.aligned.after.clone()
             } else {
                 let text = steps::narrowed(&step.text, false).unwrap_or_default();
-                let recipe = Recipe { file: later.file.clone(), text, range: later.range, overrides: Vec::new() };
+                let recipe =
+                    Recipe { file: later.file.clone(), text, range: later.range, as_of: later.as_of, overrides: Vec::new() };
                 let again = recipe.make(&self.after, self.machine, self.progress, self.interrupt)?;
                 self.aligned.sums_on_the_way(&again.run)?
             };
@@ -173,7 +180,9 @@ impl Way<'_> {
         let causes = both.causes(&days)?;
         let mut left = whole(from, to);
         causes.values().flat_map(|cause| &cause.channels).for_each(|(key, amounts)| left.add(key, amounts, -1));
-        left.channels.retain(|_, amounts| amounts.iter().any(|amount| *amount != 0));
+        // Who takes part in a conversion is counted by the columns of a table, which may be more than the channel.
+        let additive = |model: &str| self.aligned.models.iter().any(|(name, additive)| name == model && *additive);
+        left.channels.retain(|(model, _, _), amounts| additive(model) && amounts.iter().any(|amount| *amount != 0));
         match left.channels.first_key_value() {
             None => Ok(causes),
             // The credits of a run are its tables' to the last unit.

@@ -54,7 +54,8 @@ pub(super) fn steps(from: &Recipe, to: &Recipe) -> Option<Vec<Step>> {
         if now != before && !waiting.contains(&words) {
             waiting.push(words);
         }
-        let recipe = Recipe { file: to.file.clone(), text: text_of(&now), overrides: Vec::new(), range: to.range };
+        let recipe =
+            Recipe { file: to.file.clone(), text: text_of(&now), overrides: Vec::new(), range: to.range, as_of: to.as_of };
         if is_valid(&recipe) {
             steps.push(Step { words: std::mem::take(&mut waiting).join(", "), text: recipe.text });
         }
@@ -134,7 +135,7 @@ mod tests {
                     conversions = { source = \"c\", columns = { id = \"i\", customer = \"c\", time = \"t\" }, values = { revenue = \"v\" } }\n";
         let (filter, rest) = text.split_once('|').expect("two parts");
         let text = head.replace("WHERE", filter) + rest;
-        Recipe { file: "/p.toml".to_owned(), text, overrides: Vec::new(), range: Range::default() }
+        Recipe { file: "/p.toml".to_owned(), text, overrides: Vec::new(), range: Range::default(), as_of: None }
     }
 
     fn words(from: &str, to: &str) -> Vec<String> {

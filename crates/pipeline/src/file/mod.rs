@@ -89,8 +89,15 @@ fn read(path: &Path, text: &str, overrides: &[String], environment: &dyn Fn(&str
 }
 
 /// Keys that change nothing about what is computed.
-const NO_SETTINGS: [&str; 6] =
-    ["pipeline.name", "pipeline.output", "pipeline.on_success", "pipeline.on_failure", "quality", "output.keep"];
+const NO_SETTINGS: [&str; 7] = [
+    "pipeline.name",
+    "pipeline.output",
+    "pipeline.on_success",
+    "pipeline.on_failure",
+    "quality",
+    "output.keep",
+    "output.restatements",
+];
 
 fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<Pipeline, Fault> {
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -111,7 +118,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
     ];
     let root = Section::root(document, &known)?;
     let head = root.section("pipeline", &["name", "output", "currency", "timezone", "on_success", "on_failure"])?;
-    let tail = root.section("output", &["credits", "paths", "keep"])?;
+    let tail = root.section("output", &["credits", "paths", "restatements", "keep"])?;
     let currency = currency(&head)?;
     let touchpoints = sources::touchpoints(&root, folder)?;
     let conversions = sources::conversions(&root, folder, &touchpoints.dimensions)?;
@@ -142,6 +149,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         conversions,
         credits: tail.get("credits").map_or(Ok(false), |field| field.boolean())?,
         paths: tail.get("paths").map_or(Ok(10_000), |field| field.count())?,
+        restatements: tail.get("restatements").map_or(Ok(false), |field| field.boolean())?,
         keep: tail.get("keep").map_or(Ok(Keep::All), |field| keep(&field))?,
         fingerprints,
         file: path.to_owned(),

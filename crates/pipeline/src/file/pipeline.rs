@@ -45,6 +45,8 @@ pub struct Pipeline {
     pub budget: Option<BudgetEntry>,
     /// `[quality]`: what must hold of a run; none where there is no such section.
     pub quality: Option<Vec<Check>>,
+    /// `output.restatements`: whether the table is written that says how days were restated.
+    pub restatements: bool,
     /// `output.credits`: whether the touch-level table is written.
     pub credits: bool,
     /// `output.paths`: rows of the paths table per window; 0 is no table.
@@ -205,6 +207,8 @@ pub struct Source {
     pub filter: Option<String>,
     /// Whether a column that a file lacks is null there, instead of an error.
     pub missing_as_null: bool,
+    /// `columns.ingested`: when a row came.
+    pub ingested: Option<Column>,
 }
 
 /// `[touchpoints]`.

@@ -12,16 +12,20 @@ use super::nearest::all_near;
 use super::pipeline::{Column, Conversions, Dimension, Source, Touchpoints, ValueColumn, Worth, WorthEntry};
 use super::section::{Field, Section};
 
+/// The column that says when a row came.
+pub(super) const INGESTED: &str = "ingested";
+
 const DIMENSION_INSTEAD: &str = "give it another name: dimensions = { my_name = \"its_column\" }";
 const VALUE_INSTEAD: &str = "give it another name: values = { my_name = \"its_column\" }";
 
 pub(super) fn touchpoints(root: &Section<'_>, folder: &Path) -> Result<Touchpoints, Fault> {
     let known = ["source", "timezone", "where", "missing_columns", "columns", "dimensions"];
     let section = root.section("touchpoints", &known)?;
-    let columns = section.section("columns", &["customer", "time", "channel", "campaign", "interaction", "id", "cost"])?;
+    let columns =
+        section.section("columns", &["customer", "time", "channel", "campaign", "interaction", "id", "cost", INGESTED])?;
     let optional = |name| columns.get(name).map(|field| column(&field)).transpose();
     Ok(Touchpoints {
-        source: source(&section, folder)?,
+        source: Source { ingested: optional(INGESTED)?, ..source(&section, folder)? },
         customer: column(&columns.need("customer", "columns = { customer = \"user_id\", … }")?)?,
         time: column(&columns.need("time", "columns = { time = \"event_time\", … }")?)?,
         channel: column(&columns.need("channel", "columns = { channel = \"channel\", … }")?)?,
@@ -36,11 +40,11 @@ pub(super) fn touchpoints(root: &Section<'_>, folder: &Path) -> Result<Touchpoin
 pub(super) fn conversions(root: &Section<'_>, folder: &Path, dimensions: &[Dimension]) -> Result<Conversions, Fault> {
     let known = ["source", "timezone", "where", "missing_columns", "columns", "values", "order_kinds"];
     let section = root.section("conversions", &known)?;
-    let columns = section.section("columns", &["id", "customer", "time", "kind", "refund_of", "currency"])?;
+    let columns = section.section("columns", &["id", "customer", "time", "kind", "refund_of", "currency", INGESTED])?;
     let optional = |name| columns.get(name).map(|field| column(&field)).transpose();
     let (values, worths) = values(&section.need("values", VALUES_EXAMPLE)?, dimensions)?;
     let conversions = Conversions {
-        source: source(&section, folder)?,
+        source: Source { ingested: optional(INGESTED)?, ..source(&section, folder)? },
         id: column(&columns.need("id", "columns = { id = \"order_id\", … }")?)?,
         customer: column(&columns.need("customer", "columns = { customer = \"user_id\", … }")?)?,
         time: column(&columns.need("time", "columns = { time = \"ordered_at\", … }")?)?,
@@ -69,7 +73,7 @@ fn order_kinds(section: &Section<'_>, kind_mapped: bool) -> Result<Option<Vec<St
 
 const VALUES_EXAMPLE: &str = "values = { revenue = \"revenue\" }";
 
-/// What both sources have.
+/// What all sources have, the columns aside.
 pub(super) fn source(section: &Section<'_>, folder: &Path) -> Result<Source, Fault> {
     let field = section.need("source", "source = \"../sample-data/touchpoints\"")?;
     let path = resolve(&field, folder, "expected a file, a folder or a glob")?;
@@ -81,6 +85,7 @@ pub(super) fn source(section: &Section<'_>, folder: &Path) -> Result<Source, Fau
             Some(field) => field.choice(&[("error", false), ("null", true)])?,
             None => false,
         },
+        ingested: None,
     })
 }
 

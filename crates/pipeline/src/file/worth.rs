@@ -11,7 +11,7 @@ use super::error::{Fault, Problem};
 use super::names::GroupColumn;
 use super::pipeline::{
     BudgetEntry, Column, Conversions, CustomersEntry, Dimension, ModelEntry, Pipeline, RatesEntry, ReturnsEntry, ReturnsPeriod,
-    ShareTarget, Spend, Touchpoints, ValueColumn,
+    ShareTarget, Source, Spend, Touchpoints, ValueColumn,
 };
 use super::section::{Field, Section};
 use super::{sources, tables};
@@ -37,7 +37,7 @@ pub(super) fn spend(root: &Section<'_>, folder: &Path, touchpoints: &Touchpoints
 fn one_spend(field: &Field<'_>, folder: &Path, touchpoints: &Touchpoints) -> Result<Spend, Fault> {
     let known = ["name", "source", "timezone", "where", "missing_columns", "columns", "dimensions", "goal"];
     let section = field.section(&known)?;
-    let mapped = ["date", "channel", "campaign", "amount", "currency", "clicks", "impressions", "goal", "id"];
+    let mapped = ["date", "channel", "campaign", "amount", "currency", "clicks", "impressions", "goal", "id", sources::INGESTED];
     let columns = section.section("columns", &mapped)?;
     let optional = |name| columns.get(name).map(|field| sources::column(&field)).transpose();
     let (amount, minor) = sources::value_column(&columns.need("amount", "columns = { amount = \"cost\", … }")?)?;
@@ -47,7 +47,7 @@ fn one_spend(field: &Field<'_>, folder: &Path, touchpoints: &Touchpoints) -> Res
     }
     Ok(Spend {
         key: field.key.clone(),
-        source: sources::source(&section, folder)?,
+        source: Source { ingested: optional(sources::INGESTED)?, ..sources::source(&section, folder)? },
         date: sources::column(&columns.need("date", "columns = { date = \"day\", … }")?)?,
         channel: optional("channel")?,
         campaign: optional("campaign")?,

@@ -7,7 +7,7 @@ use attributary_core::money::decimal_text;
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_engine::Range;
 use attributary_engine::tables::ONLY_FILE;
-use attributary_store::{PublishedRun, now};
+use attributary_store::PublishedRun;
 
 use super::found::for_each;
 use super::{Evidence, ONE, percent};
@@ -43,7 +43,7 @@ pub(super) struct Compared {
 /// Where an earlier run cannot be read.
 pub(super) fn compare(evidence: &Evidence<'_>, value: &str, own: &Days) -> Result<Compared, Error> {
     let setup = &evidence.plan.setup;
-    let today = setup.rules.zone.day(now());
+    let today = setup.rules.zone.day(evidence.now());
     let day = evidence.options.to.map_or(today, |to| to.min(today)).saturating_sub(1);
     if evidence.options.from.is_some_and(|from| day < from) || !setup.range.contains(day) {
         return Ok(Compared { day: None, amount: 0, before: Vec::new() });

@@ -47,6 +47,13 @@ pub(crate) struct Evidence<'a> {
     pub output_folder: &'a Path,
 }
 
+impl Evidence<'_> {
+    /// By the clock, or as far as anything was known of in a run that leaves out what came later.
+    fn now(&self) -> i64 {
+        self.plan.as_of.map_or_else(now, |as_of| as_of.min(now()))
+    }
+}
+
 /// What came of one check. Numbers are in billionths of the unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -141,10 +148,10 @@ fn share(
     Finding { check, subject, level, unit: "share", limit, found: Some(found), passed, explanation }
 }
 
-/// The newest touch is not older than `limit`, by the clock, or by the end of the days that were asked for where they ended before.
+/// The newest touch is not older than `limit`, by the clock or what is known when, or by the end of the days that were asked for where they ended before.
 fn age(evidence: &Evidence<'_>, level: Level, limit: &attributary_core::duration::Duration, newest: Option<i64>) -> Finding {
     let end = evidence.options.to.map(|to| evidence.plan.setup.rules.zone.start_of(to));
-    let at = end.map_or_else(now, |end| end.min(now()));
+    let at = end.map_or_else(|| evidence.now(), |end| end.min(evidence.now()));
     let age = newest.map(|newest| at.saturating_sub(newest).max(0));
     let said = instant_text(at);
     let explanation = match newest {

@@ -35,7 +35,7 @@ fn what_has_to_be_there() {
 #[test]
 fn columns() {
     assert_snapshot!(wrong(r#"kind = "kind""#, r#"kinds = "kind""#), @r#"
-    pipelines/nightly.toml:18: conversions.columns.kinds: unknown key; expected one of id, customer, time, kind, refund_of, currency
+    pipelines/nightly.toml:18: conversions.columns.kinds: unknown key; expected one of id, customer, time, kind, refund_of, currency, ingested
     hint: did you mean "kind"?
     "#);
 }

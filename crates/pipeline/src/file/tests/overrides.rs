@@ -15,7 +15,7 @@ fn what_is_no_assignment() {
 #[test]
 fn what_is_not_there() {
     assert_snapshot!(said(GOOD, &["output.path=5"]), @r#"
-    pipelines/nightly.toml: --set output.path: unknown key; expected one of credits, paths, keep
+    pipelines/nightly.toml: --set output.path: unknown key; expected one of credits, paths, restatements, keep
     hint: did you mean "paths"?
     "#);
     assert_snapshot!(said(GOOD, &["outputs.paths=5"]), @r#"

@@ -97,7 +97,7 @@ fn the_tail() {
     assert_snapshot!(wrong("paths   = 100", "paths = -1"), @"pipelines/nightly.toml:53: output.paths: expected a whole number from 0 on, found the number -1");
     assert_snapshot!(wrong("paths   = 100", "paths = 1.5"), @"pipelines/nightly.toml:53: output.paths: expected a whole number from 0 on, found the number 1.5");
     assert_snapshot!(wrong("paths   = 100", "path = 5"), @r#"
-    pipelines/nightly.toml:53: output.path: unknown key; expected one of credits, paths, keep
+    pipelines/nightly.toml:53: output.path: unknown key; expected one of credits, paths, restatements, keep
     hint: did you mean "paths"?
     "#);
     assert_snapshot!(wrong("keep    = 7", "keep = 2025-01-01"), @"pipelines/nightly.toml:54: output.keep: expected a number of runs such as 30, or a time such as \"30d\", found the date 2025-01-01");

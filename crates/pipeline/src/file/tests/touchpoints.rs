@@ -33,7 +33,7 @@ hint: add, for example: source = "../sample-data/touchpoints"
 #[test]
 fn columns() {
     assert_snapshot!(wrong(r#"campaign = "campaign""#, r#"campain = "campaign""#), @r#"
-    pipelines/nightly.toml:12: touchpoints.columns.campain: unknown key; expected one of customer, time, channel, campaign, interaction, id, cost
+    pipelines/nightly.toml:12: touchpoints.columns.campain: unknown key; expected one of customer, time, channel, campaign, interaction, id, cost, ingested
     hint: did you mean "campaign"?
     "#);
     assert_snapshot!(wrong(r#"campaign = "campaign""#, "campaign = 1"), @r#"pipelines/nightly.toml:12: touchpoints.columns.campaign: expected a column's name, a list of alternative names, or { sql = "…" }, found the number 1"#);
