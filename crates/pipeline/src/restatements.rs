@@ -13,13 +13,14 @@ use attributary_store::{PublishedRun, now};
 use crate::carried::{Blocks, blocks, cells_of, day_of, int, put};
 use crate::error::Error;
 use crate::plan::Plan;
+use crate::quality;
 use crate::writer::Writer;
 
 /// The table's name.
 pub(crate) const RESTATEMENTS: &str = "restatements";
 
-/// The tables that hang on which runs were published before, and not on the inputs alone.
-pub(crate) const OF_HISTORY: [&str; 1] = [RESTATEMENTS];
+/// The tables that hang on which runs were published before, or on the clock, and not on the inputs alone.
+pub(crate) const OF_HISTORY: [&str; 2] = [RESTATEMENTS, quality::TABLE];
 
 /// Places among the columns, which begin with day, model, window and value: by those, then by version, rows are sorted.
 const VERSION: usize = 4;

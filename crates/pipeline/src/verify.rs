@@ -11,7 +11,6 @@ use crate::again::{Recipe, read_run};
 use crate::carried::OF_FILES;
 use crate::error::Error;
 use crate::options::{Options, Progress};
-use crate::quality;
 use crate::report::VerifyReport;
 use crate::restatements::OF_HISTORY;
 
@@ -83,8 +82,6 @@ fn differing(run: &PublishedRun, again: &PublishedRun) -> Vec<String> {
         names.dedup();
         // What is noted of files hangs on when they were looked at.
         names.retain(|name| !(prefix == "state/" && OF_FILES.contains(&name.as_str())));
-        // What was found of the data hangs on the clock and on earlier runs.
-        names.retain(|name| !(prefix.is_empty() && name == quality::TABLE));
         // What was said before this run only the runs before know.
         names.retain(|name| !(prefix.is_empty() && OF_HISTORY.contains(&name.as_str())));
         names.retain(|name| named(ours, name) != named(theirs, name));
