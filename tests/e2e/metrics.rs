@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::sample::Sample;
+use crate::support::{attributary, shown};
 
 /// The samples by name and labels as they stand. Fails where the text is not of the exposition format.
 fn samples(path: &Path) -> BTreeMap<String, f64> {
@@ -45,7 +48,7 @@ fn a_run_is_watched_whatever_comes_of_it() {
     assert!(of("attributary_phase_seconds{pipeline=\"sample\",phase=\"walking\"}") >= 0.0);
     for line in report["ledger"].as_array().expect("a ledger") {
         let text = |key: &str| line[key].as_str().expect("a text");
-        for part in ["source", "attributed", "unattributed", "rejected"] {
+        for part in ["source", "attributed", "unattributed", "rejected", "rounding"] {
             let labels = ["model", "window", "value", "currency"].map(|key| format!("{key}=\"{}\"", text(key))).join(",");
             let name = format!("attributary_amount{{pipeline=\"sample\",{labels},part=\"{part}\"}}");
             assert_eq!(of(&name), text(part).parse::<f64>().expect("a decimal"));
@@ -87,6 +90,22 @@ fn hooks_know_what_came_of_the_run_and_change_nothing() {
     // A hook is no setting: what was computed is gone on from.
     let (_, report) = sample.report("--set output.paths=500");
     assert_eq!(report["recomputed"]["base"], run.manifest.run_id.as_str());
+}
+
+#[test]
+fn log_lines_say_which_run_and_phase_they_are_of() {
+    let sample = Sample::new();
+    let mut command = attributary();
+    command.args(["run", "tests/pipelines/sample.toml", "--log-format", "json", "-v", "--run-id", "one", "--output"]);
+    let (code, _, stderr) = shown(&command.arg(sample.output()).output().expect("the binary starts"));
+    assert_eq!(code, 0, "{stderr}");
+    let lines: Vec<Value> = stderr.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let phases: Vec<&str> =
+        lines.iter().filter(|line| line["message"] == "phase").filter_map(|line| line["span"]["phase"].as_str()).collect();
+    assert_eq!(phases, ["conversions", "touchpoints", "walking", "writing"]);
+    assert!(lines.iter().filter(|line| line["message"] == "phase").all(|line| line["span"]["run_id"] == "one"), "{stderr}");
+    let last = lines.last().expect("a line");
+    assert_eq!((&last["message"], &last["run_id"]), (&"published".into(), &"one".into()), "{stderr}");
 }
 
 #[test]

@@ -80,6 +80,20 @@ pub enum Phase {
     Writing,
 }
 
+impl Phase {
+    /// What logs, reports and metrics call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Conversions => "conversions",
+            Self::Touchpoints => "touchpoints",
+            Self::Walking => "walking",
+            Self::Writing => "writing",
+        }
+    }
+}
+
 impl Progress {
     /// What the run is doing.
     #[must_use]
@@ -94,7 +108,9 @@ impl Progress {
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
-        tracing::debug!(phase = ?phase, "phase");
+        // Whatever is logged from here on says so.
+        tracing::Span::current().record("phase", phase.name());
+        tracing::debug!("phase");
         self.phase.store(phase as u8, Ordering::Relaxed);
         lock(&self.begun).push((phase, Instant::now()));
     }
@@ -106,7 +122,7 @@ impl Progress {
         let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
         let mut phases: Vec<(String, f64)> = Vec::new();
         for ((phase, from), to) in begun.iter().zip(ends) {
-            let (name, seconds) = (format!("{phase:?}").to_lowercase(), to.duration_since(*from).as_secs_f64());
+            let (name, seconds) = (phase.name().to_owned(), to.duration_since(*from).as_secs_f64());
             match phases.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += seconds,
                 None => phases.push((name, seconds)),

@@ -74,7 +74,7 @@ fn run_here(
     let mut plan = Plan::interruptible(pipeline, options, interrupt)?;
     progress.inputs.are(&plan);
     reached(Moment::Opened);
-    let span = tracing::info_span!("run", run_id);
+    let span = tracing::info_span!("run", run_id, phase = tracing::field::Empty);
     let _entered = span.enter();
     let (from, to) = range_text(options.from, options.to);
     tracing::info!(pipeline = plan.pipeline.name, from, to, "started");

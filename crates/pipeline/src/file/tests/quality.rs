@@ -48,18 +48,19 @@ fn limits() {
     assert_snapshot!(wrong_section("max_rejected_share = \"many\""), @r#"pipelines/nightly.toml:52: quality.max_rejected_share: expected a share such as "1%" or 0.01, found the text "many""#);
     assert_snapshot!(wrong_section("max_unattributed_share = \"101%\""), @r#"pipelines/nightly.toml:52: quality.max_unattributed_share: expected a share of at most 100%, such as "1%" or 0.01, found the text "101%""#);
     assert_snapshot!(wrong_section("max_unattributed_share = \"0.00000001%\""), @r#"pipelines/nightly.toml:52: quality.max_unattributed_share: expected at most 7 digits behind the point, found "0.00000001%""#);
-    assert_snapshot!(wrong_section("max_age = 3"), @"pipelines/nightly.toml:52: quality.max_age: expected a text, found the integer 3");
-    assert_snapshot!(wrong_section("min_rows = { is = 1, level = \"maybe\" }"), @r#"pipelines/nightly.toml:52: quality.min_rows.level: unknown value "maybe"; expected one of warn, fail"#);
+    assert_snapshot!(wrong_section("max_age = 3"), @"pipelines/nightly.toml:52: quality.max_age: expected a text, found the number 3");
+    assert_snapshot!(wrong_section("min_rows = { is = 1, level = \"maybe\" }"), @r#"pipelines/nightly.toml:52: quality.min_rows.level: expected one of warn, fail, found "maybe""#);
     assert_snapshot!(wrong_section("min_rows = { level = \"warn\" }"), @r#"
     pipelines/nightly.toml:52: quality.min_rows.is: is required
     hint: add, for example: is = "1%", or the limit that is meant
     "#);
-    assert_snapshot!(wrong_section("min_rows = { touches = 1 }"), @"pipelines/nightly.toml:52: quality.min_rows.touches: unknown key; expected one of touchpoints, conversions");
+    assert_snapshot!(wrong_section("min_rows = { orders = 1 }"), @"pipelines/nightly.toml:52: quality.min_rows.orders: unknown key; expected one of touchpoints, conversions");
     assert_snapshot!(wrong_section("max_change = { reveneu = \"5%\" }"), @r#"
-    pipelines/nightly.toml:52: quality.max_change.reveneu: unknown value "reveneu"; expected one of revenue, margin
+    pipelines/nightly.toml:52: quality.max_change.reveneu: expected one of revenue, margin, found "reveneu"
     hint: did you mean "revenue"?
     "#);
-    assert_snapshot!(wrong_section("max_rejects = 1"), @r#"
-    pipelines/nightly.toml:52: quality.max_rejects: unknown key; expected one of max_rejected_share, max_unattributed_share, max_not_set_share, min_rows, max_age, max_change, unique
+    assert_snapshot!(wrong_section("max_rejected_shares = 1"), @r#"
+    pipelines/nightly.toml:52: quality.max_rejected_shares: unknown key; expected one of max_rejected_share, max_unattributed_share, max_not_set_share, min_rows, max_age, max_change, unique
+    hint: did you mean "max_rejected_share"?
     "#);
 }
