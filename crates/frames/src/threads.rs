@@ -52,6 +52,9 @@ pub fn set_threads(threads: usize) -> bool {
         ("POLARS_MAX_THREADS", threads.to_string()),
         ("POLARS_ROW_GROUP_PREFETCH_SIZE", ahead.clone()),
         ("POLARS_RECORD_BATCH_PREFETCH_SIZE", ahead),
+        // What it would advise the system of lies outside of a file that was cut after its footer was read, and it does not look:
+        // where assertions are on the process aborts. Without advice the next step looks, and that is an error.
+        ("POLARS_MEMORY_PREFETCH", "no_prefetch".to_owned()),
     ];
     for (name, value) in settings {
         set(name, &value);
