@@ -14,10 +14,11 @@ run: ## build, and attribute the sample data: a table of results, the ledger, an
 test: ## every test
 	cargo test --workspace --all-targets --quiet
 	cargo test --workspace --doc --quiet
+	cargo test --workspace --features otel --test e2e --quiet otel::
 
 check: ## formatting, lints, documentation
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo clippy --workspace --all-targets --all-features --quiet -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
 
 bench: ## measure beside DuckDB and polars, and write bench/RESULTS.md; BENCH="--only A --rounds 5" and the like

@@ -21,6 +21,9 @@ mod merge;
 mod metrics;
 #[path = "e2e/oracle.rs"]
 mod oracle;
+#[cfg(feature = "otel")]
+#[path = "e2e/otel.rs"]
+mod otel;
 #[path = "e2e/quality.rs"]
 mod quality;
 #[path = "e2e/readme.rs"]

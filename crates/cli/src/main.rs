@@ -12,6 +12,8 @@ mod hooks;
 mod log;
 mod mapped;
 mod metrics;
+#[cfg(feature = "otel")]
+mod otel;
 mod panics;
 mod progress;
 mod signals;

@@ -115,14 +115,20 @@ impl Progress {
         lock(&self.begun).push((phase, Instant::now()));
     }
 
-    /// How long each phase took that was entered since `began`, which is when planning did; the last one until now.
-    pub(crate) fn phases(&self, began: Instant) -> Vec<(String, f64)> {
+    /// When each phase began that was entered since `began`, which is when planning did, and when it ended; the last one now.
+    #[must_use]
+    pub fn spans(&self, began: Instant) -> Vec<(Phase, Instant, Instant)> {
         let mut begun = vec![(Phase::Planning, began)];
         begun.extend(lock(&self.begun).iter().copied().filter(|(_, at)| *at >= began));
-        let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
+        let ends: Vec<Instant> = begun.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]).collect();
+        begun.into_iter().zip(ends).map(|((phase, from), to)| (phase, from, to)).collect()
+    }
+
+    /// How long each phase took that was entered since `began`.
+    pub(crate) fn phases(&self, began: Instant) -> Vec<(String, f64)> {
         let mut phases: Vec<(String, f64)> = Vec::new();
-        for ((phase, from), to) in begun.iter().zip(ends) {
-            let (name, seconds) = (phase.name().to_owned(), to.duration_since(*from).as_secs_f64());
+        for (phase, from, to) in self.spans(began) {
+            let (name, seconds) = (phase.name().to_owned(), to.duration_since(from).as_secs_f64());
             match phases.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += seconds,
                 None => phases.push((name, seconds)),

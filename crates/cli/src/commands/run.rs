@@ -20,14 +20,20 @@ pub fn perform(args: &RunArgs, context: &Context) -> Result<String, Failure> {
     let options = args.options()?;
     let stop = Stop::on_signals(First::Asks, context)?;
     let progress = mapped::watched(context)?;
+    #[cfg(feature = "otel")]
+    let trace = crate::otel::Trace::begin();
     let work = || attributary_pipeline::run(&options, &progress, &stop.interrupt).map_err(|error| stop.failure(error));
     let ended = progress::during(context.bar, || progress::of_run(&progress), work);
-    if let Some(path) = &args.metrics {
-        // The run stands, or its failure does: what only watches changes neither.
-        let pipeline = args.file.pipeline.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        if let Err(error) = metrics::write(path, &pipeline, ended.as_ref()) {
-            tracing::warn!("cannot write {}: {error}", path.display());
-        }
+    // The run stands, or its failure does: what only watches changes neither.
+    let pipeline = args.file.pipeline.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    #[cfg(feature = "otel")]
+    if let Some(Err(error)) = trace.map(|trace| trace.send(&pipeline, &progress, ended.as_ref())) {
+        tracing::warn!("cannot send the trace of the run: {error}");
+    }
+    if let Some(path) = &args.metrics
+        && let Err(error) = metrics::write(path, &pipeline, ended.as_ref())
+    {
+        tracing::warn!("cannot write {}: {error}", path.display());
     }
     // Where the file itself is wrong nobody knows what it wants.
     if let Ok(hooks) = attributary_pipeline::hooks(&options) {
