@@ -30,8 +30,7 @@ pub enum Keep {
 
 impl Output {
     /// Removes the published runs that do not stay, the oldest first, until there is a `stop`, and likewise what failed runs left.
-    /// Says which are gone, also where
-    /// it fails on the way. Folders under `runs/` that no run of ours made are left alone.
+    /// Says which are gone, also where it fails on the way. Folders under `runs/` that no run of ours made are left alone.
     ///
     /// Every run holds all its files itself, some as further hard links of files that an earlier run has too. So no run hangs on
     /// another one, and any may go.
