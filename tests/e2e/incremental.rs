@@ -2,6 +2,7 @@
 //! byte, and what the oracle says.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use attributary_core::time::Day;
@@ -173,4 +174,38 @@ fn a_night_without_news_computes_nothing_and_changes_no_byte() {
     let (_, report) = sample.report("--set output.paths=0 --set journey.windows=[\"3d\"]");
     let because = report["whole_because"].as_str().expect("a reason");
     assert!(because.starts_with("the settings are not those of run "), "{because}");
+}
+
+/// Links lead to no other disk, so the files of the days that are taken over must be copied.
+#[test]
+fn days_are_taken_over_from_another_disk() {
+    let sample = crate::sample::Sample::new();
+    let first = sample.run("--set output.paths=0");
+    let device = |path: &Path| std::fs::metadata(path).map(|it| it.dev()).ok();
+    let ours = device(&first.folder);
+    let Some(elsewhere) = ["/dev/shm", "/run", "/var/tmp"].map(Path::new).into_iter().find_map(|folder| {
+        let other = device(folder).is_some_and(|theirs| Some(theirs) != ours);
+        other.then(|| tempfile::tempdir_in(folder).ok())?
+    }) else {
+        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+        {
+            eprintln!("skipped: no other disk is found that may be written to");
+        }
+        return;
+    };
+    let moved = elsewhere.path().join("run");
+    assert!(std::process::Command::new("cp").arg("-a").args([&first.folder, &moved]).status().expect("cp").success());
+    std::fs::remove_dir_all(&first.folder).expect("removed");
+    std::os::unix::fs::symlink(&moved, &first.folder).expect("a link");
+    let (second, report) = sample.report("--set output.paths=0");
+    assert_eq!(report["recomputed"]["base"], first.manifest.run_id.as_str());
+    assert_same_bytes(&second, &first, "", "copied");
+    let files = second.manifest.tables.iter().filter(|table| table.name == "credits").flat_map(|table| &table.files);
+    let links: Vec<u64> = files.map(|file| std::fs::metadata(second.folder.join(&file.path)).expect("a file").nlink()).collect();
+    assert!(!links.is_empty() && links.iter().all(|links| *links == 1), "{links:?}");
+    let mut verify = crate::support::attributary();
+    let (code, _, stderr) = crate::support::shown(
+        &verify.arg("verify").arg(&second.folder).current_dir(crate::support::root()).output().expect("it starts"),
+    );
+    assert_eq!(code, 0, "{stderr}");
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use attributary_core::time::instant_text;
 use attributary_core::value::Value;
-use attributary_store::{PublishedRun, read_table};
+use attributary_store::{PublishedRun, now, read_table};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -260,6 +261,40 @@ fn freshness_is_that_of_the_newest_touch_that_is_not_in_the_future() {
     let report = log.run("max_age = \"16h\"", "out", "--to 2026-01-06");
     assert_eq!(found(&report, "max_age", "touchpoints"), ("57600.000000000", true));
     assert_eq!(log.try_run("max_age = \"15h\"", "out", "--to 2026-01-06").0, 4);
+}
+
+#[test]
+fn a_touch_of_the_future_is_the_newest_once_its_time_has_come() {
+    let log = Log::new(0);
+    (1..=5).for_each(|day| log.day(day, 8));
+    let day = 86_400;
+    let to_come = [1, 3].map(|days| instant_text(now() + days * day * 1_000_000));
+    let rows: String = to_come.iter().map(|time| format!("c1,{time},search,{time},visit\n")).collect();
+    log.write("touchpoints/odd.csv", &format!("who,at,channel,id,kind\nc1,,search,odd,visit\n{rows}"));
+    let contract = "max_age = { is = \"1h\", level = \"warn\" }\nmin_rows = { touchpoints = 42 }\nmax_rejected_share = \"20%\"";
+    let night = |output: &str, days: i64| -> Json {
+        let mut command = log.command(contract, output, "");
+        let (code, stdout, stderr) =
+            shown(&command.env("ATTRIBUTARY_CLOCK", (days * day).to_string()).output().expect("the binary starts"));
+        assert_eq!(code, 0, "{stderr}");
+        serde_json::from_str(&stdout).expect("JSON")
+    };
+    let newest = |report: &Json| {
+        let lines = report["quality"].as_array().expect("a list");
+        let line = lines.iter().find(|line| line["check"] == "max_age").expect("a check");
+        line["explanation"].as_str().and_then(|words| words.split(',').next()).expect("words").to_owned()
+    };
+    let nights = [(0, "2026-01-05T08:00:00Z"), (2, &*to_come[0]), (2, &*to_come[0]), (4, &*to_come[1])];
+    for (number, (days, expected)) in nights.into_iter().enumerate() {
+        let (some, all) = (night("out", days), night(&format!("full{number}"), days));
+        assert_eq!(newest(&some), format!("the newest touch is of {expected}"), "after {days} days");
+        for (check, subject) in [("min_rows", "touchpoints"), ("max_rejected_share", "touchpoints")] {
+            assert_eq!(found(&some, check, subject), found(&all, check, subject), "after {days} days");
+        }
+        if days > 0 {
+            assert_eq!(some["recomputed"]["conversion_days"], 0, "{}", some["recomputed"]);
+        }
+    }
 }
 
 #[test]

@@ -70,6 +70,11 @@ pub struct ChangedTable {
     pub rows_before: Option<u64>,
     /// Its rows after; none where it is not there any more.
     pub rows_after: Option<u64>,
+    /// Rows of the earlier run that the later one has not, all cells taken together. A row that changed is one of these and one
+    /// of the new.
+    pub rows_gone: u64,
+    /// Rows of the later run that the earlier one had not.
+    pub rows_new: u64,
     /// Files that are the same bytes in both.
     pub same_files: usize,
     /// Files that either run has.

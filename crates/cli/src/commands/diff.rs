@@ -168,7 +168,8 @@ fn inputs(report: &DiffReport) -> Table {
 }
 
 fn tables(report: &DiffReport) -> Table {
-    let mut table = Table::new([cells("table", 10), number("rows before"), number("rows after"), cells("bytes", 10)]);
+    let rows = ["rows before", "gone", "new", "rows after"].map(number);
+    let mut table = Table::new([cells("table", 10)].into_iter().chain(rows).chain([cells("bytes", 10)]));
     let rows = |rows: Option<u64>| rows.map_or_else(|| "–".to_owned(), text::count);
     for changed in &report.tables {
         let same = match (changed.files, changed.same_files) {
@@ -176,7 +177,8 @@ fn tables(report: &DiffReport) -> Table {
             (1, _) => "others".to_owned(),
             (files, same) => format!("the same in {same} of {files} files"),
         };
-        table.row([changed.name.clone(), rows(changed.rows_before), rows(changed.rows_after), same]);
+        let (gone, new) = (text::count(changed.rows_gone), text::count(changed.rows_new));
+        table.row([changed.name.clone(), rows(changed.rows_before), gone, new, rows(changed.rows_after), same]);
     }
     table
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_engine::{Interrupt, Range};
 use attributary_frames::SourceFile;
-use attributary_store::{Output, PublishedRun, StoreError};
+use attributary_store::{Output, PublishedRun, StoreError, now};
 
 use super::files::{InputVersions, Version, Versions, content};
 use super::hours::Hours;
@@ -75,9 +75,10 @@ pub(crate) fn choose(
     };
     let files = plan.touchpoints.files();
     let (look, stale) = compare(files, &mut versions.touchpoints, before, interrupt)?;
+    let mut count = Vec::new();
     if plan.pipeline.counts_touches() {
         let counted = |(file, look): (&SourceFile, &bool)| {
-            *look || versions.touchpoints.get(&file.path.display().to_string()).is_some_and(|version| version.touches.is_some())
+            *look || versions.touchpoints.get(&path(file)).is_some_and(|version| version.touches.is_some())
         };
         // What a run over all days would count must be known without one.
         if plan.setup.range != Range::default() {
@@ -86,8 +87,11 @@ pub(crate) fn choose(
         if !files.iter().zip(&look).all(counted) {
             return whole(format!("[quality] counts touches, and run {} did not count those of all files", base.manifest.run_id));
         }
+        let now = now();
+        let is_past = |file: &SourceFile| versions.touchpoints.get(&path(file))?.touches?.next.map(|next| next <= now);
+        count = files.iter().map(|file| is_past(file).unwrap_or(false)).collect();
     }
-    let changes = Changes { range, look, stale, reach: Hours::default() };
+    let changes = Changes { range, look, count, stale, reach: Hours::default() };
     let changed: u64 = files.iter().zip(&changes.look).filter(|(_, look)| **look).map(|(file, _)| file.bytes).sum();
     if changed * 2 > files.iter().map(|file| file.bytes).sum() {
         return whole("more than half of the touchpoints' bytes are new or changed".to_owned());
@@ -171,7 +175,7 @@ fn compare(
     let mut stale: BTreeSet<String> = before.keys().filter(|path| !versions.contains_key(*path)).cloned().collect();
     let mut look = vec![true; files.len()];
     for (file, look) in files.iter().zip(&mut look) {
-        let path = file.path.display().to_string();
+        let path = path(file);
         let Some(version) = versions.get_mut(&path) else { continue };
         let before = before.get(&path);
         let same = match before.map(|before| version.is_same(before)) {
@@ -192,6 +196,10 @@ fn compare(
         *look = !same;
     }
     Ok((look, stale))
+}
+
+fn path(file: &SourceFile) -> String {
+    file.path.display().to_string()
 }
 
 /// Notes nothing of files that are new or changed, and those that are gone as they were: they may reach days that a merge does

@@ -92,13 +92,16 @@ pub(crate) struct Touches {
     pub rows: u64,
     /// The newest that is not in the future.
     pub newest: Option<i64>,
+    /// The earliest that is: from then on another one is the newest.
+    pub next: Option<i64>,
 }
 
 impl Touches {
     /// Those of two files.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { rows: self.rows + other.rows, newest: self.newest.max(other.newest) }
+        let next = self.next.into_iter().chain(other.next).min();
+        Self { rows: self.rows + other.rows, newest: self.newest.max(other.newest), next }
     }
 }
 
@@ -118,10 +121,12 @@ impl Seen {
     /// Looks at a batch.
     pub fn add(&self, batch: &TouchBatch) {
         if let Some(file) = self.files.get(batch.file as usize) {
-            let newest = batch.times.iter().copied().filter(|time| *time != NO_TIME && *time <= self.now).max();
+            let times = || batch.times.iter().copied().filter(|time| *time != NO_TIME);
+            let newest = times().filter(|time| *time <= self.now).max();
+            let next = times().filter(|time| *time > self.now).min();
             let mut file = lock(file);
             file.0.add_times(&batch.times);
-            file.1 = file.1.and(Touches { rows: batch.times.len() as u64, newest });
+            file.1 = file.1.and(Touches { rows: batch.times.len() as u64, newest, next });
         }
     }
 

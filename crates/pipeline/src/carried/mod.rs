@@ -35,8 +35,8 @@ pub(crate) use self::choice::{Choice, choose};
 pub(crate) use self::files::{InputVersions, Version, Versions, content};
 pub(crate) use self::grouped::Blocks;
 pub(crate) use self::hours::{Hours, Seen, Touches};
-pub(crate) use self::orders::{Orders, SeenOrders, stand_alone};
-pub(crate) use self::state::{OF_FILES, blocks, cells_of, conversion_days, day_of, int, touch_hours};
+pub(crate) use self::orders::{Orders, SeenOrders, add_days, stand_alone};
+pub(crate) use self::state::{OF_FILES, blocks, cells_of, conversion_days, conversion_hours, day_of, int, touch_hours};
 pub(crate) use self::write::{is_by_channel, put, top_channels, write, write_state};
 
 use crate::error::Error;
@@ -54,7 +54,7 @@ pub(crate) struct Carried {
     days: state::Days,
     /// The hours of each file of touchpoints as far as they are known, by path: also of files that are gone.
     hours: BTreeMap<String, Hours>,
-    /// The touches of the files that are new or changed, by path.
+    /// The touches of the files that are new or changed, or counted anew, by path.
     touches: BTreeMap<String, Touches>,
     /// What is known of conversions, where they stand alone.
     orders: Option<Selecting>,
@@ -86,6 +86,8 @@ struct Changes {
     range: Range,
     /// Files that are new or changed, by their places.
     look: Vec<bool>,
+    /// Files whose touches are counted anew, by their places: they are what they were, but what was in the future is past now.
+    count: Vec<bool>,
     /// Paths of files that changed or are gone.
     stale: BTreeSet<String>,
     /// The hours of all of those, before and now.
@@ -114,46 +116,48 @@ impl Carried {
     }
 
     /// Reads the files of touchpoints that are new or changed, for the hours that their touches are of. Rows without a time are
-    /// rejected here, as nobody looks for them later.
+    /// rejected here, as nobody looks for them later. Files whose touches are counted anew are read for nothing else.
     ///
     /// # Errors
     /// Where they cannot be read, or someone interrupts.
     pub fn look(&mut self, plan: &Plan, rejects: &Rejects, interrupt: &Interrupt) -> Result<(), Error> {
-        let How::Changed(changes) = &mut self.how else { return Ok(()) };
+        let How::Changed(Changes { look, count, stale, reach, .. }) = &mut self.how else { return Ok(()) };
         let files = plan.touchpoints.files();
         let path = |file: usize| files[file].path.display().to_string();
-        for gone_or_changed in &changes.stale {
-            changes.reach.add_all(self.hours.get(gone_or_changed).unwrap_or(&Hours::default()));
+        for gone_or_changed in &*stale {
+            reach.add_all(self.hours.get(gone_or_changed).unwrap_or(&Hours::default()));
             self.hours.remove(gone_or_changed);
         }
-        if !changes.look.contains(&true) {
+        let reads: Vec<bool> = look.iter().enumerate().map(|(file, look)| *look || count.get(file) == Some(&true)).collect();
+        if !reads.contains(&true) {
             return Ok(());
         }
         let seen = Seen::new(files.len());
-        let look = changes.look.clone();
         let progress = attributary_frames::Progress::default();
         let everything = TimeBounds::default();
         let add = |batch: &TouchBatch| {
             seen.add(batch);
-            if plan.setup.range.from.is_none() {
+            if look[batch.file as usize] && plan.setup.range.from.is_none() {
                 reject_untimed(batch, rejects);
             }
             Ok(())
         };
         crate::run::reading(interrupt, &add, &|take| {
             let take = |batch: TouchBatch| take(&batch);
-            plan.touchpoints.read_files(&|file| look[file], &everything, plan.setup.threads, &progress, &take)
+            plan.touchpoints.read_files(&|file| reads[file], &everything, plan.setup.threads, &progress, &take)
         })?;
         let (hours, touches) = seen.finish();
-        for ((file, hours), touches) in hours.iter().enumerate().zip(touches).filter(|((file, _), _)| look[*file]) {
-            changes.reach.add_all(hours);
+        for ((file, hours), touches) in hours.iter().enumerate().zip(touches).filter(|((file, _), _)| reads[*file]) {
+            if look[file] {
+                reach.add_all(hours);
+            }
             self.hours.entry(path(file)).or_default().add_all(hours);
             self.touches.insert(path(file), touches);
         }
         Ok(())
     }
 
-    /// The touches of a file that is new or changed.
+    /// The touches of a file that is new or changed, or counted anew.
     pub fn touches_of(&self, path: &str) -> Option<Touches> {
         self.touches.get(path).copied()
     }

@@ -186,6 +186,7 @@ fn days_of<'a>(rules: &'a Rules, hours: &'a Hours) -> impl Iterator<Item = Range
     hours.stretches().map(|(first, end)| Range { from: Some(zone.day(first)), to: Some(zone.day(end - 1).saturating_add(1)) })
 }
 
-fn add_days(days: &mut Days, rules: &Rules, hours: &Hours) {
+/// Adds the days of some hours.
+pub(crate) fn add_days(days: &mut Days, rules: &Rules, hours: &Hours) {
     days_of(rules, hours).for_each(|range| days.add(range));
 }

@@ -69,7 +69,6 @@ pub(crate) fn file_fields() -> Vec<Field> {
     let count = |name| Field::new(name, ColumnType::COUNT);
     let text = |name| Field::new(name, ColumnType::Text);
     let modified = Field::new("modified", ColumnType::Int { bits: 64, signed: true });
-    let newest = Field::new("newest_touch", ColumnType::instant());
     vec![
         text("file"),
         count("bytes"),
@@ -78,7 +77,8 @@ pub(crate) fn file_fields() -> Vec<Field> {
         text("footer_sha256"),
         text("content_xxh3"),
         count("touches"),
-        newest,
+        Field::new("newest_touch", ColumnType::instant()),
+        Field::new("next_touch", ColumnType::instant()),
     ]
 }
 
@@ -99,7 +99,8 @@ pub(crate) fn file_rows(versions: &Versions) -> Rows {
             text(&|version| version.footer.clone()),
             text(&|version| version.content.map(|content| format!("{content:032x}"))),
             numbers(&|version| version.touches.map(|touches| touches.rows.into())),
-            numbers(&|version| version.touches.and_then(|touches| touches.newest).map(Into::into)),
+            numbers(&|version| version.touches?.newest.map(Into::into)),
+            numbers(&|version| version.touches?.next.map(Into::into)),
         ],
     }
 }
@@ -129,8 +130,11 @@ fn files(base: &PublishedRun, table: &str) -> Result<Versions, Error> {
             inode: int(&cells[3]) as u64,
             footer: cells[4].as_text().map(str::to_owned),
             content: cells[5].as_text().and_then(|text| u128::from_str_radix(text, 16).ok()),
-            touches: number(&cells[6])
-                .map(|rows| Touches { rows: rows as u64, newest: number(&cells[7]).map(|time| time as i64) }),
+            touches: number(&cells[6]).map(|rows| Touches {
+                rows: rows as u64,
+                newest: number(&cells[7]).map(|time| time as i64),
+                next: number(&cells[8]).map(|time| time as i64),
+            }),
         };
         versions.insert(cells[0].as_text().unwrap_or_default().to_owned(), version);
     })?;
@@ -163,6 +167,14 @@ pub(crate) fn hour_rows(hours: &BTreeMap<String, Hours>) -> Rows {
 /// Where they cannot be read.
 pub(crate) fn touch_hours(base: &PublishedRun) -> Result<BTreeMap<String, Hours>, Error> {
     hours(base, TOUCH_HOURS)
+}
+
+/// The hours of the files of conversions, where the run noted them.
+///
+/// # Errors
+/// Where they cannot be read.
+pub(crate) fn conversion_hours(base: &PublishedRun) -> Result<Option<BTreeMap<String, Hours>>, Error> {
+    state(base, CONVERSION_HOURS).map(|_| hours(base, CONVERSION_HOURS)).transpose()
 }
 
 fn hours(base: &PublishedRun, table: &str) -> Result<BTreeMap<String, Hours>, Error> {

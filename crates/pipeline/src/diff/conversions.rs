@@ -7,7 +7,7 @@ use attributary_core::UNATTRIBUTED;
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_core::value::Value;
 use attributary_engine::Interrupt;
-use attributary_store::{FileEntry, Moved, PublishedRun, read_table};
+use attributary_store::{Moved, PublishedRun, read_table};
 
 use super::days::{Causes, DayChanges, OTHER};
 use super::sums::{Amounts, Key, add, word};
@@ -84,7 +84,7 @@ impl Both<'_> {
         let hashes = |run: &PublishedRun| -> BTreeMap<(usize, Day), String> {
             let of_table = |table: usize| {
                 let files = run.manifest.table(TABLES[table]).map_or(&[][..], |table| &table.files);
-                files.iter().filter_map(move |file| Some(((table, day_of_file(file)?), file.sha256.clone())))
+                files.iter().filter_map(move |file| Some(((table, day_of_file(&file.path)?), file.sha256.clone())))
             };
             (0..TABLES.len()).flat_map(of_table).collect()
         };
@@ -97,7 +97,7 @@ impl Both<'_> {
         let mut conversions = Conversions::new();
         for table in TABLES {
             let files = run.manifest.table(table).map_or(&[][..], |table| &table.files);
-            for file in files.iter().filter(|file| day_of_file(file) == Some(day)) {
+            for file in files.iter().filter(|file| day_of_file(&file.path) == Some(day)) {
                 let reader = read_table(&run.path(file)?)?;
                 let place = |name: &str| reader.fields().iter().position(|field| field.name == name);
                 let (Some(model), Some(window), Some(id), Some(time)) =
@@ -244,6 +244,6 @@ impl Both<'_> {
 }
 
 /// The day of a file that is called by one.
-fn day_of_file(file: &FileEntry) -> Option<Day> {
-    parse_day(file.path.rsplit('/').next()?.strip_suffix(".parquet")?)
+pub(super) fn day_of_file(path: &str) -> Option<Day> {
+    parse_day(path.rsplit('/').next()?.strip_suffix(".parquet")?)
 }

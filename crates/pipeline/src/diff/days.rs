@@ -8,7 +8,7 @@ use attributary_journeys::Rules;
 use attributary_store::{ChangedFile, InputFile, PublishedRun};
 
 use super::sums::{Amounts, Key, add};
-use crate::carried::{Hours, conversion_days, touch_hours, touched};
+use crate::carried::{Hours, add_days, conversion_days, conversion_hours, touch_hours, touched};
 use crate::error::Error;
 
 /// Changes by the words of their cause.
@@ -36,6 +36,10 @@ pub(super) struct DayChanges {
     touches: Vec<(&'static str, Days)>,
     /// Days whose conversions are not what they were.
     conversions: BTreeSet<Day>,
+    /// For each kind of change of a file, the days of its conversions: as far as both runs noted them.
+    of_files: Vec<(&'static str, Days)>,
+    /// What is said of other days.
+    otherwise: &'static str,
 }
 
 pub(super) const LATE_TOUCHES: &str = "touches of new files";
@@ -43,6 +47,10 @@ pub(super) const CHANGED_TOUCHES: &str = "touches of changed files";
 pub(super) const GONE_TOUCHES: &str = "touches of files that are gone";
 /// Where one run knows what another does not, though the files are the same.
 pub(super) const CAME_BETWEEN: &str = "touches that came between the times as of which the runs are known";
+pub(super) const NEW_CONVERSIONS: &str = "conversions of new files";
+pub(super) const CHANGED_CONVERSIONS: &str = "conversions of changed files";
+pub(super) const GONE_CONVERSIONS: &str = "conversions of files that are gone";
+/// Where nothing tells which files they are of.
 pub(super) const CONVERSIONS: &str = "conversions that are new, changed or gone";
 pub(super) const NEW_DAYS: &str = "days that were not computed before";
 pub(super) const GONE_DAYS: &str = "days that are not computed any more";
@@ -55,16 +63,17 @@ impl DayChanges {
     /// # Errors
     /// Where the state of one cannot be read.
     pub fn new(before: &PublishedRun, after: &PublishedRun, rules: &Rules) -> Result<Self, Error> {
-        let (hours_before, hours_after) = (touch_hours(before)?, touch_hours(after)?);
-        let mut touches = Vec::new();
-        for (words, change) in [(LATE_TOUCHES, "new"), (CHANGED_TOUCHES, "changed"), (GONE_TOUCHES, "gone")] {
-            let mut reach = Hours::default();
-            let files = changed_files(before, after).into_iter().filter(|file| file.source == "touchpoints");
-            for file in files.filter(|file| file.change == change) {
-                [&hours_before, &hours_after].iter().filter_map(|hours| hours.get(&file.path)).for_each(|of| reach.add_all(of));
-            }
-            touches.push((words, touched(rules, &reach)));
-        }
+        let changed = changed_files(before, after);
+        let hours_of = |source: &str, change: &str, hours: [&BTreeMap<String, Hours>; 2]| {
+            let mut all = Hours::default();
+            let files = changed.iter().filter(|file| file.source == source && file.change == change);
+            files.flat_map(|file| hours.map(|hours| hours.get(&file.path))).flatten().for_each(|of| all.add_all(of));
+            all
+        };
+        let hours = [&touch_hours(before)?, &touch_hours(after)?];
+        let kinds = [(LATE_TOUCHES, "new"), (CHANGED_TOUCHES, "changed"), (GONE_TOUCHES, "gone")];
+        let reached = |(words, change)| (words, touched(rules, &hours_of("touchpoints", change, hours)));
+        let mut touches: Vec<(&str, Days)> = kinds.map(reached).to_vec();
         if before.manifest.as_of != after.manifest.as_of {
             // They may be of any day.
             touches.push((CAME_BETWEEN, Days::of(Range::default())));
@@ -72,12 +81,35 @@ impl DayChanges {
         let (of_before, of_after) = (conversion_days(before)?, conversion_days(after)?);
         let all: BTreeSet<Day> = of_before.keys().chain(of_after.keys()).copied().collect();
         let conversions = all.into_iter().filter(|day| of_before.get(day) != of_after.get(day)).collect();
-        Ok(Self { before: range(before), after: range(after), touches, conversions })
+        let kinds = [(NEW_CONVERSIONS, "new"), (CHANGED_CONVERSIONS, "changed"), (GONE_CONVERSIONS, "gone")];
+        let mut of_files = Vec::new();
+        if let (Some(of_before), Some(of_after)) = (conversion_hours(before)?, conversion_hours(after)?) {
+            for (words, change) in kinds {
+                let mut days = Days::default();
+                add_days(&mut days, rules, &hours_of("conversions", change, [&of_before, &of_after]));
+                of_files.push((words, days));
+            }
+        }
+        // Where all else is as it was, what changed in one way only is the cause of everything.
+        let is_of = |source: &str, change: &str| changed.iter().any(|file| file.source == source && file.change == change);
+        let ways: Vec<&str> = kinds.iter().filter(|(_, change)| is_of("conversions", change)).map(|(words, _)| *words).collect();
+        let conversions_alone = before.manifest.as_of == after.manifest.as_of && changed.iter().all(|file| file.source != "fx");
+        let otherwise = if let ([way], true) = (&ways[..], conversions_alone) { way } else { CONVERSIONS };
+        Ok(Self { before: range(before), after: range(after), touches, conversions, of_files, otherwise })
     }
 
     /// Why touches may credit otherwise on a day.
     pub fn touches(&self, day: Day) -> Vec<&'static str> {
         self.touches.iter().filter(|(_, days)| days.contains(day)).map(|(words, _)| *words).collect()
+    }
+
+    /// Why the conversions of a day are others. A row may be a repetition, or none any more, for the sake of one of another day.
+    fn conversions(&self, day: Day) -> Vec<&'static str> {
+        if !self.conversions.contains(&day) {
+            return Vec::new();
+        }
+        let files: Vec<&str> = self.of_files.iter().filter(|(_, days)| days.contains(day)).map(|(words, _)| *words).collect();
+        if files.is_empty() { vec![self.otherwise] } else { files }
     }
 
     /// Why all of a day is new or gone, if it is.
@@ -94,8 +126,7 @@ impl DayChanges {
         if let Some(whole) = self.whole(day) {
             return whole.to_owned();
         }
-        let conversions = self.conversions.contains(&day).then_some(CONVERSIONS);
-        let causes: Vec<&str> = self.touches(day).into_iter().chain(conversions).collect();
+        let causes: Vec<&str> = self.touches(day).into_iter().chain(self.conversions(day)).collect();
         if causes.is_empty() { OTHER.to_owned() } else { causes.join(", and ") }
     }
 

@@ -10,13 +10,14 @@ mod days;
 mod spend;
 mod steps;
 mod sums;
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use attributary_core::money::decimal_text;
 use attributary_engine::{EngineError, Interrupt};
-use attributary_store::{Cause, ChangedTable, ChannelChange, DiffReport, PublishedRun, Side, Total};
+use attributary_store::{Cause, ChannelChange, DiffReport, PublishedRun, Side, Total};
 
 use self::conversions::Both;
 use self::days::{Causes, Changed, DayChanges, changed_files};
@@ -61,7 +62,7 @@ pub fn diff(
         values: aligned.before.values.clone(),
         settings: changed_settings(&before, &after),
         inputs: changed_files(&before, &after),
-        tables: changed_tables(&before, &after),
+        tables: tables::changes(&before, &after, interrupt)?,
         totals: aligned.totals(&before, &after, &texts)?,
         spend: spend::changes(&before, &after)?,
         causes: causes.into_iter().map(|(_, cause)| cause).collect(),
@@ -382,25 +383,4 @@ fn changed_settings(before: &PublishedRun, after: &PublishedRun) -> Vec<(String,
     let names = before.manifest.settings.iter().chain(&after.manifest.settings).map(|(name, _)| name);
     let names = names.filter(|name| seen.insert((*name).clone()));
     names.map(|name| (name.clone(), of(before, name), of(after, name))).filter(|(_, one, other)| one != other).collect()
-}
-
-/// Every table of either run.
-fn changed_tables(before: &PublishedRun, after: &PublishedRun) -> Vec<ChangedTable> {
-    let names: BTreeSet<&String> = before.manifest.tables.iter().chain(&after.manifest.tables).map(|table| &table.name).collect();
-    let table = |name: &String| {
-        let (one, other) = (before.manifest.table(name), after.manifest.table(name));
-        let files = |table: Option<&attributary_store::TableEntry>| -> BTreeMap<String, String> {
-            table.iter().flat_map(|table| &table.files).map(|file| (file.path.clone(), file.sha256.clone())).collect()
-        };
-        let (of_one, of_other) = (files(one), files(other));
-        let paths: BTreeSet<&String> = of_one.keys().chain(of_other.keys()).collect();
-        ChangedTable {
-            name: name.clone(),
-            rows_before: one.map(|table| table.rows),
-            rows_after: other.map(|table| table.rows),
-            same_files: paths.iter().filter(|path| of_one.get(**path) == of_other.get(**path)).count(),
-            files: paths.len(),
-        }
-    };
-    names.into_iter().map(table).collect()
 }

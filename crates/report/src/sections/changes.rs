@@ -157,13 +157,14 @@ fn inputs(diff: &DiffReport) -> DataTable {
 
 fn tables(diff: &DiffReport) -> DataTable {
     let mut table = DataTable::new("t-changed-tables", "Tables of both runs", "")
-        .defined("Files are the same where all their bytes are.")
+        .defined("Rows are the same where all their cells are, files where all their bytes are: of a row that changed one is gone, and one is new.")
         .heads([Head::text("table")])
-        .heads(["rows before", "rows after", "files", "files that are the same"].map(Head::number));
+        .heads(["rows before", "rows gone", "rows new", "rows after", "files", "files that are the same"].map(Head::number));
     let rows = |rows: Option<u64>| rows.map_or(Cell::Empty, Cell::count);
     for changed in &diff.tables {
-        let counts =
-            [rows(changed.rows_before), rows(changed.rows_after), Cell::len(changed.files), Cell::len(changed.same_files)];
+        let of_rows =
+            [rows(changed.rows_before), Cell::count(changed.rows_gone), Cell::count(changed.rows_new), rows(changed.rows_after)];
+        let counts = of_rows.into_iter().chain([Cell::len(changed.files), Cell::len(changed.same_files)]);
         table.row_of(|| std::iter::once(Cell::text(&changed.name)).chain(counts).collect());
     }
     table
