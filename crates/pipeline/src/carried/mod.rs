@@ -50,7 +50,7 @@ pub(crate) struct Carried {
     computed: Days,
     /// The stretches of time in which touches are read; known then, too.
     reads: Vec<TimeBounds>,
-    /// What the conversions of each day were.
+    /// What the conversions of each day were; once it is known which are computed, what they are.
     days: state::Days,
     /// The hours of each file of touchpoints as far as they are known, by path: also of files that are gone.
     hours: BTreeMap<String, Hours>,
@@ -210,6 +210,9 @@ impl Carried {
         self.computed = days.within(plan.setup.range);
         plan.setup.only = Some(self.computed.clone());
         self.reads = reads(&plan.setup, &self.computed, &prints);
+        let (range, computed) = (plan.setup.range, &self.computed);
+        self.days.retain(|day, _| range.contains(*day) && !computed.contains(*day));
+        self.days.extend(prints.days.iter().filter(|(day, _)| computed.contains(**day)));
         prints::narrow(&plan.setup, &prints, converted)?;
         ledger.narrow(&plan.setup);
         Ok(prints)

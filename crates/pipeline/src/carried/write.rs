@@ -119,9 +119,7 @@ pub(crate) fn write_state(
     let mut days = computed.prints.days.clone();
     let mut hours: BTreeMap<String, Hours> = BTreeMap::new();
     if let Some(carried) = carried {
-        days.retain(|day, _| carried.computed.contains(*day));
-        let kept = carried.days.iter().filter(|(day, _)| plan.setup.range.contains(**day) && !carried.computed.contains(**day));
-        days.extend(kept);
+        days.clone_from(&carried.days);
         hours.clone_from(&carried.hours);
     }
     for (file, of_file) in plan.touchpoints.files().iter().zip(&computed.hours) {
