@@ -1,5 +1,6 @@
 //! `attributary diff`: why a run says something else than an earlier one.
 
+use attributary_core::money::decimal_text;
 use attributary_pipeline::{Cause, ChannelChange, DiffReport, Total};
 
 use super::facts;
@@ -107,15 +108,15 @@ fn models(report: &DiffReport, cause: &Cause) -> Table {
     for total in &report.totals {
         let of = |change: &&ChannelChange| (&change.model, &change.window) == (&total.model, &total.window);
         let mut changes: Vec<&ChannelChange> =
-            cause.channels.iter().filter(of).filter(|it| it.channel != UNATTRIBUTED && first(it) != 0.0).collect();
+            cause.channels.iter().filter(of).filter(|it| it.channel != UNATTRIBUTED && first(it) != 0).collect();
         if changes.is_empty() {
             continue;
         }
-        changes.sort_by(|one, other| first(other).abs().total_cmp(&first(one).abs()));
-        let sum = |sign: f64| changes.iter().map(|change| first(change) * sign).filter(|change| *change > 0.0).sum::<f64>();
-        let (gained, lost) = (sum(1.0), sum(-1.0));
+        changes.sort_by(|one, other| first(other).abs().cmp(&first(one).abs()));
+        let sum = |sign: i128| changes.iter().map(|change| (first(change) * sign).max(0)).sum::<i128>();
+        let (gained, lost) = (sum(1), sum(-1));
         let digits = changes[0].change[0].split_once('.').map_or(0, |(_, digits)| digits.len());
-        let decimal = |number: f64| format!("{:.digits$}", number + 0.0);
+        let decimal = |amount: i128| decimal_text(amount, digits as u8);
         let most = changes.iter().take(2).flat_map(|change| [change.channel.clone(), with_sign(&change.change[0])]);
         let row = [marked(total), total.window.clone(), with_sign(&decimal(gained - lost)), grouped(&decimal(gained.max(lost)))];
         table.row(row.into_iter().chain(most).chain(std::iter::repeat(String::new())).take(8));
@@ -126,9 +127,9 @@ fn models(report: &DiffReport, cause: &Cause) -> Table {
 /// What no touch got.
 const UNATTRIBUTED: &str = "(unattributed)";
 
-/// The first value's change, for the order of lines and for sums that are shown.
-fn first(change: &ChannelChange) -> f64 {
-    change.change.first().and_then(|amount| amount.parse().ok()).unwrap_or(0.0)
+/// The first value's change in minor units, for the order of lines and for sums that are shown.
+fn first(change: &ChannelChange) -> i128 {
+    change.change.first().and_then(|amount| amount.replace('.', "").parse().ok()).unwrap_or(0)
 }
 
 fn spend(report: &DiffReport) -> Table {
