@@ -15,6 +15,8 @@ mod diff;
 mod house;
 #[path = "e2e/incremental.rs"]
 mod incremental;
+#[path = "e2e/learned.rs"]
+mod learned;
 #[path = "e2e/merge.rs"]
 mod merge;
 #[path = "e2e/metrics.rs"]

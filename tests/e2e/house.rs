@@ -11,7 +11,8 @@ use crate::support::root;
 /// The crates that each may name, ground floor up. Tests may name more.
 const ARROWS: &[(&str, &[&str])] = &[
     ("core", &[]),
-    ("models", &["core"]),
+    ("fitted", &[]),
+    ("models", &["core", "fitted"]),
     ("journeys", &["core"]),
     ("engine", &["core", "journeys"]),
     ("rowgroups", &["core"]),
@@ -32,7 +33,7 @@ const KEPT_APART: &[(&str, &[&str])] = &[
     ("sqlparser", &["frames"]),
     ("arrow", &["store", "rowgroups"]),
     ("parquet", &["store", "rowgroups"]),
-    ("rayon", &["engine", "lifetime", "store", "pipeline"]),
+    ("rayon", &["engine", "fitted", "lifetime", "store", "pipeline"]),
     ("toml", &["pipeline", "testkit"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

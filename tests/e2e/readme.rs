@@ -87,10 +87,10 @@ fn the_table_of_models_is_made_from_the_list() {
     };
     let expected = MODELS.iter().map(row).fold(header, |table, row| table + &row);
     assert_eq!(between(&read("README.md"), "<!-- models:begin -->\n", "<!-- models:end -->"), expected);
-    let (models, nightly) = (read("docs/models.md"), read("pipelines/nightly.toml"));
+    let (models, pipelines) = (read("docs/models.md"), read("pipelines/nightly.toml") + &read("pipelines/learned.toml"));
     for spec in MODELS {
         assert!(models.contains(&format!("`{}`", spec.kind)), "docs/models.md says nothing of {}", spec.kind);
-        assert!(nightly.contains(&format!("kind = \"{}\"", spec.kind)), "pipelines/nightly.toml has no {}", spec.kind);
+        assert!(pipelines.contains(&format!("kind = \"{}\"", spec.kind)), "no pipeline has {}", spec.kind);
     }
 }
 
@@ -202,7 +202,9 @@ fn parameter(parameter: &ParameterSpec) -> String {
     let name = parameter.name;
     match (parameter.default, parameter.kind) {
         (None, _) => format!("`{name}` (required)"),
-        (Some(default), ParameterKind::Fraction) => format!("`{name} = {default}`"),
+        (Some(default), ParameterKind::Fraction | ParameterKind::Whole { .. } | ParameterKind::Flag) => {
+            format!("`{name} = {default}`")
+        }
         (Some(default), _) => format!("`{name} = \"{default}\"`"),
     }
 }

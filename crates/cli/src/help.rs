@@ -235,7 +235,8 @@ fn models() {
 
     Arguments:
       [KIND]  The model to show [possible values: last_touch, first_touch, last_click, first_click,
-              linear, any_touch, time_decay, position_based, j_shaped, inverse_j, custom]
+              linear, any_touch, time_decay, position_based, j_shaped, inverse_j, custom, markov,
+              shapley, shao_li]
 
     Options:
       -h, --help  Print help

@@ -220,6 +220,38 @@ pub fn equal_part(amount: i64, count: usize, touch: usize) -> i64 {
     if amount < 0 { -(part as i64) } else { part as i64 }
 }
 
+/// Divides a total of any size by the largest-remainder method, in proportion to weights of which some may be below zero, as
+/// long as together they are above it. None where they are not, or where the total has more than 34 digits.
+#[must_use]
+pub fn split_total(total: i128, weights: &[f64]) -> Option<Vec<i128>> {
+    let largest = weights.iter().fold(0.0, |largest: f64, weight| largest.max(weight.abs()));
+    if largest.is_nan() || largest <= 0.0 || largest.is_infinite() {
+        return None;
+    }
+    let magnitude = total.checked_abs()?;
+    // Products have 126 bits at most: of a total beyond any money there is, the last bits of the weights do not count.
+    let shift = (i128::BITS - magnitude.leading_zeros() + 53).saturating_sub(126);
+    if magnitude >= 10_i128.pow(34) {
+        return None;
+    }
+    let quota = |weight: &f64| ((weight / largest * SCALE).round_ties_even() as i128) >> shift;
+    let quotas: Vec<i128> = weights.iter().map(quota).collect();
+    let sum: i128 = quotas.iter().sum();
+    if sum <= 0 {
+        return None;
+    }
+    let mut parts: Vec<i128> = quotas.iter().map(|quota| (magnitude * quota).div_euclid(sum)).collect();
+    let mut by_remainder: Vec<(i128, usize)> =
+        quotas.iter().enumerate().map(|(place, quota)| (-(magnitude * quota).rem_euclid(sum), place)).collect();
+    by_remainder.sort_unstable();
+    let left = magnitude - parts.iter().sum::<i128>();
+    by_remainder.iter().take(left as usize).for_each(|(_, place)| parts[*place] += 1);
+    if total < 0 {
+        parts.iter_mut().for_each(|part| *part = -*part);
+    }
+    Some(parts)
+}
+
 /// ⌊magnitude · quota / sum⌋ and its remainder in 64 bits, for magnitude < 2⁵⁰ and quota ≤ 2⁵² ≤ sum < 2⁶¹; `reciprocal` is
 /// 1 / sum.
 ///
@@ -321,6 +353,18 @@ mod tests {
         // Long and heavy: beyond 64 touches, and beyond 512 whole quotas, other arithmetic holds.
         let long = prop::collection::vec(0.9..=1.0_f64, 60..700);
         prop_oneof![6 => any, 3 => runs, 1 => long].prop_filter("not all zero", |all| all.iter().any(|weight| *weight > 0.0))
+    }
+
+    #[test]
+    fn totals_of_any_size_and_weights_below_zero() {
+        assert_eq!(split_total(10_000, &[1.0, 1.0, 1.0]), Some(vec![3_334, 3_333, 3_333]));
+        assert_eq!(split_total(-5, &[0.4, 0.2, 0.4]), Some(vec![-2, -1, -2]));
+        assert_eq!(split_total(100, &[3.0, -1.0, 0.0]), Some(vec![150, -50, 0]));
+        assert_eq!((split_total(1, &[0.0]), split_total(1, &[]), split_total(1, &[1.0, -2.0])), (None, None, None));
+        assert_eq!(split_total(1, &[f64::NAN, f64::INFINITY]), None);
+        let huge = 10_i128.pow(33) + 1;
+        assert_eq!(split_total(huge, &[1.0, 2.0]).map(|parts| parts.iter().sum()), Some(huge));
+        assert_eq!(split_total(i128::MAX, &[1.0, 2.0]), None);
     }
 
     proptest! {

@@ -67,6 +67,12 @@ impl<'a> Journey<'a> {
         self.conversion_time - self.times[self.touches[touch] as usize]
     }
 
+    /// The touch's profile: what it is but for its customer, time and id.
+    #[must_use]
+    pub fn profile(&self, touch: usize) -> usize {
+        self.profiles[self.touches[touch] as usize] as usize
+    }
+
     /// The touch's channel as a code: equal codes are equal channels.
     #[must_use]
     pub fn channel(&self, touch: usize) -> u32 {
@@ -80,7 +86,7 @@ impl<'a> Journey<'a> {
     }
 
     fn facts(&self, touch: usize) -> &TouchFacts {
-        &self.facts[self.profiles[self.touches[touch] as usize] as usize]
+        &self.facts[self.profile(touch)]
     }
 }
 

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_128;
 ///
 /// Integers and byte strings of up to 15 bytes are packed exactly, and so are those of 16 whose last byte is no control
 /// character; all others are their XXH3 of 128 bits, of which the chance that any two of 10⁹ customers share one is below 10⁻²⁰.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u128);
 
 impl Key {

@@ -6,6 +6,7 @@ pub mod batch;
 pub mod duration;
 pub mod journey;
 pub mod key;
+pub mod learning;
 pub mod model;
 pub mod money;
 pub mod rates;

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::duration::Duration;
+use crate::duration::{Duration, Window};
 use crate::journey::Journey;
+use crate::learning::FittedModel;
 use crate::table::Column;
 
 /// How one conversion is divided.
@@ -74,6 +75,8 @@ pub enum Weighing {
     Journey(Box<dyn Model>),
     /// Weighs many journeys at a time by an expression.
     Expression(Box<dyn WeightExpression>),
+    /// Weighs one journey at a time, once it is fitted to all of them.
+    Fitted(Box<dyn FittedModel>),
 }
 
 /// What happens to a conversion where a model's own choice of touches leaves none.
@@ -127,9 +130,20 @@ pub struct ParameterSpec {
 pub enum ParameterKind {
     /// A duration above zero, such as `"7d"`.
     Duration,
+    /// A duration above zero, or `"all"`.
+    Period,
     /// A number from 0 to 1.
     Fraction,
-    /// One of some words.
+    /// A whole number of a range.
+    Whole {
+        /// The least.
+        least: u64,
+        /// The greatest.
+        most: u64,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// One of some words, or of some lists of words: those are told with `, ` between.
     Choice(&'static [&'static str]),
     /// An SQL expression.
     Expression,
@@ -140,8 +154,14 @@ pub enum ParameterKind {
 pub enum ParameterValue {
     /// See [`ParameterKind::Duration`].
     Duration(Duration),
+    /// See [`ParameterKind::Period`].
+    Period(Window),
     /// See [`ParameterKind::Fraction`].
     Fraction(f64),
+    /// See [`ParameterKind::Whole`].
+    Whole(u64),
+    /// See [`ParameterKind::Flag`].
+    Flag(bool),
     /// See [`ParameterKind::Choice`] and [`ParameterKind::Expression`].
     Text(String),
 }
@@ -181,6 +201,16 @@ impl Parameters {
                 Ok(number) if (0.0..=1.0).contains(&number) => ParameterValue::Fraction(number),
                 _ => return Err(wrong(format!("expected a number from 0 to 1, found {text}"))),
             },
+            ParameterKind::Period => ParameterValue::Period(Window::parse(text).map_err(wrong)?),
+            ParameterKind::Whole { least, most } => match text.parse::<u64>() {
+                Ok(number) if (least..=most).contains(&number) => ParameterValue::Whole(number),
+                _ => return Err(wrong(format!("expected a whole number from {least} to {most}, found {text}"))),
+            },
+            ParameterKind::Flag => match text {
+                "true" => ParameterValue::Flag(true),
+                "false" => ParameterValue::Flag(false),
+                _ => return Err(wrong(format!("expected true or false, found {text}"))),
+            },
             ParameterKind::Choice(choices) if !choices.contains(&text) => {
                 return Err(wrong(format!("expected one of {}, found {text:?}", choices.join(", "))));
             }
@@ -208,6 +238,39 @@ impl Parameters {
     pub fn fraction(&self, name: &str) -> Result<f64, ParameterError> {
         match self.values.get(name) {
             Some(ParameterValue::Fraction(number)) => Ok(*number),
+            _ => Err(missing(name)),
+        }
+    }
+
+    /// A period in microseconds; none: without an end.
+    ///
+    /// # Errors
+    /// Where it is missing.
+    pub fn period(&self, name: &str) -> Result<Option<i64>, ParameterError> {
+        match self.values.get(name) {
+            Some(ParameterValue::Period(window)) => Ok(window.micros()),
+            _ => Err(missing(name)),
+        }
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// Where it is missing.
+    pub fn whole(&self, name: &str) -> Result<u64, ParameterError> {
+        match self.values.get(name) {
+            Some(ParameterValue::Whole(number)) => Ok(*number),
+            _ => Err(missing(name)),
+        }
+    }
+
+    /// A flag.
+    ///
+    /// # Errors
+    /// Where it is missing.
+    pub fn flag(&self, name: &str) -> Result<bool, ParameterError> {
+        match self.values.get(name) {
+            Some(ParameterValue::Flag(flag)) => Ok(*flag),
             _ => Err(missing(name)),
         }
     }

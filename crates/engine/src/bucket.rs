@@ -241,13 +241,39 @@ impl<R: Records> Bucket<R> {
     /// # Errors
     /// Where the file cannot be read or written.
     pub fn look(&mut self) -> Result<R, EngineError> {
-        self.kept.sort_by_key(|(first_time, _)| *first_time);
         let mut all = self.kind.like(self.records as usize);
+        self.look_into(&mut all, |_| ())?;
+        Ok(all)
+    }
+
+    /// As [`Bucket::look`], only the records whose hashes are wanted if anyone says which.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn look_at(&mut self, wanted: Option<&dyn Fn(u64) -> bool>) -> Result<R, EngineError> {
+        let Some(wanted) = wanted else { return self.look() };
+        let mut all = self.kind.like(0);
+        let mut chunk = self.kind.like(0);
+        self.look_into(&mut chunk, |chunk| {
+            let records = chunk.len();
+            let kept: Vec<usize> = (0..records).filter(|record| wanted(chunk.hash(*record))).collect();
+            for (mut all, column) in all.columns().into_iter().zip(chunk.columns()) {
+                kept.iter().for_each(|record| all.push_from(&column, *record, records));
+            }
+            clear(chunk);
+        })?;
+        Ok(all)
+    }
+
+    /// Appends chunk by chunk to `into`, and calls `each` after every one.
+    fn look_into(&mut self, into: &mut R, mut each: impl FnMut(&mut R)) -> Result<(), EngineError> {
+        self.kept.sort_by_key(|(first_time, _)| *first_time);
         let failed = EngineError::temp(&self.path);
         let mut read = || {
             for (_, packed) in &self.kept {
                 let mut bytes = &packed[..];
-                all.columns().iter_mut().try_for_each(|column| column.read(&mut bytes))?;
+                into.columns().iter_mut().try_for_each(|column| column.read(&mut bytes))?;
+                each(into);
             }
             if let Some(file) = &mut self.file {
                 file.flush()?;
@@ -256,13 +282,13 @@ impl<R: Records> Bucket<R> {
                 file.seek(SeekFrom::Start(0))?;
                 let mut file = BufReader::with_capacity(1 << 16, file);
                 for _ in 0..self.spilled {
-                    all.columns().iter_mut().try_for_each(|column| column.read(&mut file))?;
+                    into.columns().iter_mut().try_for_each(|column| column.read(&mut file))?;
+                    each(into);
                 }
             }
             Ok(())
         };
-        read().map_err(failed)?;
-        Ok(all)
+        read().map_err(failed)
     }
 
     /// Divides the bucket by the `bits` bits of the hash behind its first `used` ones, each part going to its own file.

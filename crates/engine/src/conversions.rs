@@ -367,10 +367,24 @@ impl ConversionBucket {
     /// # Errors
     /// Where a file cannot be read.
     pub fn look(&mut self, setup: &Setup, histories: Option<Histories<'_>>, budget: &Budget) -> Result<Conversions, EngineError> {
-        let dropped = self.dropped.as_mut().map(Bucket::look).transpose()?;
-        let mut records = self.records.look()?;
+        self.look_at(setup, histories, None, budget)
+    }
+
+    /// As [`ConversionBucket::look`], only of the customers whose hashes are wanted if anyone says which.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn look_at(
+        &mut self,
+        setup: &Setup,
+        histories: Option<Histories<'_>>,
+        wanted: Option<&dyn Fn(u64) -> bool>,
+        budget: &Budget,
+    ) -> Result<Conversions, EngineError> {
+        let dropped = self.dropped.as_mut().map(|dropped| dropped.look_at(wanted)).transpose()?;
+        let mut records = self.records.look_at(wanted)?;
         if let Some(refunds) = &mut self.refunds {
-            records.append(&refunds.look()?);
+            records.append(&refunds.look_at(wanted)?);
         }
         budget.check()?;
         Ok(Conversions::new(&records, &origins(dropped.as_ref()), setup, histories))

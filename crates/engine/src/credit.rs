@@ -9,6 +9,7 @@ use crate::budget::Budget;
 use crate::deferred::Deferred;
 use crate::error::EngineError;
 use crate::kinds::ConversionKinds;
+use crate::learn::Fits;
 use crate::ledger::{Credited, Ledger, Outcome};
 use crate::runs::Runs;
 use crate::setup::{Narrowed, Setup};
@@ -40,6 +41,8 @@ pub struct Context<'a> {
     pub budget: &'a Budget,
     /// What is known of customers, if anyone asks what conversions are to them.
     pub histories: Option<Histories<'a>>,
+    /// What the fitted models learnt.
+    pub fits: &'a Fits,
 }
 
 impl<'a> Context<'a> {
@@ -139,7 +142,7 @@ impl<'a> Crediting<'a> {
     /// # Errors
     /// Where a model's expression gives no usable weight.
     pub fn credit(&mut self, eligible: &Eligible<'_>) -> Result<(), EngineError> {
-        let Context { setup, profiles, plans, budget, .. } = self.context;
+        let Context { setup, profiles, plans, budget, fits, .. } = self.context;
         let &Eligible { conversions, conversion, window, chosen, .. } = eligible;
         self.find_rows(eligible);
         for ((grouped, plan), rows) in self.grouped.iter().zip(plans).zip(&self.rows) {
@@ -175,7 +178,8 @@ impl<'a> Crediting<'a> {
             };
             let place_of = |touch: usize| if narrowed { subset[touch] } else { touch };
             let weigher = match &model.weighing {
-                Weighing::Journey(weigher) => weigher,
+                Weighing::Journey(weigher) => &**weigher,
+                Weighing::Fitted(_) => fits.weigher(number, window),
                 Weighing::Expression(expression) => {
                     let counted = |table: usize| plans[table].counts(number);
                     self.deferred[number].push(eligible, touches, &self.rows, &counted, &place_of);
@@ -375,7 +379,7 @@ impl<'a> Crediting<'a> {
         self.deferred[number].push(eligible, eligible.chosen, rows, &counted, &|touch| first + touch);
         match &setup.models[number].weighing {
             Weighing::Expression(expression) => self.evaluate_if_many(number, &**expression, eligible.conversions),
-            Weighing::Journey(_) => Ok(()),
+            Weighing::Journey(_) | Weighing::Fitted(_) => Ok(()),
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Customers {
     ends: Vec<u32>,
     /// The conversions of each customer who converts.
     conversions: Vec<Range<usize>>,
+    /// Who each customer is.
+    keys: Vec<Key>,
 }
 
 /// One customer's touches in their total order.
@@ -33,6 +35,8 @@ pub(crate) struct Customer<'a> {
     pub profiles: &'a [u32],
     /// Places in the bucket's records; empty where nobody asks for them.
     pub records: &'a [u32],
+    /// Who it is.
+    pub key: Key,
 }
 
 impl Customers {
@@ -77,6 +81,7 @@ impl Customers {
             records: if with_records { vec![0; touches] } else { Vec::new() },
             ends,
             conversions: of_conversions,
+            keys: places.keys,
         };
         for (record, place) in of_record.iter().enumerate().filter(|(_, place)| **place != NULL_CODE) {
             let touch = &mut all.ends[*place as usize];
@@ -103,6 +108,7 @@ impl Customers {
             records: (0..records.len() as u32).collect(),
             ends: vec![records.len() as u32],
             conversions: Vec::new(),
+            keys: vec![if records.is_empty() { Key::default() } else { records.key(0) }],
         }
     }
 
@@ -130,6 +136,7 @@ impl Customers {
                 times: &self.times[all.clone()],
                 profiles: &self.profiles[all.clone()],
                 records: if self.records.is_empty() { &[] } else { &self.records[all] },
+                key: self.keys[customer],
             };
             each(touches, self.conversions.get(customer).cloned())?;
         }

@@ -30,6 +30,16 @@ pub enum EngineError {
         /// What the expression's engine says.
         problem: String,
     },
+    /// A model can make nothing of the journeys.
+    #[error("model {model:?} cannot be fitted to the journeys under window {window}: {problem}")]
+    Fit {
+        /// The model's name.
+        model: String,
+        /// The window as typed.
+        window: String,
+        /// Why not.
+        problem: String,
+    },
     /// Temporary space cannot be used.
     #[error("cannot use temporary space at {}: {source}", path.display())]
     Temp {

@@ -7,7 +7,7 @@ use attributary_core::apportion::Apportion;
 use attributary_core::batch::{NO_TIME, TouchBatch};
 use attributary_core::journey::{Journey, Unattributed, Verdict};
 use attributary_core::key::Key;
-use attributary_core::model::{Credit, Weighing};
+use attributary_core::model::{Credit, Model, Weighing};
 use attributary_core::value::Value;
 use attributary_journeys::profiles::ProfileCache;
 use attributary_journeys::{ProfileInterner, Profiles, Selector, Touches};
@@ -16,6 +16,7 @@ use crate::cells::Cells;
 use crate::customers::{Customer, Customers};
 use crate::deferred::touch_columns;
 use crate::error::EngineError;
+use crate::learn::Fits;
 use crate::records::{Shape, TouchRecords};
 use crate::setup::{ModelSetup, Narrowed, Setup};
 use crate::sorted::Conversions;
@@ -89,25 +90,27 @@ impl CustomerCollector {
         }
     }
 
-    /// Explains a conversion of the customer.
+    /// Explains a conversion of the customer. `fits` is what the fitted models learnt of all customers.
     ///
     /// # Errors
     /// Where a model's expression fails.
     pub fn explain(
         self,
         setup: &Setup,
+        fits: &Fits,
         conversions: &Conversions,
         conversion: usize,
     ) -> Result<(Vec<ExplainedTouch>, Vec<ExplainedJourney>), EngineError> {
         let (records, _) = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let profiles = self.interner.finish(&setup.rules);
+        let fits = fits.of_profiles(&profiles);
         let mut explained = (Vec::new(), Vec::new());
         Customers::of_one(&records).for_each(
             &records,
             &profiles,
             |_| (),
             |customer, _| {
-                explained = explain_customer(setup, (conversions, conversion), &profiles, (&records, customer))?;
+                explained = explain_customer((setup, &fits), (conversions, conversion), &profiles, (&records, customer))?;
                 Ok::<_, EngineError>(())
             },
         )?;
@@ -116,7 +119,7 @@ impl CustomerCollector {
 }
 
 fn explain_customer(
-    setup: &Setup,
+    (setup, fits): (&Setup, &Fits),
     (conversions, conversion): (&Conversions, usize),
     profiles: &Profiles,
     (records, customer): (&TouchRecords, Customer<'_>),
@@ -149,7 +152,16 @@ fn explain_customer(
                 Err(reason) => Some(reason),
                 Ok(()) => {
                     let amounts = (conversions.share(conversion), conversions.values(conversion));
-                    explain_model((setup, profiles, model, &id), (records, customer), time, amounts, &chosen, &mut credits)?
+                    let weigher = fits.weigher(number, window);
+                    explain_model(
+                        (setup, profiles, model, &id),
+                        weigher,
+                        (records, customer),
+                        time,
+                        amounts,
+                        &chosen,
+                        &mut credits,
+                    )?
                 }
             };
             journeys.push(ExplainedJourney { model: number, window, unattributed, credits });
@@ -169,6 +181,7 @@ fn explain_customer(
 
 fn explain_model(
     (setup, profiles, model, conversion): (&Setup, &Profiles, &ModelSetup, &str),
+    fitted: &dyn Model,
     (records, customer): (&TouchRecords, Customer<'_>),
     time: i64,
     (share, values): (i64, &[i64]),
@@ -190,8 +203,9 @@ fn explain_model(
     }
     let mut weights = Vec::new();
     let credit = match &model.weighing {
-        Weighing::Journey(weigher) => {
+        Weighing::Journey(_) | Weighing::Fitted(_) => {
             let journey = Journey::new(time, &touches, customer.times, customer.profiles, &profiles.facts);
+            let weigher = if let Weighing::Journey(weigher) = &model.weighing { &**weigher } else { fitted };
             weigher.weigh(&journey, &mut weights)
         }
         Weighing::Expression(expression) => {

@@ -82,7 +82,7 @@ impl Crediting<'_> {
         model: &ModelSetup,
         view: &View<'_>,
     ) -> Result<(), EngineError> {
-        let Context { setup, profiles, plans, budget, .. } = self.context;
+        let Context { setup, profiles, plans, budget, fits, .. } = self.context;
         let &Stretch { conversions, window, .. } = stretch;
         let (Some((first, begin)), Some((_, end))) = (view.conversions.first(), view.conversions.last()) else { return Ok(()) };
         // Later conversions look no further back than earlier ones, and no less far forward.
@@ -107,7 +107,8 @@ impl Crediting<'_> {
             let own = eligible.start - seen.start..eligible.end - seen.start;
             let values = conversions.values(conversion);
             let weigher = match &model.weighing {
-                Weighing::Journey(weigher) => weigher,
+                Weighing::Journey(weigher) => &**weigher,
+                Weighing::Fitted(_) => fits.weigher(number, window),
                 Weighing::Expression(_) => {
                     let eligible = Eligible {
                         conversions,

@@ -21,6 +21,7 @@ mod extreme;
 pub mod histories;
 pub mod kinds;
 pub mod lanes;
+pub mod learn;
 pub mod ledger;
 pub mod partition;
 pub mod prints;

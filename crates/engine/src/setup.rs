@@ -253,7 +253,11 @@ impl Setup {
     /// Whether customers who never convert are followed too.
     #[must_use]
     pub fn follows_everyone(&self) -> bool {
-        self.paths > 0
+        let learns_of_all = |model: &ModelSetup| match &model.weighing {
+            Weighing::Fitted(fitted) => fitted.training().null_journeys,
+            _ => false,
+        };
+        self.paths > 0 || self.models.iter().any(learns_of_all)
     }
 
     /// How many of the values are in the source.

@@ -13,6 +13,7 @@ use crate::credit::{Brought, Context};
 use crate::error::EngineError;
 use crate::histories::{Observation, OrderKinds};
 use crate::kinds::ConversionKinds;
+use crate::learn::{Fits, learn};
 use crate::ledger::Ledger;
 use crate::partition::Partitioned;
 use crate::prints::{Printer, Prints};
@@ -53,6 +54,8 @@ pub struct Walked {
     pub prints: Prints,
     /// What the codes of currencies stand for, and what there is of each.
     pub currencies: (ConversionKinds, FxHashMap<u32, CurrencySums>),
+    /// What the fitted models learnt.
+    pub fits: Fits,
     /// The memory, and what went to disk.
     pub budget: Arc<Budget>,
 }
@@ -95,13 +98,15 @@ pub fn walk(
     ledger: &mut Ledger,
     observation: Option<&Observation>,
 ) -> Result<Walked, EngineError> {
-    let Partitioned { buckets, profiles, .. } = partitioned;
+    let Partitioned { mut buckets, profiles, .. } = partitioned;
+    let mut converted = converted;
+    let fits = learn(setup, &mut converted, &mut buckets, &profiles)?;
     let Converted { buckets: of_conversions, kinds, currencies, days, budget, .. } = converted;
     let orders = OrderKinds::of(setup, &kinds);
     let histories = setup.follows_histories().then_some(Histories { orders: &orders, observation });
     let grounds = Grounds { profiles: &profiles, kinds: &kinds, days, memory: budget.sums(setup.tables.len()) };
     let plans = Plan::all(setup, grounds);
-    let context = Context { setup, profiles: &profiles, kinds: &kinds, plans: &plans, budget: &budget, histories };
+    let context = Context { setup, profiles: &profiles, kinds: &kinds, plans: &plans, budget: &budget, histories, fits: &fits };
     // Who computes only some days has looked before.
     let printer = setup.only.is_none().then(|| Printer::new(setup, &kinds, &currencies));
     let mut touches: Vec<_> = buckets.into_iter().map(Some).collect();
@@ -179,6 +184,7 @@ pub fn walk(
         refunds: source.refunds,
         prints,
         currencies: (currencies, source.currencies),
+        fits,
         budget,
     })
 }

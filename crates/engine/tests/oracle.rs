@@ -1,22 +1,25 @@
 //! The engine against the slow, obvious oracle of the testkit: random logs over the whole grid of options, with batches,
 //! threads and memory that change nothing.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use attributary_core::NOT_SET;
 use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, RowNumbers, TouchBatch, attribute};
 use attributary_core::key::Key;
+use attributary_core::learning::{Contribution, Fit, FittedModel, Statistics, Training};
 use attributary_core::model::{
-    ExpressionCompiler, ModelSpec, ParameterError, Parameters, TouchColumns, Weighing, WeightExpression,
+    ExpressionCompiler, Fallback, ModelSpec, ParameterError, Parameters, TouchColumns, Weighing, WeightExpression,
 };
 use attributary_core::table::{Field, NULL_CODE, Rows};
 use attributary_core::time::Day;
 use attributary_core::value::{ColumnType, Value};
 use attributary_engine::conversions::{ConversionCollector, Converted};
 use attributary_engine::histories::{History, Observation, OrderKinds};
+use attributary_engine::learn::learn;
 use attributary_engine::ledger::Ledger;
-use attributary_engine::partition::Partition;
+use attributary_engine::partition::{Partition, Partitioned};
 use attributary_engine::rejects::Rejects;
 use attributary_engine::tables::{self, SinkError, TableSink, grouped};
 use attributary_engine::walk::walk;
@@ -87,7 +90,7 @@ struct How {
 
 fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSettings, how: &How) -> BTreeMap<String, Table> {
     let temp = tempfile::tempdir().expect("a temporary folder");
-    let (setup, predicates) = setup(settings, how, temp.path());
+    let (mut setup, predicates) = setup(settings, how, temp.path());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(how.threads).build().expect("a pool");
     let rejects = Rejects::new(&setup, &Interrupt::default());
     let mut ledger = Ledger::default();
@@ -119,7 +122,8 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     for rows in touches.chunk_by(|one, other| one.file == other.file).flat_map(|file| file.chunks(how.batch)) {
         partition.add(&touch_batch(rows, settings, &predicates)).expect("touches are taken");
     }
-    let partitioned = partition.finish(&setup).expect("the partition is closed");
+    let mut partitioned = partition.finish(&setup).expect("the partition is closed");
+    let learnt = learn_by(&pool, &mut setup, &mut converted, &mut partitioned);
     let mut walked = pool
         .install(|| walk(&setup, converted, partitioned, &rejects, &mut ledger, observation.as_ref()))
         .expect("the walk ends well");
@@ -139,12 +143,98 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     sink.file("rejects", tables::ONLY_FILE, &tables::rejects::fields(&setup), rows).expect("written");
     if let Some(paths) = walked.paths.take() {
         let rows = tables::paths::rows(paths, &setup, &walked.profiles, &walked.budget).expect("merged");
+        // A refund is no journey, and may be all there is of a path.
+        let told: Journeys = (0..rows.len()).map(|row| journeys_of(&rows, row)).filter(|(_, counts)| *counts != (0, 0)).collect();
+        // What is rare may be told of as others.
+        if told.keys().all(|(_, path)| path != "(other)") {
+            assert_eq!(learnt, told);
+        }
         tables::write_whole(&sink, "paths", &tables::paths::fields(&setup), rows).expect("written");
     }
     let lines = tables::ledger::lines(&tables::ledger::day_lines(&ledger, &setup), &setup);
     tables::write_whole(&sink, "ledger", &tables::ledger::fields(&setup, false), tables::ledger::rows(&lines, &setup, false))
         .expect("written");
     sink.tables()
+}
+
+/// Journeys by window and path: those that convert, and the others.
+type Journeys = BTreeMap<(String, String), (u64, u64)>;
+
+/// What a model is told of all journeys that does nothing but listen.
+fn learn_by(pool: &rayon::ThreadPool, setup: &mut Setup, converted: &mut Converted, partitioned: &mut Partitioned) -> Journeys {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = Listener { heard: Arc::clone(&heard), null_journeys: setup.follows_everyone() };
+    let weighing = Weighing::Fitted(Box::new(listener));
+    let model = ModelSetup { name: "listener".to_owned(), weighing, only: None, fallback: Fallback::All, additive: true };
+    let models = std::mem::replace(&mut setup.models, vec![model]);
+    let Partitioned { buckets, profiles, .. } = partitioned;
+    let fits = pool.install(|| learn(setup, converted, buckets, profiles)).expect("they can be learnt from");
+    setup.models = models;
+    let mut journeys = Journeys::new();
+    let heard = std::mem::take(&mut *heard.lock().expect("a lock"));
+    for (window, heard) in heard.into_iter().enumerate() {
+        let names = &fits.of(0, window).expect("a fit").players.names;
+        let name = |player: &u32| names[*player as usize].0.as_text().unwrap_or(NOT_SET).to_owned();
+        for (path, counts) in heard {
+            let path = path.iter().map(name).collect::<Vec<_>>().join(" > ");
+            assert!(
+                journeys.insert((setup.rules.windows[window].to_string(), path), counts).is_none(),
+                "two players of one name"
+            );
+        }
+    }
+    journeys
+}
+
+/// A row of the table of paths.
+fn journeys_of(rows: &Rows, row: usize) -> ((String, String), (u64, u64)) {
+    let text = |column: usize| rows.columns[column].value(row).as_text().expect("a text").to_owned();
+    let count = |column: usize| match rows.columns[column].value(row) {
+        Value::Int(count) => count as u64,
+        other => panic!("{other:?} is no count"),
+    };
+    ((text(0), text(1)), (count(3), count(4)))
+}
+
+/// By the players of a path: journeys that convert, and others.
+type Heard = BTreeMap<Vec<u32>, (u64, u64)>;
+
+struct Listener {
+    heard: Arc<Mutex<Vec<Heard>>>,
+    null_journeys: bool,
+}
+
+impl FittedModel for Listener {
+    fn training(&self) -> Training {
+        Training { null_journeys: self.null_journeys, ..Training::default() }
+    }
+
+    fn statistics(&self) -> Box<dyn Statistics> {
+        Box::new(Counts::default())
+    }
+
+    fn fit(&self, statistics: Box<dyn Statistics>, players: usize) -> Result<Fit, String> {
+        let statistics: Box<dyn Any> = statistics;
+        let Counts(counts) = *statistics.downcast::<Counts>().expect("its own");
+        self.heard.lock().expect("a lock").push(counts);
+        Ok(Fit { contributions: vec![Contribution::default(); players], ..Fit::default() })
+    }
+}
+
+#[derive(Default)]
+struct Counts(Heard);
+
+impl Statistics for Counts {
+    fn add(&mut self, players: &[u32], conversions: u64, nulls: u64) {
+        let counts = self.0.entry(players.to_vec()).or_default();
+        *counts = (counts.0 + conversions, counts.1 + nulls);
+    }
+
+    fn absorb(&mut self, other: Box<dyn Statistics>) {
+        let other: Box<dyn Any> = other;
+        let Counts(other) = *other.downcast::<Self>().expect("its own");
+        other.into_iter().for_each(|(players, (conversions, nulls))| self.add(&players, conversions, nulls));
+    }
 }
 
 /// What is looked at: up to the end of the range, or to the last order or refund.

@@ -72,6 +72,16 @@ pub fn example(spec: &ModelSpec) -> Result<WorkedExample, ParameterError> {
             weights = found.unwrap_or_default().into_iter().map(Option::unwrap_or_default).collect();
             Credit::Weights
         }
+        Weighing::Fitted(model) => {
+            let mut statistics = model.statistics();
+            LEARNT.iter().for_each(|(channels, conversions, nulls)| {
+                let players: Vec<u32> = channels.iter().map(|channel| player(channel)).collect();
+                statistics.add(&players, *conversions, *nulls);
+            });
+            let fit = model.fit(statistics, PLAYERS.len());
+            let fit = fit.map_err(|problem| ParameterError { parameter: spec.kind.to_owned(), problem })?;
+            fit.weigh(&sample.journey(), |touch| player(JOURNEY[touch].channel), &mut weights)
+        }
     };
     let nothing = || vec![0; JOURNEY.len()];
     let shares = parts(credit, &weights, JOURNEY.len(), WHOLE_SHARE).unwrap_or_else(nothing);
@@ -85,6 +95,24 @@ pub fn example(spec: &ModelSpec) -> Result<WorkedExample, ParameterError> {
     });
     Ok(WorkedExample { parameters: typed, amount: AMOUNT, rows: rows.collect() })
 }
+
+/// The channels of [`JOURNEY`], in the order of their names.
+const PLAYERS: [&str; 4] = ["direct", "email", "search", "social"];
+
+fn player(channel: &str) -> u32 {
+    PLAYERS.iter().position(|name| *name == channel).unwrap_or(PLAYERS.len()) as u32
+}
+
+/// A hundred journeys that models are fitted to for a worked example: their channels, how many convert, and how many do not.
+pub const LEARNT: [(&[&str], u64, u64); 7] = [
+    (&["search"], 8, 12),
+    (&["direct"], 6, 4),
+    (&["social"], 1, 24),
+    (&["search", "direct"], 6, 4),
+    (&["social", "search"], 4, 11),
+    (&["search", "email", "direct"], 6, 4),
+    (&["social", "email"], 2, 8),
+];
 
 /// The one expression that [`PositionCompiler`] knows.
 const POSITION: &str = "position";

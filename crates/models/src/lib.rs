@@ -15,8 +15,12 @@ mod inverse_j;
 mod j_shaped;
 mod last_click;
 mod last_touch;
+mod learned;
 mod linear;
+mod markov;
 mod position_based;
+mod shao_li;
+mod shapley;
 mod time_decay;
 
 use attributary_core::model::ModelSpec;
@@ -34,6 +38,9 @@ pub const MODELS: &[ModelSpec] = &[
     j_shaped::SPEC,
     inverse_j::SPEC,
     custom::SPEC,
+    markov::SPEC,
+    shapley::SPEC,
+    shao_li::SPEC,
 ];
 
 /// The model of a `kind`.
@@ -56,7 +63,7 @@ mod tests {
         let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).expect("the folder of this crate");
         let mut files: BTreeSet<_> =
             sources.filter_map(|entry| entry.ok()?.path().file_stem().map(|stem| stem.to_string_lossy().into_owned())).collect();
-        for other in ["lib", "example", "sample"] {
+        for other in ["lib", "example", "sample", "learned"] {
             assert!(files.remove(other), "{other}.rs");
         }
         assert_eq!(files, kinds, "one file for each model, one model for each file");

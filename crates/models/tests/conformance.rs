@@ -18,6 +18,19 @@ fn weigh(weighing: &Weighing, touches: &[SampleTouch]) -> (Credit, Vec<f64>) {
             let found = expression.evaluate(&positions(touches.len())).expect("weights");
             (Credit::Weights, found.into_iter().map(|weight| weight.expect("a weight")).collect())
         }
+        Weighing::Fitted(model) => {
+            // Social is in no journey that it is fitted to.
+            let player = |channel: &str| ["search", "email", "direct", "social"].iter().position(|name| *name == channel);
+            let journeys: [(&[u32], u64, u64); 4] = [(&[0, 1], 3, 1), (&[1, 2, 1], 2, 6), (&[0], 1, 1), (&[2], 5, 2)];
+            let mut statistics = model.statistics();
+            journeys.iter().for_each(|(players, conversions, nulls)| statistics.add(players, *conversions, *nulls));
+            // Contributions below zero may be refused, and that is all there is to say of them.
+            let Ok(fit) = model.fit(statistics, 4) else { return (Credit::Equal, weights) };
+            let mut oldest_first = touches.to_vec();
+            oldest_first.sort_by_key(|touch| std::cmp::Reverse(touch.age));
+            let player = |touch: usize| player(oldest_first[touch].channel).expect("a channel") as u32;
+            (fit.weigh(&SampleJourney::new(touches).journey(), player, &mut weights), weights)
+        }
     }
 }
 
@@ -32,10 +45,10 @@ fn built() -> Vec<(&'static ModelSpec, String, Weighing)> {
                 parameters.set(parameter, text).expect("a good value");
                 parameters
             };
-            settings = settings
-                .iter()
-                .flat_map(|base| texts(parameter).iter().map(|text| set(base, text)).collect::<Vec<_>>())
-                .collect();
+            // Models that are fitted have many parameters: one of them at a time is not as it is by default.
+            let bases = if spec.fitted { vec![settings[0].clone()] } else { std::mem::take(&mut settings) };
+            settings
+                .extend(bases.iter().flat_map(|base| texts(parameter).iter().map(|text| set(base, text)).collect::<Vec<_>>()));
         }
         for mut parameters in settings {
             for fallback in [Fallback::All, Fallback::None] {
@@ -54,7 +67,11 @@ fn built() -> Vec<(&'static ModelSpec, String, Weighing)> {
 fn texts(parameter: &ParameterSpec) -> &'static [&'static str] {
     match parameter.kind {
         ParameterKind::Duration => &["1s", "7d", "520w"],
+        ParameterKind::Period => &["all", "30d"],
         ParameterKind::Fraction => &["0", "0.4", "0.5", "1"],
+        ParameterKind::Whole { least: 1, most: 5 } => &["1", "3"],
+        ParameterKind::Whole { .. } => &["3"],
+        ParameterKind::Flag => &["true", "false"],
         ParameterKind::Choice(choices) => choices,
         ParameterKind::Expression => &["position / 2"],
     }

@@ -104,6 +104,7 @@ impl Error {
             Self::Engine(error) => match error {
                 EngineError::Weight { .. }
                 | EngineError::Expression { .. }
+                | EngineError::Fit { .. }
                 | EngineError::Customer { .. }
                 | EngineError::Profiles { .. }
                 | EngineError::Returns { .. } => Fault::Usage,

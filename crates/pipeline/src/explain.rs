@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use attributary_core::batch::attribute;
+use attributary_core::model::Weighing;
 use attributary_core::money::{decimal_text, exponent};
 use attributary_core::rates::RATE_SCALE;
 use attributary_core::time::{day_text, instant_text};
@@ -13,6 +14,7 @@ use attributary_engine::conversions::Converted;
 use attributary_engine::explain::{CustomerCollector, ExplainedCredit as Credit};
 use attributary_engine::histories::OrderKinds;
 use attributary_engine::kinds::ConversionKinds;
+use attributary_engine::learn::Fits;
 use attributary_engine::ledger::Ledger;
 use attributary_engine::rejects::{RejectedRow, RejectedRows, Rejects, Side};
 use attributary_engine::sorted::{Conversions, Histories};
@@ -23,7 +25,7 @@ use crate::error::Error;
 use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{ConvertedFrom, ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
-use crate::run::{Which, read_conversions};
+use crate::run::{Which, compute, read_conversions};
 use crate::worth::{observe, read_rates};
 
 /// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
@@ -36,7 +38,23 @@ pub fn explain(options: &Options, conversion_id: &str, interrupt: &Interrupt) ->
     })
 }
 
+/// What the fitted models learn of all customers, as in a run of the same days; where there is none nothing is read.
+fn learnt(plan: &mut Plan, interrupt: &Interrupt) -> Result<Fits, Error> {
+    if plan.setup.models.iter().all(|model| !matches!(model.weighing, Weighing::Fitted(_))) {
+        return Ok(Fits::default());
+    }
+    let temp = tempfile::tempdir().map_err(EngineError::temp(std::env::temp_dir()))?;
+    plan.setup.temp = temp.path().to_owned();
+    let tables = std::mem::take(&mut plan.setup.tables);
+    let unwanted = (std::mem::take(&mut plan.setup.credits), std::mem::take(&mut plan.setup.paths));
+    let computed = compute(plan, None, &Progress::default(), interrupt)?;
+    plan.setup.tables = tables;
+    (plan.setup.credits, plan.setup.paths) = unwanted;
+    Ok(computed.walked.fits)
+}
+
 fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {
+    let fits = learnt(&mut plan, interrupt)?;
     plan.setup.range = Range::default();
     let temp = tempfile::tempdir().map_err(EngineError::temp(std::env::temp_dir()))?;
     plan.setup.temp = temp.path().to_owned();
@@ -84,7 +102,7 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
         interrupt.check()?;
         read?;
     }
-    let (touches, journeys) = touches.explain(setup, &conversions, conversion)?;
+    let (touches, journeys) = touches.explain(setup, &fits, &conversions, conversion)?;
     let attributes = shown_attributes(setup);
     let amount = |minor: i64| decimal_text(minor.into(), setup.currency.1);
     let credit = |credit: &Credit| ExplainedCredit {

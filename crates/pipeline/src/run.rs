@@ -33,7 +33,7 @@ use crate::report::{RunReport, range_text};
 use crate::said::{ledger_lines, manifest, summaries, warnings};
 use crate::settings::settings;
 use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
-use crate::write::{Cohorts, rejects_rows, write_tables, write_whole};
+use crate::write::{Cohorts, rejects_rows, write_learned, write_tables, write_whole};
 use crate::writer::{Writer, lock};
 use crate::{held, restatements, run_id, temp};
 
@@ -127,6 +127,7 @@ fn run_here(
             totals?
         }
     };
+    writer.all(|| write_learned(&plan.setup, &computed.walked.fits, &totals.ledger, &writer))?;
     let mut cohorts = None;
     if again {
         // What was written needs no memory any more, and the second walk has files of its own.

@@ -70,7 +70,12 @@ fn model(model: &ModelEntry) -> String {
         let value = match parameter.kind {
             ParameterKind::Fraction => model.parameters.fraction(parameter.name).map(|number| number.to_string()),
             ParameterKind::Duration => model.parameters.duration(parameter.name).map(duration),
-            _ => model.parameters.text(parameter.name).map(str::to_owned),
+            ParameterKind::Period => {
+                model.parameters.period(parameter.name).map(|period| period.map_or_else(|| "all".to_owned(), duration))
+            }
+            ParameterKind::Whole { .. } => model.parameters.whole(parameter.name).map(|number| number.to_string()),
+            ParameterKind::Flag => model.parameters.flag(parameter.name).map(|flag| flag.to_string()),
+            ParameterKind::Choice(_) | ParameterKind::Expression => model.parameters.text(parameter.name).map(str::to_owned),
         };
         if let Ok(value) = value {
             text += &format!("; {} = {value}", parameter.name);

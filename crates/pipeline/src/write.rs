@@ -2,6 +2,7 @@
 
 use attributary_core::table::Rows;
 use attributary_core::time::Day;
+use attributary_engine::learn::Fits;
 use attributary_engine::rejects::{RejectedRows, Side};
 use attributary_engine::tables::customers::CohortRow;
 use attributary_engine::tables::{self, SinkError, TableSink};
@@ -131,6 +132,17 @@ pub(crate) fn write_ledger(
     tables::write_whole(&writer.tables(), "ledger", &fields(setup, false), rows(&lines, setup, false))?;
     tables::write_whole(&writer.state(), "ledger", &fields(setup, true), rows(days, setup, true))?;
     Ok(lines)
+}
+
+/// Writes what fitted models learnt.
+pub(crate) fn write_learned(
+    setup: &Setup,
+    fits: &Fits,
+    ledger: &[tables::ledger::Line],
+    writer: &Writer<'_>,
+) -> Result<(), SinkError> {
+    let tables = tables::learned::tables(setup, fits, ledger);
+    tables.into_iter().try_for_each(|table| tables::write_whole(&writer.tables(), table.name, &table.fields, table.rows))
 }
 
 fn write_paths(setup: &Setup, computed: &mut Computed, writer: &Writer<'_>) -> Result<(), SinkError> {

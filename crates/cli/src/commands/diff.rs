@@ -112,7 +112,7 @@ fn models(report: &DiffReport, cause: &Cause) -> Table {
         if changes.is_empty() {
             continue;
         }
-        changes.sort_by(|one, other| first(other).abs().cmp(&first(one).abs()));
+        changes.sort_by_key(|change| std::cmp::Reverse(first(change).abs()));
         let sum = |sign: i128| changes.iter().map(|change| (first(change) * sign).max(0)).sum::<i128>();
         let (gained, lost) = (sum(1), sum(-1));
         let digits = changes[0].change[0].split_once('.').map_or(0, |(_, digits)| digits.len());

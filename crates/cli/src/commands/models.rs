@@ -3,7 +3,7 @@
 use attributary_core::WHOLE_SHARE;
 use attributary_core::model::{ModelSpec, ParameterError, ParameterKind, ParameterSpec};
 use attributary_core::money::decimal_text;
-use attributary_pipeline::models::example::{WorkedExample, example};
+use attributary_pipeline::models::example::{LEARNT, WorkedExample, example};
 use attributary_pipeline::models::{MODELS, find};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -73,6 +73,9 @@ fn page(spec: &ModelSpec, worked: &WorkedExample, palette: &Palette) -> String {
     let amount = decimal_text(worked.amount.into(), AMOUNT_DIGITS);
     let title = format!("example: a conversion worth {amount}, {} touches before it", worked.rows.len());
     page.push_str(&format!("\n{}\n", palette.bold(title)));
+    if spec.fitted {
+        page.push_str(&learnt());
+    }
     page.push_str(&rows(spec, worked).render(2, palette));
     page
 }
@@ -95,19 +98,39 @@ fn parameter(parameter: &ParameterSpec) -> (&'static str, String) {
 fn takes(parameter: &ParameterSpec) -> String {
     match parameter.kind {
         ParameterKind::Duration => "a duration (90s 15m 12h 30d 4w)".to_owned(),
+        ParameterKind::Period => "a duration (90s 15m 12h 30d 4w) or \"all\"".to_owned(),
         ParameterKind::Fraction => "a number from 0 to 1".to_owned(),
-        ParameterKind::Choice(choices) => choices.iter().map(|choice| format!("{choice:?}")).collect::<Vec<_>>().join(" or "),
+        ParameterKind::Whole { least, most } if most > 1_000_000_000 => format!("a whole number from {least} on"),
+        ParameterKind::Whole { least, most } => format!("a whole number from {least} to {most}"),
+        ParameterKind::Flag => "true or false".to_owned(),
+        ParameterKind::Choice(choices) => choices.iter().map(|choice| typed(choice)).collect::<Vec<_>>().join(" or "),
         ParameterKind::Expression => "an SQL expression".to_owned(),
     }
+}
+
+/// A choice as one types it: words with commas between are a list.
+fn typed(choice: &str) -> String {
+    let words: Vec<String> = choice.split(", ").map(|word| format!("{word:?}")).collect();
+    if words.len() == 1 { words.concat() } else { format!("[{}]", words.join(", ")) }
 }
 
 fn snippet(spec: &ModelSpec, worked: &WorkedExample) -> String {
     let mut lines = vec!["[[model]]".to_owned(), format!("kind = {:?}", spec.kind)];
     for (name, text) in &worked.parameters {
-        let number = spec.parameters.iter().any(|it| it.name == *name && it.kind == ParameterKind::Fraction);
-        lines.push(if number { format!("{name} = {text}") } else { format!("{name} = {text:?}") });
+        let bare = |kind| matches!(kind, ParameterKind::Fraction | ParameterKind::Whole { .. } | ParameterKind::Flag);
+        let bare = spec.parameters.iter().any(|it| it.name == *name && bare(it.kind));
+        lines.push(if bare { format!("{name} = {text}") } else { format!("{name} = {}", typed(text)) });
     }
     lines.join("\n") + "\n"
+}
+
+/// The journeys that the example's model was fitted to.
+fn learnt() -> String {
+    let mut table = Table::new([word("journeys"), number("converting"), number("others")]);
+    for (channels, conversions, nulls) in LEARNT {
+        table.row([channels.join(" > "), conversions.to_string(), nulls.to_string()]);
+    }
+    format!("  fitted to these journeys:\n\n{}\n", table.render(2, &Palette::PLAIN))
 }
 
 fn indented(lines: &str) -> String {
@@ -158,7 +181,10 @@ fn described(spec: &ModelSpec) -> Result<Described, Failure> {
     let parameter = |it: &ParameterSpec| {
         let (kind, choices) = match it.kind {
             ParameterKind::Duration => ("duration", None),
+            ParameterKind::Period => ("period", None),
             ParameterKind::Fraction => ("fraction", None),
+            ParameterKind::Whole { .. } => ("whole", None),
+            ParameterKind::Flag => ("flag", None),
             ParameterKind::Choice(choices) => ("choice", Some(choices)),
             ParameterKind::Expression => ("expression", None),
         };
@@ -216,6 +242,9 @@ mod tests {
         j_shaped        Position based with the weight on the last touch
         inverse_j       Position based with the weight on the first touch
         custom          Weights from an SQL expression over the touches
+        markov          Channels get what would be lost without them, learnt from all journeys
+        shapley         Channels get what they add to the others, learnt from all journeys
+        shao_li         Channels get what they convert alone and in pairs, learnt from all journeys
 
         * not additive: several touches get the whole of one conversion, so rows do not add up to it
 

@@ -4,6 +4,7 @@
 pub mod credits;
 pub mod customers;
 pub mod grouped;
+pub mod learned;
 pub mod ledger;
 pub mod paths;
 pub mod rejects;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use attributary_core::model::Weighing;
 use attributary_core::time::{Day, day_text, parse_day};
 use attributary_engine::{Interrupt, Range};
 use attributary_frames::SourceFile;
@@ -123,6 +124,9 @@ fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
     if !plan.setup.worths.is_empty() {
         return Err("what customers are worth changes on all days with every order".to_owned());
     }
+    if let Some(model) = fitted(plan) {
+        return Err(format!("model {model:?} is fitted anew, so that it may credit otherwise on all days"));
+    }
     let files = base.manifest.tables.iter().chain(&base.manifest.state).flat_map(|table| &table.files);
     for file in files {
         let found = base.path(file).ok().and_then(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len());
@@ -138,6 +142,12 @@ fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
         return Err(format!("run {run} has the days from {} to before {}", text(range.from), text(range.to)));
     }
     Ok(range)
+}
+
+/// The name of a model that learns from all journeys, if there is one.
+fn fitted(plan: &Plan) -> Option<&str> {
+    let models = &plan.setup.models;
+    models.iter().find(|model| matches!(model.weighing, Weighing::Fitted(_))).map(|model| model.name.as_str())
 }
 
 /// Which sections of the pipeline file are not as they were, in words.
@@ -228,6 +238,14 @@ fn merge_base(output: &Output, plan: &Plan) -> Result<Option<PublishedRun>, Erro
         return Err(Error::Usage {
             problem: "--merge: predicted_clv, total_clv and historic_clv change on all days with every new order".to_owned(),
             hint: Some("run all days anew without --merge, or leave these values out of the pipeline that is merged".to_owned()),
+        });
+    }
+    if let Some(model) = fitted(plan) {
+        return Err(Error::Usage {
+            problem: format!(
+                "--merge: model {model:?} is fitted to all journeys, so that days cannot be put in place one by one"
+            ),
+            hint: Some("run all days anew without --merge, or leave the model out of the pipeline that is merged".to_owned()),
         });
     }
     let Some(base) = output.current().map_err(|error: StoreError| Error::from(error))? else { return Ok(None) };

@@ -9,7 +9,7 @@ use attributary_core::value::Value;
 use attributary_engine::Interrupt;
 use attributary_store::{Moved, PublishedRun, read_table};
 
-use super::days::{Causes, DayChanges, OTHER};
+use super::days::{Causes, DayChanges};
 use super::sums::{Amounts, Key, add, word};
 use crate::carried::int;
 use crate::error::Error;
@@ -170,7 +170,7 @@ impl Both<'_> {
             }
             (Some(_), Some(after)) => {
                 let touches = days.touches(after.day);
-                return if touches.is_empty() { OTHER.to_owned() } else { touches.join(", and ") };
+                return if touches.is_empty() { days.elsewhere().to_owned() } else { touches.join(", and ") };
             }
         };
         words.to_owned()

@@ -40,6 +40,8 @@ pub(super) struct DayChanges {
     of_files: Vec<(&'static str, Days)>,
     /// What is said of other days.
     otherwise: &'static str,
+    /// Why a day changes that has nothing new itself.
+    elsewhere: &'static str,
 }
 
 pub(super) const LATE_TOUCHES: &str = "touches of new files";
@@ -55,14 +57,16 @@ pub(super) const CONVERSIONS: &str = "conversions that are new, changed or gone"
 pub(super) const NEW_DAYS: &str = "days that were not computed before";
 pub(super) const GONE_DAYS: &str = "days that are not computed any more";
 /// Where the day has nothing new, but an earlier conversion of the customer consumes touches.
-pub(super) const OTHER: &str = "other conversions of the same customers";
+const OTHER: &str = "other conversions of the same customers";
+/// Where the day has nothing new, but a model learnt from journeys that have.
+const FITTED_ANEW: &str = "models that were fitted anew";
 
 impl DayChanges {
-    /// What changed between two runs of the same settings.
+    /// What changed between two runs of the same settings; `fitted` says whether models learn from all journeys.
     ///
     /// # Errors
     /// Where the state of one cannot be read.
-    pub fn new(before: &PublishedRun, after: &PublishedRun, rules: &Rules) -> Result<Self, Error> {
+    pub fn new(before: &PublishedRun, after: &PublishedRun, rules: &Rules, fitted: bool) -> Result<Self, Error> {
         let changed = changed_files(before, after);
         let hours_of = |source: &str, change: &str, hours: [&BTreeMap<String, Hours>; 2]| {
             let mut all = Hours::default();
@@ -95,7 +99,15 @@ impl DayChanges {
         let ways: Vec<&str> = kinds.iter().filter(|(_, change)| is_of("conversions", change)).map(|(words, _)| *words).collect();
         let conversions_alone = before.manifest.as_of == after.manifest.as_of && changed.iter().all(|file| file.source != "fx");
         let otherwise = if let ([way], true) = (&ways[..], conversions_alone) { way } else { CONVERSIONS };
-        Ok(Self { before: range(before), after: range(after), touches, conversions, of_files, otherwise })
+        Ok(Self {
+            before: range(before),
+            after: range(after),
+            touches,
+            conversions,
+            of_files,
+            otherwise,
+            elsewhere: if fitted { FITTED_ANEW } else { OTHER },
+        })
     }
 
     /// Why touches may credit otherwise on a day.
@@ -121,13 +133,18 @@ impl DayChanges {
         }
     }
 
+    /// Why a day changes that has nothing new itself.
+    pub fn elsewhere(&self) -> &'static str {
+        self.elsewhere
+    }
+
     /// All that changed on a day, as one cause.
     pub fn cause(&self, day: Day) -> String {
         if let Some(whole) = self.whole(day) {
             return whole.to_owned();
         }
         let causes: Vec<&str> = self.touches(day).into_iter().chain(self.conversions(day)).collect();
-        if causes.is_empty() { OTHER.to_owned() } else { causes.join(", and ") }
+        if causes.is_empty() { self.elsewhere.to_owned() } else { causes.join(", and ") }
     }
 
     /// Every change by the cause of its day.

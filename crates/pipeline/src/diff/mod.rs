@@ -171,8 +171,11 @@ impl Way<'_> {
             text: Some(recipe.text),
             ..Options::default()
         })?;
-        let rules = with_pipeline(&options, |pipeline, _| Ok(rules(&pipeline)))?;
-        let days = DayChanges::new(before, after, &rules)?;
+        let (rules, fitted) = with_pipeline(&options, |pipeline, _| {
+            let fitted = pipeline.models.iter().any(|model| model.spec.fitted);
+            Ok((rules(&pipeline), fitted))
+        })?;
+        let days = DayChanges::new(before, after, &rules, fitted)?;
         let changes = from.changes(to);
         let both = self.aligned.both(before, after, windows, self.interrupt);
         if !both.have_credits() {

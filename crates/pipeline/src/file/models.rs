@@ -87,11 +87,19 @@ fn set(parameters: &mut Parameters, parameter: &ParameterSpec, field: &Field<'_>
     let text = match &field.node.item {
         Item::Integer(number) => number.to_string(),
         Item::Float(number) => number.to_string(),
+        Item::Boolean(truth) => truth.to_string(),
         Item::Text(_) => field.text()?.to_owned(),
+        Item::List(_) if matches!(parameter.kind, ParameterKind::Choice(_)) => {
+            let words = field.texts("by = [\"channel\", \"campaign\"]")?;
+            words.iter().map(Field::text).collect::<Result<Vec<_>, _>>()?.join(", ")
+        }
         _ => {
             return Err(field.wrong(match parameter.kind {
                 ParameterKind::Duration => "a duration such as 90s, 15m, 12h, 30d or 4w",
+                ParameterKind::Period => "a duration such as 90s, 15m, 12h, 30d or 4w, or \"all\"",
                 ParameterKind::Fraction => "a number from 0 to 1",
+                ParameterKind::Whole { .. } => "a whole number",
+                ParameterKind::Flag => "true or false",
                 ParameterKind::Choice(_) => "a text",
                 ParameterKind::Expression => "an SQL expression as text",
             }));

@@ -1,0 +1,430 @@
+//! What fitted models learn before the walk: every journey of the range, those that led nowhere included, counted bucket by
+//! bucket. The buckets stay as they are, for the walk.
+//!
+//! Counts are whole numbers, so it does not matter which thread saw what. Players are numbered in the order of their names, and
+//! whatever is computed from the counts goes in that order: the same log gives the same bits, whatever the threads and the memory.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use attributary_core::batch::attribute::{CAMPAIGN, CHANNEL};
+use attributary_core::journey::Journey;
+use attributary_core::key::Key;
+use attributary_core::learning::{Fit, FittedModel, PlayedBy, Statistics, Training};
+use attributary_core::model::{Credit, Model, Weighing};
+use attributary_core::table::NULL_CODE;
+use attributary_core::value::Value;
+use attributary_journeys::{Profiles, Selector, Touches};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::bucket::Bucket;
+use crate::budget::Budget;
+use crate::conversions::{ConversionBucket, Converted};
+use crate::customers::{Customer, Customers};
+use crate::error::EngineError;
+use crate::records::TouchRecords;
+use crate::setup::{ModelSetup, Narrowed, Setup};
+use crate::sorted::Conversions;
+
+/// What the fitted models of a run learnt, by model and window; nothing where none is fitted.
+#[derive(Default)]
+pub struct Fits(Vec<Vec<Fitted>>);
+
+/// What a model learnt of the journeys under one window.
+pub struct Fitted {
+    /// Who may take part.
+    pub players: Arc<Players>,
+    /// Which of them do in any journey.
+    pub takes_part: Vec<bool>,
+    /// What was learnt.
+    pub fit: Fit,
+    /// Each player's part of all conversions where customers were drawn at random, draw by draw.
+    pub drawn: Vec<Vec<f64>>,
+}
+
+/// Who takes part in journeys, in the order of their names.
+#[derive(Debug, Default)]
+pub struct Players {
+    /// The channel of each, and its campaign where placements play.
+    pub names: Vec<(Value, Option<Value>)>,
+    /// The player of each profile.
+    of_profile: Vec<u32>,
+}
+
+impl Fits {
+    /// What a model learnt under a window; none where it is not one that is fitted.
+    #[must_use]
+    pub fn of(&self, model: usize, window: usize) -> Option<&Fitted> {
+        self.0.get(model)?.get(window)
+    }
+
+    /// The same for touches of other profiles: of a customer whose touches are looked at apart from the others.
+    #[must_use]
+    pub fn of_profiles(&self, profiles: &Profiles) -> Self {
+        let of_profiles = |fitted: &Fitted| Fitted {
+            players: Arc::new(fitted.players.of_profiles(profiles)),
+            takes_part: fitted.takes_part.clone(),
+            fit: fitted.fit.clone(),
+            drawn: Vec::new(),
+        };
+        Self(self.0.iter().map(|windows| windows.iter().map(of_profiles).collect()).collect())
+    }
+
+    /// What weighs for a fitted model under a window.
+    pub(crate) fn weigher(&self, model: usize, window: usize) -> &dyn Model {
+        self.of(model, window).map_or(&Unfitted, |fitted| fitted)
+    }
+}
+
+/// A model that was never fitted leaves everything unattributed.
+struct Unfitted;
+
+impl Model for Unfitted {
+    fn weigh(&self, _: &Journey<'_>, _: &mut Vec<f64>) -> Credit {
+        Credit::Nothing
+    }
+}
+
+impl Model for Fitted {
+    fn weigh(&self, journey: &Journey<'_>, weights: &mut Vec<f64>) -> Credit {
+        let player = |touch: usize| self.players.of_profile[journey.profile(touch)];
+        self.fit.weigh(journey, player, weights)
+    }
+}
+
+impl Players {
+    /// The same players, found among other profiles.
+    fn of_profiles(&self, profiles: &Profiles) -> Self {
+        let name = |place: usize, profile: u32| profiles.value(place, profile).clone();
+        let player = |profile: u32| {
+            let is_it = |(channel, campaign): &(Value, Option<Value>)| {
+                *channel == name(CHANNEL, profile)
+                    && campaign.as_ref().is_none_or(|campaign| *campaign == name(CAMPAIGN, profile))
+            };
+            self.names.iter().position(is_it).map_or(u32::MAX, |player| player as u32)
+        };
+        Self { names: self.names.clone(), of_profile: (0..profiles.facts.len() as u32).map(player).collect() }
+    }
+
+    fn new(by: PlayedBy, profiles: &Profiles) -> Self {
+        let campaigns = match by {
+            PlayedBy::Channels => None,
+            PlayedBy::Placements => Some(CAMPAIGN),
+        };
+        let places: Vec<usize> = [CHANNEL].into_iter().chain(campaigns).collect();
+        // Null comes first, as in the tables.
+        let rank = |place: usize, profile: usize| match profiles.codes[place][profile] {
+            NULL_CODE => 0,
+            code => 1 + profiles.ranks[place][code as usize],
+        };
+        let key = |profile: usize| places.iter().map(|place| rank(*place, profile)).collect::<Vec<u32>>();
+        let mut keys: Vec<(Vec<u32>, usize)> = (0..profiles.facts.len()).map(|profile| (key(profile), profile)).collect();
+        keys.sort_unstable();
+        let mut players = Self { names: Vec::new(), of_profile: vec![0; profiles.facts.len()] };
+        for of_player in keys.chunk_by(|one, other| one.0 == other.0) {
+            let first = of_player[0].1;
+            of_player.iter().for_each(|(_, profile)| players.of_profile[*profile] = players.names.len() as u32);
+            let name = |place: usize| profiles.value(place, first as u32).clone();
+            players.names.push((name(CHANNEL), campaigns.map(name)));
+        }
+        players
+    }
+}
+
+/// A model that is fitted.
+struct Learning<'a> {
+    /// Its place among the models.
+    place: usize,
+    setup: &'a ModelSetup,
+    model: &'a dyn FittedModel,
+    training: Training,
+    players: Arc<Players>,
+    /// Journeys that ended before this are too old for it.
+    since: i64,
+}
+
+/// What a model sees of the journeys under a window.
+struct Seen {
+    /// What all customers show, and what those show that were drawn, draw by draw.
+    statistics: Vec<Box<dyn Statistics>>,
+    /// Which players take part in any journey.
+    takes_part: Vec<bool>,
+}
+
+impl Seen {
+    fn new(learning: &Learning<'_>) -> Self {
+        let draws = 1 + learning.training.bootstrap as usize;
+        Self {
+            statistics: std::iter::repeat_with(|| learning.model.statistics()).take(draws).collect(),
+            takes_part: vec![false; learning.players.names.len()],
+        }
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.statistics.iter_mut().zip(other.statistics).for_each(|(statistics, others)| statistics.absorb(others));
+        self.takes_part.iter_mut().zip(other.takes_part).for_each(|(takes_part, there)| *takes_part |= there);
+    }
+}
+
+/// Lets the fitted models learn, if there are any, on the threads of the current rayon pool.
+///
+/// # Errors
+/// Where temporary files cannot be read, someone interrupts, or a model can make nothing of the journeys.
+pub fn learn(
+    setup: &Setup,
+    converted: &mut Converted,
+    buckets: &mut [Bucket<TouchRecords>],
+    profiles: &Profiles,
+) -> Result<Fits, EngineError> {
+    let learning = learning(setup, converted, profiles);
+    if learning.is_empty() {
+        return Ok(Fits::default());
+    }
+    let budget = Arc::clone(&converted.budget);
+    let buckets: Vec<_> = buckets.iter_mut().zip(&mut converted.buckets).map(Mutex::new).collect();
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<Vec<Seen>>, (usize, EngineError)> {
+        let mut pupil = Pupil::new(setup, &learning, profiles);
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(bucket) = buckets.get(number) else { break };
+            let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            let (touches, conversions) = &mut *bucket;
+            pupil.look_at(touches, conversions, &budget).map_err(|error| (number, error))?;
+        }
+        Ok(pupil.seen)
+    };
+    let mut seen: Option<Vec<Vec<Seen>>> = None;
+    let mut errors = Vec::new();
+    for result in rayon::broadcast(|_| work()) {
+        match (result, &mut seen) {
+            (Err(error), _) => errors.push(error),
+            (Ok(others), None) => seen = Some(others),
+            (Ok(others), Some(seen)) => {
+                seen.iter_mut().flatten().zip(others.into_iter().flatten()).for_each(|(seen, others)| seen.absorb(others));
+            }
+        }
+    }
+    if let Some((_, error)) = errors.into_iter().min_by_key(|(place, _)| *place) {
+        return Err(error);
+    }
+    let mut fits: Vec<Vec<Fitted>> = setup.models.iter().map(|_| Vec::new()).collect();
+    for (learning, windows) in learning.iter().zip(seen.unwrap_or_default()) {
+        for (window, seen) in windows.into_iter().enumerate() {
+            budget.check()?;
+            fits[learning.place].push(learning.fit(setup, window, seen)?);
+        }
+    }
+    Ok(Fits(fits))
+}
+
+fn learning<'a>(setup: &'a Setup, converted: &Converted, profiles: &Profiles) -> Vec<Learning<'a>> {
+    let zone = &setup.rules.zone;
+    let last = converted.days.map(|(_, last)| last.saturating_add(1));
+    let end = setup.range.to.or(last).map(|day| zone.start_of(day));
+    let fitted = setup.models.iter().enumerate().filter_map(|(place, setup)| match &setup.weighing {
+        Weighing::Fitted(model) => Some((place, setup, &**model)),
+        _ => None,
+    });
+    fitted
+        .map(|(place, setup, model)| {
+            let training = model.training();
+            let since = training.period.zip(end).map_or(i64::MIN, |(period, end)| end.saturating_sub(period));
+            let players = Arc::new(Players::new(training.by, profiles));
+            Learning { place, setup, model, training, players, since }
+        })
+        .collect()
+}
+
+impl Learning<'_> {
+    fn fit(&self, setup: &Setup, window: usize, seen: Seen) -> Result<Fitted, EngineError> {
+        let players = self.players.names.len();
+        let failed = |problem| EngineError::Fit {
+            model: self.setup.name.clone(),
+            window: setup.rules.windows[window].to_string(),
+            problem,
+        };
+        let fit = |statistics| self.model.fit(statistics, players).map_err(failed);
+        let mut statistics = seen.statistics.into_iter();
+        let of_all = statistics.next().unwrap_or_else(|| self.model.statistics());
+        let of_drawn: Vec<_> = statistics.collect();
+        let drawn = of_drawn.into_par_iter().map(|drawn| Ok(fit(drawn)?.contributions.iter().map(|it| it.share).collect()));
+        Ok(Fitted {
+            players: Arc::clone(&self.players),
+            takes_part: seen.takes_part,
+            fit: fit(of_all)?,
+            drawn: drawn.collect::<Result<_, EngineError>>()?,
+        })
+    }
+}
+
+/// One thread that looks at journeys.
+struct Pupil<'a> {
+    setup: &'a Setup,
+    learning: &'a [Learning<'a>],
+    profiles: &'a Profiles,
+    selector: Selector<'a>,
+    /// By learning model and window.
+    seen: Vec<Vec<Seen>>,
+    windows: Vec<usize>,
+    chosen: Vec<u32>,
+    places: Vec<usize>,
+    players: Vec<u32>,
+    /// How often the customer at hand is drawn, by learning model and draw.
+    times_drawn: Vec<Vec<u64>>,
+}
+
+impl<'a> Pupil<'a> {
+    fn new(setup: &'a Setup, learning: &'a [Learning<'a>], profiles: &'a Profiles) -> Self {
+        let of_model = |learning: &Learning<'_>| setup.rules.windows.iter().map(|_| Seen::new(learning)).collect();
+        Self {
+            setup,
+            learning,
+            profiles,
+            selector: Selector::new(&setup.rules, &profiles.facts),
+            seen: learning.iter().map(of_model).collect(),
+            windows: setup.rules.by_width(),
+            chosen: Vec::new(),
+            places: Vec::new(),
+            players: Vec::new(),
+            times_drawn: vec![Vec::new(); learning.len()],
+        }
+    }
+
+    /// Looks at a bucket; at one that is over its part of the memory a part after the other.
+    fn look_at(
+        &mut self,
+        touches: &mut Bucket<TouchRecords>,
+        conversions: &mut ConversionBucket,
+        budget: &Budget,
+    ) -> Result<(), EngineError> {
+        const MOST_BITS: u32 = 12;
+        let used = budget.bucket_bits();
+        let parts = (touches.bytes() + conversions.bytes()).div_ceil(budget.bucket().max(1)).max(1);
+        let bits = parts.next_power_of_two().ilog2().min(MOST_BITS).min(u64::BITS - used);
+        for part in 0..1_u64 << bits {
+            budget.check()?;
+            let of_part = |hash: u64| hash << used >> (u64::BITS - bits) == part;
+            let wanted: Option<&dyn Fn(u64) -> bool> = if bits == 0 { None } else { Some(&of_part) };
+            let conversions = conversions.look_at(self.setup, None, wanted, budget)?;
+            let records = touches.look_at(wanted)?;
+            let mut customers = Customers::of(&records, &conversions, self.setup.follows_everyone());
+            let profiles = self.profiles;
+            // Whoever walks the customers later rejects what is there twice.
+            customers.for_each(
+                &records,
+                profiles,
+                |_| (),
+                |customer, of_customer| {
+                    self.look_at_customer(customer, of_customer, &conversions);
+                    budget.check()
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// As the walk would go.
+    fn look_at_customer(&mut self, customer: Customer<'_>, of_customer: Option<Range<usize>>, all: &Conversions) {
+        let setup = self.setup;
+        for (times, learning) in self.times_drawn.iter_mut().zip(self.learning) {
+            times.clear();
+            times.push(1);
+            let Training { bootstrap, seed, .. } = learning.training;
+            times.extend((0..bootstrap).map(|draw| times_drawn(customer.key, draw, seed)));
+        }
+        let touches = Touches { times: customer.times, profiles: customer.profiles };
+        let mut converted = false;
+        if let Some(conversions) = of_customer {
+            let consumed_until = setup.rules.consumed_until(&all.times[conversions.clone()], &all.kinds[conversions.clone()]);
+            let counts = |conversion: &usize| all.in_range(*conversion) && !all.is_refund(*conversion);
+            for conversion in conversions.clone().filter(counts) {
+                converted = true;
+                let consumed_until = consumed_until.get(conversion - conversions.start).copied().flatten();
+                let time = all.times[conversion];
+                for place in 0..self.windows.len() {
+                    let window = self.windows[place];
+                    let mut chosen = std::mem::take(&mut self.chosen);
+                    if self.selector.select(touches, time, consumed_until, window, &mut chosen).is_ok() {
+                        self.count(customer, &chosen, window, time, true);
+                    }
+                    self.chosen = chosen;
+                }
+            }
+        }
+        let in_range = |time: &i64| setup.range.contains(setup.rules.zone.day(*time));
+        let last = customer.times.iter().rposition(in_range).filter(|_| !converted);
+        if let (Some(last), true) = (last, self.learning.iter().any(|learning| learning.training.null_journeys)) {
+            for window in 0..setup.rules.windows.len() {
+                let mut chosen = std::mem::take(&mut self.chosen);
+                if self.selector.select_null_journey(touches, last, window, &mut chosen) {
+                    self.count(customer, &chosen, window, customer.times[last], false);
+                }
+                self.chosen = chosen;
+            }
+        }
+    }
+
+    fn count(&mut self, customer: Customer<'_>, chosen: &[u32], window: usize, time: i64, converts: bool) {
+        let profile = |touch: u32| customer.profiles[touch as usize] as usize;
+        for (number, learning) in self.learning.iter().enumerate() {
+            if time < learning.since || (!converts && !learning.training.null_journeys) {
+                continue;
+            }
+            let flags = |place: usize| self.profiles.facts[profile(chosen[place])].flags;
+            let player = |touch: u32| learning.players.of_profile[profile(touch)];
+            self.players.clear();
+            match learning.setup.narrow(chosen.len(), flags, &mut self.places) {
+                Narrowed::Nothing => continue,
+                Narrowed::All => self.players.extend(chosen.iter().map(|touch| player(*touch))),
+                Narrowed::Some => self.players.extend(self.places.iter().map(|place| player(chosen[*place]))),
+            }
+            let seen = &mut self.seen[number][window];
+            self.players.iter().for_each(|player| seen.takes_part[*player as usize] = true);
+            for (statistics, times) in seen.statistics.iter_mut().zip(&self.times_drawn[number]) {
+                if *times > 0 {
+                    let (conversions, nulls) = if converts { (*times, 0) } else { (0, *times) };
+                    statistics.add(&self.players, conversions, nulls);
+                }
+            }
+        }
+    }
+}
+
+/// How often a customer is drawn: Poisson with mean 1, which is what drawing as many customers as there are comes to (Hanley,
+/// MacGibbon, "Creating non-parametric bootstrap samples using Poisson frequencies", Computer Methods and Programs in Biomedicine
+/// 83 (2006) 57–62). It hangs on the customer, the draw and the seed alone.
+fn times_drawn(customer: Key, draw: u32, seed: u64) -> u64 {
+    let mut bytes = [0; 20];
+    bytes[..16].copy_from_slice(&customer.0.to_le_bytes());
+    bytes[16..].copy_from_slice(&draw.to_le_bytes());
+    let chance = (xxh3_64_with_seed(&bytes, seed) >> 11) as f64 / (1_u64 << 53) as f64;
+    // 1 / e, which every platform has to the last bit.
+    let (mut probability, mut below, mut times) = (0.367_879_441_171_442_33, 0.367_879_441_171_442_33, 0);
+    while chance >= below && times < 20 {
+        times += 1;
+        probability /= times as f64;
+        below += probability;
+    }
+    times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn customers_are_drawn_as_often_as_poisson_says() {
+        let mut counts = [0_u32; 8];
+        for customer in 0..100_000 {
+            counts[times_drawn(Key::from_int(customer), 3, 1).min(7) as usize] += 1;
+        }
+        for (count, expected) in counts.iter().zip([36_788.0, 36_788.0, 18_394.0, 6_131.0, 1_533.0, 307.0]) {
+            assert!((f64::from(*count) - expected).abs() < 5.0 * expected.sqrt(), "{counts:?}");
+        }
+        let of = |draw, seed| (0..64).map(|customer| times_drawn(Key::from_int(customer), draw, seed)).collect::<Vec<_>>();
+        assert!(of(0, 1) == of(0, 1) && of(0, 1) != of(1, 1) && of(0, 1) != of(0, 2));
+    }
+}

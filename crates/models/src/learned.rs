@@ -1,0 +1,160 @@
+//! What models that are fitted have in common: their parameters, and how contributions become parts of all conversions.
+
+use std::any::Any;
+
+use attributary_core::learning::{Contribution, PlayedBy, Statistics, Training};
+use attributary_core::model::{ParameterError, ParameterKind, ParameterSpec, Parameters};
+use attributary_fitted::SetCounts;
+
+/// Who takes part.
+pub(crate) const BY: ParameterSpec = ParameterSpec {
+    name: "by",
+    kind: ParameterKind::Choice(&["channel", "channel, campaign"]),
+    default: Some("channel"),
+    help: "what takes part in journeys",
+};
+
+/// Whether journeys that led nowhere are learnt from.
+pub(crate) const NULL_JOURNEYS: ParameterSpec = ParameterSpec {
+    name: "null_journeys",
+    kind: ParameterKind::Flag,
+    default: Some("true"),
+    help: "whether it learns from the journeys of customers who did not convert, too",
+};
+
+/// Back to where it learns.
+pub(crate) const FIT: ParameterSpec = ParameterSpec {
+    name: "fit",
+    kind: ParameterKind::Period,
+    default: Some("all"),
+    help: "how far back from the end of the range it learns from journeys",
+};
+
+/// What becomes of contributions below zero.
+pub(crate) const NEGATIVE: ParameterSpec = ParameterSpec {
+    name: "negative",
+    kind: ParameterKind::Choice(&["keep", "clip", "error"]),
+    default: Some("keep"),
+    help: "what becomes of a contribution below zero in the channels' parts of all conversions; single conversions give it nothing",
+};
+
+/// How often it is fitted anew.
+pub(crate) const BOOTSTRAP: ParameterSpec = ParameterSpec {
+    name: "bootstrap",
+    kind: ParameterKind::Whole { least: 0, most: 10_000 },
+    default: Some("0"),
+    help: "how many times it is fitted anew, to customers drawn at random, for the table of intervals",
+};
+
+/// What chance hangs on.
+pub(crate) const SEED: ParameterSpec = ParameterSpec {
+    name: "seed",
+    kind: ParameterKind::Whole { least: 0, most: i64::MAX as u64 },
+    default: Some("1"),
+    help: "what is drawn at random: the same seed draws the same",
+};
+
+/// The training that these parameters ask for.
+pub(crate) fn training(parameters: &Parameters) -> Result<Training, ParameterError> {
+    let by = if parameters.text(BY.name)? == "channel" { PlayedBy::Channels } else { PlayedBy::Placements };
+    Ok(Training {
+        by,
+        null_journeys: parameters.flag(NULL_JOURNEYS.name)?,
+        period: parameters.period(FIT.name)?,
+        bootstrap: u32::try_from(parameters.whole(BOOTSTRAP.name)?).unwrap_or(u32::MAX),
+        seed: parameters.whole(SEED.name)?,
+    })
+}
+
+/// What becomes of contributions below zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Negative {
+    Keep,
+    Clip,
+    Error,
+}
+
+impl Negative {
+    pub fn of(parameters: &Parameters) -> Result<Self, ParameterError> {
+        Ok(match parameters.text(NEGATIVE.name)? {
+            "clip" => Self::Clip,
+            "error" => Self::Error,
+            _ => Self::Keep,
+        })
+    }
+}
+
+/// Contributions with their parts of all conversions, and how many are below zero.
+pub(crate) fn shares(
+    values: impl IntoIterator<Item = (f64, Option<f64>)>,
+    negative: Negative,
+) -> Result<(Vec<Contribution>, usize), String> {
+    let mut all: Vec<Contribution> =
+        values.into_iter().map(|(value, standard_error)| Contribution { value, standard_error, share: 0.0 }).collect();
+    let below = all.iter().filter(|it| it.value < 0.0).count();
+    if below > 0 && negative == Negative::Error {
+        return Err(format!("{below} of {} contributions are below zero, and `negative = \"error\"`", all.len()));
+    }
+    let counted = |it: &Contribution| if negative == Negative::Clip { it.value.max(0.0) } else { it.value };
+    let sum: f64 = all.iter().map(counted).sum();
+    if sum > 0.0 {
+        all.iter_mut().for_each(|it| it.share = counted(it) / sum);
+    } else if below > 0 {
+        return Err(
+            "what channels contribute is nothing or less, taken together, so conversions cannot be divided by it".to_owned()
+        );
+    }
+    Ok((all, below))
+}
+
+/// Journeys by who took part in them.
+pub(crate) struct Sets(pub SetCounts);
+
+impl Statistics for Sets {
+    fn add(&mut self, players: &[u32], conversions: u64, nulls: u64) {
+        self.0.add(players, conversions, nulls);
+    }
+
+    fn absorb(&mut self, other: Box<dyn Statistics>) {
+        let other: Box<dyn Any> = other;
+        if let Ok(other) = other.downcast::<Self>() {
+            self.0.merge(&other.0);
+        }
+    }
+}
+
+impl Sets {
+    /// Numbers that say what was learnt from.
+    pub fn statistics(&self) -> Vec<(&'static str, f64)> {
+        let sets = self.0.sorted();
+        let sum = |of: &dyn Fn(&attributary_fitted::Counts) -> u64| sets.iter().map(|(_, counts)| of(counts)).sum::<u64>() as f64;
+        vec![
+            ("journeys", sum(&|counts| counts.journeys)),
+            ("conversions", sum(&|counts| counts.conversions)),
+            ("sets", sets.len() as f64),
+        ]
+    }
+}
+
+/// Contributions as weights within a journey.
+pub(crate) fn weights(contributions: &[Contribution]) -> Vec<f64> {
+    contributions.iter().map(|it| it.value.max(0.0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_add_up_to_one_whatever_is_below_zero() {
+        let of = |values: &[f64], negative| {
+            shares(values.iter().map(|value| (*value, None)), negative)
+                .map(|(all, below)| (all.iter().map(|it| it.share).collect::<Vec<_>>(), below))
+        };
+        assert_eq!(of(&[3.0, -1.0], Negative::Keep), Ok((vec![1.5, -0.5], 1)));
+        assert_eq!(of(&[3.0, -1.0], Negative::Clip), Ok((vec![1.0, 0.0], 1)));
+        assert!(of(&[3.0, -1.0], Negative::Error).is_err_and(|problem| problem.starts_with("1 of 2 contributions")));
+        assert!(of(&[1.0, -1.0], Negative::Keep).is_err());
+        assert_eq!(of(&[0.0, 0.0], Negative::Error), Ok((vec![0.0, 0.0], 0)));
+    }
+}

@@ -1,0 +1,75 @@
+//! What channels convert alone and in pairs: the pairwise probabilistic model.
+//!
+//! C(i) = p(i) + 1 ⁄ (2 (n − 1)) · Σ over j ≠ i of p(i, j) − p(i) − p(j), where p(i) is the part of the journeys with channel i that
+//! convert, p(i, j) that of the journeys with both, and n the number of channels (Shao, Li, "Data-driven multi-touch attribution
+//! models", KDD 2011, 258–264). Pairs that are in no journey add nothing. A channel in bad company may come out below zero.
+//!
+//! p(0) = 0.5, p(1) = 0.5, p(0, 1) = 0.75: each contributes 0.5 + (0.75 − 0.5 − 0.5) ⁄ 2 = 0.375.
+
+use std::any::Any;
+
+use attributary_core::learning::{Fit, FittedModel, Statistics, ToldAs, Training};
+use attributary_core::model::{ModelSpec, Weighing};
+use attributary_fitted::{SetCounts, shao_li};
+
+use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, SEED, Sets, shares, training, weights};
+
+/// What everyone may know of it.
+pub const SPEC: ModelSpec = ModelSpec {
+    kind: "shao_li",
+    summary: "Channels get what they convert alone and in pairs, learnt from all journeys",
+    weights: "the touch's channel alone and in pairs, shared by its touches",
+    useful_for: "a simple measure of how often journeys with a channel convert, mended for the company it keeps",
+    not_useful_for: "volume: a rare channel whose few journeys convert counts as much as one that brings most of them",
+    parameters: &[BY, NULL_JOURNEYS, FIT, NEGATIVE, BOOTSTRAP, SEED],
+    additive: true,
+    fitted: true,
+    build: |parameters, _| {
+        Ok(Weighing::Fitted(Box::new(ShaoLi { training: training(parameters)?, negative: Negative::of(parameters)? })))
+    },
+};
+
+struct ShaoLi {
+    training: Training,
+    negative: Negative,
+}
+
+impl FittedModel for ShaoLi {
+    fn training(&self) -> Training {
+        self.training
+    }
+
+    fn statistics(&self) -> Box<dyn Statistics> {
+        Box::new(Sets(SetCounts::default()))
+    }
+
+    fn fit(&self, statistics: Box<dyn Statistics>, players: usize) -> Result<Fit, String> {
+        let statistics: Box<dyn Any> = statistics;
+        let Sets(sets) = *statistics.downcast::<Sets>().map_err(|_| "statistics of another model".to_owned())?;
+        let found = shao_li::contributions(&sets, players);
+        let (contributions, below) = shares(found.into_iter().map(|value| (value, None)), self.negative)?;
+        let mut statistics = Sets(sets).statistics();
+        statistics.push(("negative_contributions", below as f64));
+        let weights = weights(&contributions);
+        Ok(Fit { weights, contributions, told_as: ToldAs::ShapleyValues, steps: Vec::new(), statistics })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attributary_core::model::Parameters;
+
+    #[test]
+    fn the_worked_number() {
+        let parameters = Parameters::defaults(&SPEC).expect("defaults");
+        let Ok(Weighing::Fitted(model)) = (SPEC.build)(&parameters, &crate::example::PositionCompiler) else { panic!("a model") };
+        let mut statistics = model.statistics();
+        statistics.add(&[0, 1], 3, 1);
+        statistics.add(&[0], 1, 3);
+        statistics.add(&[1], 1, 3);
+        let found = model.fit(statistics, 2).expect("a fit");
+        assert_eq!(found.contributions.iter().map(|it| it.value).collect::<Vec<_>>(), [0.375, 0.375]);
+        assert_eq!(found.contributions.iter().map(|it| it.share).collect::<Vec<_>>(), [0.5, 0.5]);
+    }
+}

@@ -1,0 +1,128 @@
+//! What a channel adds to the others, on average over all orders in which channels may come.
+//!
+//! Channels play a game: a set of them is worth what the journeys bring in which nobody else takes part. The Shapley value is the
+//! one division that is efficient (it divides all there is), symmetric (who is alike gets the same) and gives nothing to who adds
+//! nothing. Shapley, "A value for n-person games" (1953); for attribution Zhao, Mahboobi, Bagheri, "Shapley value methods for
+//! attribution modeling in online advertising", arXiv:1804.05327 (2018).
+//!
+//! With `value = "sum"` a set is worth its conversions. Then the value has a closed form: each conversion is divided equally among
+//! the channels of its journey, so that channels get of all conversions what `linear` with `per = "channel"` gives them. With
+//! `value = "rate"` it is worth the part of its journeys that convert: a channel that many saw and few bought after may lower it,
+//! and come out below zero. Up to 22 channels every set is looked at; beyond, orders are drawn, and the table has the standard
+//! error.
+//!
+//! Sets worth O 7, F 6, D 4, OF 15, OD 7, FD 9 and OFD 19: O gets 7.6667, F 8.1667, D 3.1667.
+
+use std::any::Any;
+
+use attributary_core::learning::{Fit, FittedModel, Statistics, ToldAs, Training};
+use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec, Weighing};
+use attributary_fitted::{SetCounts, shapley};
+
+use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, SEED, Sets, shares, training, weights};
+
+/// What everyone may know of it.
+pub const SPEC: ModelSpec = ModelSpec {
+    kind: "shapley",
+    summary: "Channels get what they add to the others, learnt from all journeys",
+    weights: "the Shapley value of the touch's channel, shared by its touches",
+    useful_for: "a division that can be defended by its axioms: nothing lost, equals alike, nothing for nothing",
+    not_useful_for: "order and time, which it does not see; causes: it knows only who was there",
+    parameters: &[
+        ParameterSpec {
+            name: "value",
+            kind: ParameterKind::Choice(&["sum", "rate"]),
+            default: Some("sum"),
+            help: "what a set of channels is worth: its conversions, or the part of its journeys that convert",
+        },
+        BY,
+        NULL_JOURNEYS,
+        FIT,
+        ParameterSpec {
+            name: "draws",
+            kind: ParameterKind::Whole { least: 2, most: 10_000_000 },
+            default: Some("10000"),
+            help: "how many orders are drawn for a rate of more than 22 channels",
+        },
+        NEGATIVE,
+        BOOTSTRAP,
+        SEED,
+    ],
+    additive: true,
+    fitted: true,
+    build: |parameters, _| {
+        Ok(Weighing::Fitted(Box::new(Shapley {
+            training: training(parameters)?,
+            rate: parameters.text("value")? == "rate",
+            draws: parameters.whole("draws")? as u32,
+            negative: Negative::of(parameters)?,
+        })))
+    },
+};
+
+struct Shapley {
+    training: Training,
+    rate: bool,
+    draws: u32,
+    negative: Negative,
+}
+
+impl FittedModel for Shapley {
+    fn training(&self) -> Training {
+        self.training
+    }
+
+    fn statistics(&self) -> Box<dyn Statistics> {
+        Box::new(Sets(SetCounts::default()))
+    }
+
+    fn fit(&self, statistics: Box<dyn Statistics>, players: usize) -> Result<Fit, String> {
+        let statistics: Box<dyn Any> = statistics;
+        let Sets(sets) = *statistics.downcast::<Sets>().map_err(|_| "statistics of another model".to_owned())?;
+        let values: Vec<(f64, Option<f64>)> = if self.rate {
+            let found = shapley::rate(&sets, players, self.draws, self.training.seed);
+            found.into_iter().map(|it| (it.value, it.standard_error)).collect()
+        } else {
+            shapley::sum(&sets, players).into_iter().map(|value| (value, None)).collect()
+        };
+        let (contributions, below) = shares(values, self.negative)?;
+        let mut statistics = Sets(sets).statistics();
+        statistics.push(("negative_contributions", below as f64));
+        let weights = weights(&contributions);
+        Ok(Fit { weights, contributions, told_as: ToldAs::ShapleyValues, steps: Vec::new(), statistics })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attributary_core::model::Parameters;
+
+    fn fit(value: &str, journeys: &[(&[u32], u64, u64)], players: usize) -> Fit {
+        let mut parameters = Parameters::defaults(&SPEC).expect("defaults");
+        parameters.set(&SPEC.parameters[0], value).expect("a value");
+        let Ok(Weighing::Fitted(model)) = (SPEC.build)(&parameters, &crate::example::PositionCompiler) else { panic!("a model") };
+        let mut statistics = model.statistics();
+        journeys.iter().for_each(|(players, conversions, nulls)| statistics.add(players, *conversions, *nulls));
+        let mut others = model.statistics();
+        others.absorb(statistics);
+        model.fit(others, players).expect("a fit")
+    }
+
+    #[test]
+    fn by_conversions_each_is_divided_equally() {
+        let found = fit("sum", &[(&[0, 1, 0], 6, 0), (&[1], 2, 9), (&[0, 1, 2], 3, 0)], 4);
+        let values: Vec<f64> = found.contributions.iter().map(|it| it.value).collect();
+        assert_eq!(values, [4.0, 6.0, 1.0, 0.0]);
+        assert_eq!(found.contributions.iter().map(|it| it.share).sum::<f64>(), 1.0);
+    }
+
+    #[test]
+    fn by_rate_a_channel_may_lower_it() {
+        let found = fit("rate", &[(&[0], 5, 5), (&[0, 1], 1, 9)], 2);
+        // Worth .5 alone, .3 together.
+        let values: Vec<f64> = found.contributions.iter().map(|it| (it.value * 1e9).round() / 1e9).collect();
+        assert_eq!(values, [0.4, -0.1]);
+        assert_eq!(found.weights[1], 0.0);
+    }
+}
