@@ -4,6 +4,7 @@
 pub mod apportion;
 pub mod batch;
 pub mod duration;
+pub mod exchange;
 pub mod journey;
 pub mod key;
 pub mod learning;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attributary_core::batch::ConversionBatch;
+use attributary_core::exchange::{Exchanging, Market};
 use attributary_core::rates::Rates;
 use attributary_core::time::Zone;
 use attributary_core::value::{ColumnType, Value};
@@ -12,7 +13,7 @@ use polars::prelude::PolarsResult;
 use crate::amounts::amounts;
 use crate::coded::{coded, nothing};
 use crate::error::FrameError;
-use crate::exchange::{Exchanging, Market};
+use crate::exchange::{converted, exchanging};
 use crate::identities::{identities, named};
 use crate::plain::{self, PlainFile, Reading};
 use crate::plan::{Plain, Resolved, Role, quoted};
@@ -65,15 +66,21 @@ impl ConversionSource {
                 .map_err(|expected| wrong_refund(key(REFUND_OF), column, &resolved, &files, expected))?;
             refunds = Some(resolved);
         }
-        if let Some(currency) = &mapping.currency {
-            selection.add(&key(CURRENCY), CURRENCY, currency, Role::Label)?;
-        }
+        let currency = mapping.currency.as_ref();
+        let currency = currency.map(|currency| selection.add(&key(CURRENCY), CURRENCY, currency, Role::Label)).transpose()?;
         let mut values = Vec::new();
         for (place, value) in mapping.values.iter().enumerate() {
             let key = format!("{}.values.{}", spec.key, value.name);
             values.push(selection.add(&key, &value_column(place), &value.column, amount_role(value.unit))?);
         }
-        let stand = Stand { id: &id, customer: &customer, kind: kind.as_ref(), refunds: refunds.as_ref(), values: &values };
+        let stand = Stand {
+            id: &id,
+            customer: &customer,
+            kind: kind.as_ref(),
+            currency: currency.as_ref(),
+            refunds: refunds.as_ref(),
+            values: &values,
+        };
         let columns: Vec<_> = (0..files.len()).map(|file| stand.columns(mapping, file)).collect();
         let Selection { selected, sql_keys, .. } = selection;
         let scan = Scan::new(spec, ("time", &mapping.time), files, selected, sql_keys)?;
@@ -85,7 +92,7 @@ impl ConversionSource {
             id: id.kind,
             has_kind: kind.is_some(),
             has_refunds: refunds.is_some(),
-            has_currency: mapping.currency.is_some(),
+            has_currency: currency.is_some(),
             values,
             exponent: mapping.exponent,
             market: None,
@@ -149,19 +156,19 @@ impl ConversionSource {
         let reading = Reading { scan: &self.scan, wanted, bounds, threads, progress };
         plain::read_groups(&self.plain, reading, &|mut group| {
             let next = |batches: &mut Batches<'_>, file, bounds: &TimeBounds| {
-                batches.next_conversions(file, |time| within(bounds, time))
+                batches.next_conversions(file, self.market.as_ref(), |time| within(bounds, time))
             };
             group.each(next, |batch| sink(batch).map_err(|Stop| FrameError::Stopped))
         })
     }
 
     fn batch(&self, batch: RawBatch) -> PolarsResult<ConversionBatch> {
-        let mut exchanging = match self.has_currency {
-            true => Some(Exchanging::new(batch.column(CURRENCY)?, &batch.times, self.market.as_ref())?),
+        let mut exchange = match self.has_currency {
+            true => Some(exchanging(batch.column(CURRENCY)?, &batch.times, self.market.as_ref())?),
             false => None,
         };
-        let values = self.values.iter().map(|(name, unit)| match &mut exchanging {
-            Some(exchanging) => exchanging.amounts(batch.column(name)?, *unit, self.exponent),
+        let values = self.values.iter().map(|(name, unit)| match &mut exchange {
+            Some(exchanging) => converted(exchanging, batch.column(name)?, *unit, self.exponent),
             None => amounts(batch.column(name)?, *unit, self.exponent),
         });
         let values = values.collect::<PolarsResult<_>>()?;
@@ -172,7 +179,7 @@ impl ConversionSource {
             kinds: if self.has_kind { coded(batch.column(KIND)?)? } else { nothing(batch.rows.len()) },
             values,
             refunds: if self.has_refunds { Some(named(batch.column(REFUND_OF)?)?) } else { None },
-            exchange: exchanging.map(Exchanging::finish),
+            exchange: exchange.map(Exchanging::finish),
             rows: batch.rows,
             times: batch.times,
         })
@@ -184,6 +191,7 @@ struct Stand<'a> {
     id: &'a Resolved,
     customer: &'a Resolved,
     kind: Option<&'a Resolved>,
+    currency: Option<&'a Resolved>,
     refunds: Option<&'a Resolved>,
     values: &'a [Resolved],
 }
@@ -191,10 +199,6 @@ struct Stand<'a> {
 impl Stand<'_> {
     /// The columns of a file, if all of them are taken as they stand. What the time is is not known here.
     fn columns(&self, mapping: &ConversionMapping, file: usize) -> Option<Columns> {
-        // Currencies and rates are known to the query alone.
-        if mapping.currency.is_some() {
-            return None;
-        }
         let column = |resolved: &Resolved| match &resolved.plain[file] {
             Plain::Column(name) => Some(name.clone()),
             _ => None,
@@ -218,6 +222,10 @@ impl Stand<'_> {
                 None => None,
             },
             attributes: self.kind.into_iter().map(attribute).collect::<Option<_>>()?,
+            currency: match self.currency {
+                Some(currency) => Some(attribute(currency)?),
+                None => None,
+            },
             amounts: self.values.iter().zip(&mapping.values).map(amount).collect::<Option<_>>()?,
             known: None,
         })

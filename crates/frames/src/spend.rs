@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attributary_core::batch::{Coded, SpendBatch};
+use attributary_core::exchange::Market;
 use attributary_core::money::Rounded;
 use attributary_core::rates::Rates;
 use attributary_core::time::Zone;
@@ -14,7 +15,7 @@ use crate::coded::{channels, coded, nothing, with_not_set};
 use crate::conversions::amount_role;
 use crate::days::noons;
 use crate::error::FrameError;
-use crate::exchange::{Exchanging, Market};
+use crate::exchange::{converted, exchanging};
 use crate::identities::identities;
 use crate::plan::Role;
 use crate::scan::{RawBatch, Scan, TIME};
@@ -157,9 +158,9 @@ impl SpendSource {
         // A touch's cost belongs to the day that its credit belongs to.
         let times = if self.has.customer { batch.times.clone() } else { noons(batch.column(TIME)?, self.scan.zone())? };
         let (amounts, exchange) = if self.has.currency {
-            let mut exchanging = Exchanging::new(batch.column(CURRENCY)?, &times, self.market.as_ref())?;
-            let amounts = exchanging.amounts(batch.column(AMOUNT)?, self.unit, self.exponent)?;
-            (amounts, Some(exchanging.finish()))
+            let mut exchange = exchanging(batch.column(CURRENCY)?, &times, self.market.as_ref())?;
+            let amounts = converted(&mut exchange, batch.column(AMOUNT)?, self.unit, self.exponent)?;
+            (amounts, Some(exchange.finish()))
         } else {
             let column = batch.column(AMOUNT)?;
             let mut amounts = amounts(column, self.unit, self.exponent)?;

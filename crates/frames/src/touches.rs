@@ -245,6 +245,7 @@ impl Mapped<'_> {
                 None => None,
             },
             attributes,
+            currency: None,
             refund_of: None,
             amounts: Vec::new(),
             known: None,

@@ -65,6 +65,7 @@ fn decode(path: &Path) -> Result<u64, Box<dyn Error>> {
         id: None,
         attributes: vec![column("channel"), column("campaign"), Attribute::Nothing],
         refund_of: None,
+        currency: None,
         amounts: Vec::new(),
         known: None,
     };

@@ -11,12 +11,13 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use attributary_core::batch::attribute::CHANNEL;
 use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, RowNumbers, TouchBatch};
+use attributary_core::exchange::{Exchanging, Market};
 use attributary_core::table::NULL_CODE;
 use attributary_core::time::Clock;
 use attributary_core::value::Value;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-use crate::amounts::amounts;
+use crate::amounts::{amounts, each};
 use crate::columns::{Dictionaries, coded, identities, named};
 use crate::{Attribute, Columns, Problem, guarded};
 
@@ -70,12 +71,13 @@ impl<'a> Batches<'a> {
     ) -> Self {
         // Only touches have channels; conversions have amounts.
         let channel = |place: usize| place == CHANNEL && wanted.amounts.is_empty();
-        let dictionaries = (0..wanted.attributes.len()).map(|place| Dictionaries::new(channel(place))).collect();
+        let attributes = || wanted.attributes.iter().chain(&wanted.currency);
+        let dictionaries = attributes().enumerate().map(|(place, _)| Dictionaries::new(channel(place))).collect();
         let constant = |attribute: &Attribute| match attribute {
             Attribute::Constant(value) => Arc::new(vec![value.clone()]),
             _ => Arc::default(),
         };
-        let constants = wanted.attributes.iter().map(constant).collect();
+        let constants = attributes().map(constant).collect();
         Self { reader, wanted, clock, arrivals, came: Came::default(), rows, dictionaries, constants }
     }
 
@@ -96,25 +98,41 @@ impl<'a> Batches<'a> {
         })
     }
 
-    /// The next rows as conversions of file number `file`; those whose time `within` refuses are left out.
+    /// The next rows as conversions of file number `file`; those whose time `within` refuses are left out. Where a currency is
+    /// mapped, amounts are converted in `market`.
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn next_conversions(&mut self, file: u32, within: impl Fn(i64) -> bool) -> Result<Next<ConversionBatch>, Problem> {
+    pub fn next_conversions(
+        &mut self,
+        file: u32,
+        market: Option<&Market>,
+        within: impl Fn(i64) -> bool,
+    ) -> Result<Next<ConversionBatch>, Problem> {
         let wanted = self.wanted;
         self.next(within, |decoded| {
-            let Decoded { rows, times, customers, ids, attributes, batch } = decoded;
+            let Decoded { rows, times, customers, ids, mut attributes, batch } = decoded;
             let refunds = wanted.refund_of.as_ref().map(|name| named(column(&batch, name)?)).transpose()?;
-            let values = wanted.amounts.iter().map(|amount| amounts(column(&batch, &amount.column)?, amount));
+            // The currency is the last of them, if there is one.
+            let currencies = wanted.currency.as_ref().and_then(|_| attributes.pop());
+            let mut exchange = currencies.map(|currencies| Exchanging::new(currencies, &times, market));
+            let values = wanted.amounts.iter().map(|amount| {
+                let column = column(&batch, &amount.column)?;
+                let Some(exchange) = &mut exchange else { return amounts(column, amount) };
+                let mut converting = exchange.column(amount.exponent);
+                each(column, amount, |given| converting.push(given))?;
+                Ok(converting.finish())
+            });
+            let values = values.collect::<Result<_, _>>()?;
             Ok(ConversionBatch {
                 file,
                 rows: (0..times.len()).map(|row| rows.at(row)).collect(),
                 ids: ids.ok_or_else(|| ArrowError::SchemaError("conversions without an id".to_owned()))?,
                 customers,
-                values: values.collect::<Result<_, _>>()?,
+                values,
                 kinds: attributes.into_iter().next().unwrap_or_else(|| nothing(times.len())),
                 refunds,
-                exchange: None,
+                exchange: exchange.map(Exchanging::finish),
                 times,
             })
         })
@@ -173,8 +191,8 @@ impl<'a> Batches<'a> {
                 batch = filter_record_batch(&batch, &BooleanArray::from(kept))?;
             }
         }
-        let mut attributes = Vec::with_capacity(self.wanted.attributes.len());
-        for (place, attribute) in self.wanted.attributes.iter().enumerate() {
+        let mut attributes = Vec::with_capacity(self.wanted.attributes.len() + 1);
+        for (place, attribute) in self.wanted.attributes.iter().chain(&self.wanted.currency).enumerate() {
             attributes.push(match attribute {
                 Attribute::Nothing => nothing(times.len()),
                 Attribute::Constant(_) => Coded { codes: vec![0; times.len()], dictionary: Arc::clone(&self.constants[place]) },

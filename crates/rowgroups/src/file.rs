@@ -191,7 +191,7 @@ fn decoded_schema(schema: &Schema, wanted: &Columns) -> Option<(Schema, Clock, V
     for key in std::iter::once(&wanted.customer).chain(&wanted.id).chain(&wanted.refund_of) {
         decode(key, &key_type)?;
     }
-    for attribute in &wanted.attributes {
+    for attribute in wanted.attributes.iter().chain(&wanted.currency) {
         if let Attribute::Column(name) = attribute {
             decode(name, &attribute_type)?;
         }

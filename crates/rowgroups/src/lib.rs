@@ -31,6 +31,8 @@ pub struct Columns {
     /// Of touches in the order of `core::batch::attribute`, where null and empty channels are `(not set)`; of conversions their
     /// kind.
     pub attributes: Vec<Attribute>,
+    /// Of conversions the currency of their amounts, which are converted then.
+    pub currency: Option<Attribute>,
     /// Of conversions the order that they refund: text, binary or integers.
     pub refund_of: Option<String>,
     /// The values of conversions.
@@ -52,7 +54,7 @@ impl Columns {
     /// The names of all columns that are read.
     #[must_use]
     pub fn names(&self) -> BTreeSet<String> {
-        let attributes = self.attributes.iter().filter_map(|attribute| match attribute {
+        let attributes = self.attributes.iter().chain(&self.currency).filter_map(|attribute| match attribute {
             Attribute::Column(name) => Some(name),
             Attribute::Nothing | Attribute::Constant(_) => None,
         });

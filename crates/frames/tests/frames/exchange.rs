@@ -101,6 +101,48 @@ fn amounts_are_multiplied_and_rounded_once() {
     }
 }
 
+/// Columns that stand as they are wanted are decoded without a query: the same rows, the same rates, the same amounts.
+#[test]
+fn columns_as_they_stand_are_converted_as_by_a_query() {
+    let folder = Folder::new();
+    let currencies = [Some("EUR"), Some("SEK"), None, Some("JPY"), Some("eur"), Some("XXX"), Some(""), Some("KWD"), Some("EUR")];
+    let rows = currencies.len();
+    let floats: Vec<Option<f64>> =
+        (0..rows).map(|row| [Some(2.675), None, Some(f64::NAN), Some(1e16), Some(-0.125)][row % 5]).collect();
+    let floats = Column::new("revenue".into(), floats);
+    let ints = Column::new("revenue".into(), (0..rows as i64).map(|row| row * 1_001 - 3_000).collect::<Vec<_>>());
+    let decimals = ["0.10", "-1.005", "99.999", "0.001", "7", "12.345", "0", "1e3", "3.14159"];
+    let decimals =
+        Column::new("revenue".into(), decimals.map(|text| text.replace("1e3", "1000"))).cast(&DataType::Decimal(30, 5)).unwrap();
+    let kinds = [DataType::Int8, DataType::Int16, DataType::UInt32, DataType::UInt64, DataType::Float32];
+    let mut columns = vec![
+        (floats, ValueUnit::Major),
+        (decimals, ValueUnit::Major),
+        (ints.clone(), ValueUnit::Major),
+        (ints.clone(), ValueUnit::Minor),
+    ];
+    columns.extend(kinds.map(|kind| {
+        (Column::new("revenue".into(), (0..rows as i64).collect::<Vec<_>>()).cast(&kind).unwrap(), ValueUnit::Major)
+    }));
+    for (number, (revenue, unit)) in columns.into_iter().enumerate() {
+        let mut frame = orders(revenue, &currencies);
+        let times: Vec<Option<i64>> =
+            (0..rows as i64).map(|row| (row != 4).then(|| at("2025-01-02T23:30:00Z") + row * 3_600_000_000)).collect();
+        let times = Column::new("time".into(), times).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+        frame.with_column(times).unwrap();
+        let path = folder.write(&format!("{number}.parquet"), &frame);
+        let mut mapping = in_currencies();
+        mapping.values[0].unit = unit;
+        let stand = read(&spec(&path), &mapping, true).unwrap();
+        mapping.id = sql("id || ''");
+        let queried = read(&spec(&path), &mapping, true).unwrap();
+        // A cell that is no number equals none.
+        assert_eq!(format!("{stand:?}"), format!("{queried:?}"), "{number}");
+        assert!(stand.iter().filter(|row| row.rate.is_some()).count() >= 5, "{stand:?}");
+        assert_eq!(read(&spec(&path), &in_currencies(), false).unwrap().iter().filter(|row| row.rate.is_some()).count(), 0);
+    }
+}
+
 #[test]
 fn decimals_are_taken_as_written_and_floats_by_their_value() {
     let folder = Folder::new();
