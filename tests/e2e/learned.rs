@@ -115,10 +115,12 @@ const MODELS: &str = r#"
 [[model]]
 kind = "markov"
 bootstrap = 40
+groups = { all = ["google", "mailing"], none = ["radio"] }
 
 [[model]]
 name = "balanced"
 kind = "markov"
+order = "auto"
 allocation = "balanced"
 
 [[model]]
@@ -164,6 +166,8 @@ fn removal_effects_divide_conversions_and_money() {
     let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found} {expected}");
     near(float(&of("markov", "removal_effect")["google"]), 0.75);
     near(float(&of("markov", "removal_effect")["mailing"]), 0.5);
+    near(float(&of("markov", "removal_effect")["all"]), 1.0);
+    assert_eq!((&of("markov", "removal_effect")["none"], &of("markov", "revenue")["all"]), (&Cell::float(0.0), &Cell::Null));
     // 2.4 and 1.6 of 4 conversions, of 40.04.
     assert_eq!(
         [int(&of("markov", "conversions")["google"]), int(&of("markov", "conversions")["mailing"])],
@@ -383,7 +387,9 @@ fn published(file: &str) -> Option<String> {
 fn the_pipeline_says_what_a_model_may_be_told() {
     let log = small();
     for (model, said) in [
-        ("kind = \"markov\"\norder = 6", "model.markov.order: expected a whole number from 1 to 5, found 6"),
+        ("kind = \"markov\"\norder = 6", "model.markov.order: expected one of 1, 2, 3, 4, 5, auto, found \"6\""),
+        ("kind = \"markov\"\ngroups = { social = \"fb\" }", "model.markov.groups.social: expected"),
+        ("kind = \"markov\"\ngroups = { google = [\"mailing\"] }", "group \"google\" is called like a channel"),
         (
             "kind = \"markov\"\nby = [\"campaign\"]",
             "model.markov.by: expected one of channel, channel, campaign, found \"campaign\"",

@@ -202,6 +202,7 @@ fn parameter(parameter: &ParameterSpec) -> String {
     let name = parameter.name;
     match (parameter.default, parameter.kind) {
         (None, _) => format!("`{name}` (required)"),
+        (Some(""), _) => format!("`{name}`"),
         (Some(default), ParameterKind::Fraction | ParameterKind::Whole { .. } | ParameterKind::Flag) => {
             format!("`{name} = {default}`")
         }

@@ -42,17 +42,42 @@ pub trait FittedModel: Send + Sync {
     /// Statistics of no journeys.
     fn statistics(&self) -> Box<dyn Statistics>;
 
-    /// What the journeys of `players` players say. The same for the same journeys, in whatever order they came.
+    /// What the journeys of these players say. The same for the same journeys, in whatever order they came.
     ///
     /// # Errors
     /// Why nothing can be made of them.
-    fn fit(&self, statistics: Box<dyn Statistics>, players: usize) -> Result<Fit, String>;
+    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String>;
+}
+
+/// Who takes part, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Player {
+    /// The channel, or `(not set)`.
+    pub channel: String,
+    /// The campaign, or `(not set)`, where placements play.
+    pub campaign: Option<String>,
+}
+
+/// Into so many folds customers are divided, so that a model can be tried on those that it was not fitted to.
+pub const FOLDS: usize = 5;
+
+/// Journeys of the same touches.
+#[derive(Clone, Copy, Debug)]
+pub struct Journeys<'a> {
+    /// The players of their touches, the oldest first.
+    pub players: &'a [u32],
+    /// How many led to a conversion.
+    pub conversions: u64,
+    /// How many did not.
+    pub nulls: u64,
+    /// The fold of the customers, below [`FOLDS`].
+    pub fold: usize,
 }
 
 /// What a model keeps of journeys. Counts, so that it does not matter in which order they come.
 pub trait Statistics: Any + Send {
-    /// Adds journeys of the same players, oldest first, of which some led to a conversion and others did not.
-    fn add(&mut self, players: &[u32], conversions: u64, nulls: u64);
+    /// Adds journeys.
+    fn add(&mut self, journeys: Journeys<'_>);
 
     /// Adds what others, of the same model, have seen.
     fn absorb(&mut self, other: Box<dyn Statistics>);
@@ -65,6 +90,8 @@ pub struct Fit {
     pub weights: Vec<f64>,
     /// What each player did for all journeys.
     pub contributions: Vec<Contribution>,
+    /// What groups of players did together, by their names: in the measure of the contributions.
+    pub groups: Vec<(String, f64)>,
     /// What the contributions are.
     pub told_as: ToldAs,
     /// The steps of a chain, if the model is one.

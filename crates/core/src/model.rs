@@ -143,6 +143,8 @@ pub enum ParameterKind {
     },
     /// `true` or `false`.
     Flag,
+    /// Lists of names, each under a name of its own: a table. As text there are none.
+    Groups,
     /// One of some words, or of some lists of words: those are told with `, ` between.
     Choice(&'static [&'static str]),
     /// An SQL expression.
@@ -162,6 +164,8 @@ pub enum ParameterValue {
     Whole(u64),
     /// See [`ParameterKind::Flag`].
     Flag(bool),
+    /// See [`ParameterKind::Groups`].
+    Groups(BTreeMap<String, Vec<String>>),
     /// See [`ParameterKind::Choice`] and [`ParameterKind::Expression`].
     Text(String),
 }
@@ -211,6 +215,8 @@ impl Parameters {
                 "false" => ParameterValue::Flag(false),
                 _ => return Err(wrong(format!("expected true or false, found {text}"))),
             },
+            ParameterKind::Groups if text.is_empty() => ParameterValue::Groups(BTreeMap::new()),
+            ParameterKind::Groups => return Err(wrong(format!("expected lists of names, found {text:?}"))),
             ParameterKind::Choice(choices) if !choices.contains(&text) => {
                 return Err(wrong(format!("expected one of {}, found {text:?}", choices.join(", "))));
             }
@@ -218,6 +224,22 @@ impl Parameters {
         };
         self.values.insert(parameter.name.to_owned(), value);
         Ok(())
+    }
+
+    /// Sets groups of names.
+    pub fn set_groups(&mut self, name: &str, groups: BTreeMap<String, Vec<String>>) {
+        self.values.insert(name.to_owned(), ParameterValue::Groups(groups));
+    }
+
+    /// Groups of names.
+    ///
+    /// # Errors
+    /// Where they are missing.
+    pub fn groups(&self, name: &str) -> Result<&BTreeMap<String, Vec<String>>, ParameterError> {
+        match self.values.get(name) {
+            Some(ParameterValue::Groups(groups)) => Ok(groups),
+            _ => Err(missing(name)),
+        }
     }
 
     /// A duration in microseconds.

@@ -8,10 +8,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use attributary_core::NOT_SET;
 use attributary_core::batch::attribute::{CAMPAIGN, CHANNEL};
 use attributary_core::journey::Journey;
 use attributary_core::key::Key;
-use attributary_core::learning::{Fit, FittedModel, PlayedBy, Statistics, Training};
+use attributary_core::learning::{FOLDS, Fit, FittedModel, Journeys, PlayedBy, Player, Statistics, Training};
 use attributary_core::model::{Credit, Model, Weighing};
 use attributary_core::table::NULL_CODE;
 use attributary_core::value::Value;
@@ -47,8 +48,8 @@ pub struct Fitted {
 /// Who takes part in journeys, in the order of their names.
 #[derive(Debug, Default)]
 pub struct Players {
-    /// The channel of each, and its campaign where placements play.
-    pub names: Vec<(Value, Option<Value>)>,
+    /// Their names.
+    pub names: Vec<Player>,
     /// The player of each profile.
     of_profile: Vec<u32>,
 }
@@ -97,13 +98,10 @@ impl Model for Fitted {
 impl Players {
     /// The same players, found among other profiles.
     fn of_profiles(&self, profiles: &Profiles) -> Self {
-        let name = |place: usize, profile: u32| profiles.value(place, profile).clone();
+        let by = if self.names.iter().any(|name| name.campaign.is_some()) { PlayedBy::Placements } else { PlayedBy::Channels };
         let player = |profile: u32| {
-            let is_it = |(channel, campaign): &(Value, Option<Value>)| {
-                *channel == name(CHANNEL, profile)
-                    && campaign.as_ref().is_none_or(|campaign| *campaign == name(CAMPAIGN, profile))
-            };
-            self.names.iter().position(is_it).map_or(u32::MAX, |player| player as u32)
+            let name = name(by, profiles, profile);
+            self.names.iter().position(|known| *known == name).map_or(u32::MAX, |player| player as u32)
         };
         Self { names: self.names.clone(), of_profile: (0..profiles.facts.len() as u32).map(player).collect() }
     }
@@ -126,11 +124,19 @@ impl Players {
         for of_player in keys.chunk_by(|one, other| one.0 == other.0) {
             let first = of_player[0].1;
             of_player.iter().for_each(|(_, profile)| players.of_profile[*profile] = players.names.len() as u32);
-            let name = |place: usize| profiles.value(place, first as u32).clone();
-            players.names.push((name(CHANNEL), campaigns.map(name)));
+            players.names.push(name(by, profiles, first as u32));
         }
         players
     }
+}
+
+/// The name of a profile's player.
+fn name(by: PlayedBy, profiles: &Profiles, profile: u32) -> Player {
+    let text = |place: usize| match profiles.value(place, profile) {
+        Value::Text(text) => text.to_string(),
+        _ => NOT_SET.to_owned(),
+    };
+    Player { channel: text(CHANNEL), campaign: (by == PlayedBy::Placements).then(|| text(CAMPAIGN)) }
 }
 
 /// A model that is fitted.
@@ -240,7 +246,7 @@ fn learning<'a>(setup: &'a Setup, converted: &Converted, profiles: &Profiles) ->
 
 impl Learning<'_> {
     fn fit(&self, setup: &Setup, window: usize, seen: Seen) -> Result<Fitted, EngineError> {
-        let players = self.players.names.len();
+        let players = &self.players.names;
         let failed = |problem| EngineError::Fit {
             model: self.setup.name.clone(),
             window: setup.rules.windows[window].to_string(),
@@ -369,6 +375,7 @@ impl<'a> Pupil<'a> {
 
     fn count(&mut self, customer: Customer<'_>, chosen: &[u32], window: usize, time: i64, converts: bool) {
         let profile = |touch: u32| customer.profiles[touch as usize] as usize;
+        let fold = (customer.key.hash() % FOLDS as u64) as usize;
         for (number, learning) in self.learning.iter().enumerate() {
             if time < learning.since || (!converts && !learning.training.null_journeys) {
                 continue;
@@ -386,7 +393,7 @@ impl<'a> Pupil<'a> {
             for (statistics, times) in seen.statistics.iter_mut().zip(&self.times_drawn[number]) {
                 if *times > 0 {
                     let (conversions, nulls) = if converts { (*times, 0) } else { (0, *times) };
-                    statistics.add(&self.players, conversions, nulls);
+                    statistics.add(Journeys { players: &self.players, conversions, nulls, fold });
                 }
             }
         }

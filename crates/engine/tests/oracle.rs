@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use attributary_core::NOT_SET;
 use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, RowNumbers, TouchBatch, attribute};
 use attributary_core::key::Key;
-use attributary_core::learning::{Contribution, Fit, FittedModel, Statistics, Training};
+use attributary_core::learning::{Contribution, Fit, FittedModel, Journeys, Player, Statistics, Training};
 use attributary_core::model::{
     ExpressionCompiler, Fallback, ModelSpec, ParameterError, Parameters, TouchColumns, Weighing, WeightExpression,
 };
@@ -144,7 +144,7 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     if let Some(paths) = walked.paths.take() {
         let rows = tables::paths::rows(paths, &setup, &walked.profiles, &walked.budget).expect("merged");
         // A refund is no journey, and may be all there is of a path.
-        let told: Journeys = (0..rows.len()).map(|row| journeys_of(&rows, row)).filter(|(_, counts)| *counts != (0, 0)).collect();
+        let told: Told = (0..rows.len()).map(|row| journeys_of(&rows, row)).filter(|(_, counts)| *counts != (0, 0)).collect();
         // What is rare may be told of as others.
         if told.keys().all(|(_, path)| path != "(other)") {
             assert_eq!(learnt, told);
@@ -158,10 +158,10 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
 }
 
 /// Journeys by window and path: those that convert, and the others.
-type Journeys = BTreeMap<(String, String), (u64, u64)>;
+type Told = BTreeMap<(String, String), (u64, u64)>;
 
 /// What a model is told of all journeys that does nothing but listen.
-fn learn_by(pool: &rayon::ThreadPool, setup: &mut Setup, converted: &mut Converted, partitioned: &mut Partitioned) -> Journeys {
+fn learn_by(pool: &rayon::ThreadPool, setup: &mut Setup, converted: &mut Converted, partitioned: &mut Partitioned) -> Told {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listener = Listener { heard: Arc::clone(&heard), null_journeys: setup.follows_everyone() };
     let weighing = Weighing::Fitted(Box::new(listener));
@@ -170,11 +170,11 @@ fn learn_by(pool: &rayon::ThreadPool, setup: &mut Setup, converted: &mut Convert
     let Partitioned { buckets, profiles, .. } = partitioned;
     let fits = pool.install(|| learn(setup, converted, buckets, profiles)).expect("they can be learnt from");
     setup.models = models;
-    let mut journeys = Journeys::new();
+    let mut journeys = Told::new();
     let heard = std::mem::take(&mut *heard.lock().expect("a lock"));
     for (window, heard) in heard.into_iter().enumerate() {
         let names = &fits.of(0, window).expect("a fit").players.names;
-        let name = |player: &u32| names[*player as usize].0.as_text().unwrap_or(NOT_SET).to_owned();
+        let name = |player: &u32| names[*player as usize].channel.clone();
         for (path, counts) in heard {
             let path = path.iter().map(name).collect::<Vec<_>>().join(" > ");
             assert!(
@@ -213,11 +213,11 @@ impl FittedModel for Listener {
         Box::new(Counts::default())
     }
 
-    fn fit(&self, statistics: Box<dyn Statistics>, players: usize) -> Result<Fit, String> {
+    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
         let statistics: Box<dyn Any> = statistics;
         let Counts(counts) = *statistics.downcast::<Counts>().expect("its own");
         self.heard.lock().expect("a lock").push(counts);
-        Ok(Fit { contributions: vec![Contribution::default(); players], ..Fit::default() })
+        Ok(Fit { contributions: vec![Contribution::default(); players.len()], ..Fit::default() })
     }
 }
 
@@ -225,15 +225,17 @@ impl FittedModel for Listener {
 struct Counts(Heard);
 
 impl Statistics for Counts {
-    fn add(&mut self, players: &[u32], conversions: u64, nulls: u64) {
-        let counts = self.0.entry(players.to_vec()).or_default();
-        *counts = (counts.0 + conversions, counts.1 + nulls);
+    fn add(&mut self, journeys: Journeys<'_>) {
+        let counts = self.0.entry(journeys.players.to_vec()).or_default();
+        *counts = (counts.0 + journeys.conversions, counts.1 + journeys.nulls);
     }
 
     fn absorb(&mut self, other: Box<dyn Statistics>) {
         let other: Box<dyn Any> = other;
         let Counts(other) = *other.downcast::<Self>().expect("its own");
-        other.into_iter().for_each(|(players, (conversions, nulls))| self.add(&players, conversions, nulls));
+        for (players, (conversions, nulls)) in other {
+            self.add(Journeys { players: &players, conversions, nulls, fold: 0 });
+        }
     }
 }
 

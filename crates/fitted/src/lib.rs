@@ -4,6 +4,7 @@
 //! be counted apart and merged in any order; what is computed from them goes in one fixed order, whatever the threads.
 //!
 //! * [`Transitions`], [`Chain`] and [`removal::effects`]: Markov chains of any order, and what is lost without a channel.
+//! * [`order`] and [`outcomes`]: how many touches such a chain should remember, and how well it foretells customers it did not see.
 //! * [`SetCounts`] and [`shapley`]: what a channel adds, on average over all orders.
 //! * [`shao_li`]: what channels convert alone and in pairs.
 //! * [`balance()`]: weights under which conversions are divided so that channels get their part of all.
@@ -25,6 +26,8 @@
 //! # Ok::<(), attributary_fitted::NotSolved>(())
 //! ```
 
+pub mod order;
+pub mod outcomes;
 pub mod removal;
 pub mod shao_li;
 pub mod shapley;
@@ -38,6 +41,8 @@ mod transitions;
 pub use balance::{Balanced, balance};
 pub use chain::{Chain, DENSE_STATES};
 pub use error::NotSolved;
+pub use order::NextSteps;
+pub use outcomes::Outcomes;
 pub use removal::{Effects, Removal};
 pub use sets::{Counts, SetCounts};
 pub use transitions::{Gram, Node, Player, Transitions};

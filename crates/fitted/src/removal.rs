@@ -312,6 +312,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn many_channels_are_the_same_by_elimination_and_by_sweeps() {
+        let path =
+            |number: u32| (0..1 + number % 5).map(|touch| (number * 7 + touch * touch * 131 + number * touch) % 700).collect();
+        let paths: Paths = (0..3_000).map(|number| (path(number), u64::from(number % 4), u64::from(number % 7))).collect();
+        let chain = chain(1, &paths);
+        let sets = singles(700);
+        let [expected, found] = [800, 0]
+            .map(|most_dense| effects_by(&chain, &sets, Removal::Null, &How { most_dense, at_once: true }).expect("an answer"));
+        assert!(expected.sweeps == 0 && found.sweeps > 0);
+        for (found, expected) in found.effects.iter().zip(&expected.effects) {
+            assert!((found - expected).abs() < 1e-10, "{found} {expected}");
+        }
+    }
+
     /// Many journeys that are gone at random come to what is computed, within their error.
     #[test]
     fn simulated_journeys_agree_within_their_error() {

@@ -2,6 +2,7 @@
 
 use attributary_core::WHOLE_SHARE;
 use attributary_core::duration::DAY;
+use attributary_core::learning::{FOLDS, Journeys, Player};
 use attributary_core::model::{
     Credit, ExpressionCompiler, ModelSpec, ParameterError, ParameterKind, Parameters, TouchColumns, Weighing, WeightExpression,
 };
@@ -74,11 +75,12 @@ pub fn example(spec: &ModelSpec) -> Result<WorkedExample, ParameterError> {
         }
         Weighing::Fitted(model) => {
             let mut statistics = model.statistics();
-            LEARNT.iter().for_each(|(channels, conversions, nulls)| {
+            for (fold, (channels, conversions, nulls)) in LEARNT.into_iter().enumerate() {
                 let players: Vec<u32> = channels.iter().map(|channel| player(channel)).collect();
-                statistics.add(&players, *conversions, *nulls);
-            });
-            let fit = model.fit(statistics, PLAYERS.len());
+                statistics.add(Journeys { players: &players, conversions, nulls, fold: fold % FOLDS });
+            }
+            let players = PLAYERS.map(|channel| Player { channel: channel.to_owned(), campaign: None });
+            let fit = model.fit(statistics, &players);
             let fit = fit.map_err(|problem| ParameterError { parameter: spec.kind.to_owned(), problem })?;
             fit.weigh(&sample.journey(), |touch| player(JOURNEY[touch].channel), &mut weights)
         }

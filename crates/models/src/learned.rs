@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use attributary_core::learning::{Contribution, PlayedBy, Statistics, Training};
+use attributary_core::learning::{Contribution, Journeys, PlayedBy, Statistics, Training};
 use attributary_core::model::{ParameterError, ParameterKind, ParameterSpec, Parameters};
 use attributary_fitted::SetCounts;
 
@@ -111,8 +111,8 @@ pub(crate) fn shares(
 pub(crate) struct Sets(pub SetCounts);
 
 impl Statistics for Sets {
-    fn add(&mut self, players: &[u32], conversions: u64, nulls: u64) {
-        self.0.add(players, conversions, nulls);
+    fn add(&mut self, journeys: Journeys<'_>) {
+        self.0.add(journeys.players, journeys.conversions, journeys.nulls);
     }
 
     fn absorb(&mut self, other: Box<dyn Statistics>) {
@@ -139,6 +139,13 @@ impl Sets {
 /// Contributions as weights within a journey.
 pub(crate) fn weights(contributions: &[Contribution]) -> Vec<f64> {
     contributions.iter().map(|it| it.value.max(0.0)).collect()
+}
+
+/// Players of these channels.
+#[cfg(test)]
+pub(crate) fn players(channels: &[&str]) -> Vec<attributary_core::learning::Player> {
+    let player = |channel: &&str| attributary_core::learning::Player { channel: (*channel).to_owned(), campaign: None };
+    channels.iter().map(player).collect()
 }
 
 #[cfg(test)]

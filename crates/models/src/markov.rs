@@ -14,11 +14,13 @@
 //! 0.5, so that of 4 conversions google gets 2.4 and mailing 1.6.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use attributary_core::learning::{Fit, FittedModel, Node, Statistics, Step, ToldAs, Training};
+use attributary_core::learning::{FOLDS, Fit, FittedModel, Journeys, Node, Player, Statistics, Step, ToldAs, Training};
 use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec, Weighing};
-use attributary_fitted::{Chain, Removal, SetCounts, Transitions, balance, removal};
+use attributary_fitted::order::{self, MOST_TOUCHES};
+use attributary_fitted::outcomes::{self, HeldOut};
+use attributary_fitted::{Chain, NextSteps, Outcomes, Removal, SetCounts, Transitions, balance, removal};
 
 use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, SEED, shares, training, weights};
 
@@ -32,9 +34,9 @@ pub const SPEC: ModelSpec = ModelSpec {
     parameters: &[
         ParameterSpec {
             name: "order",
-            kind: ParameterKind::Whole { least: 1, most: 5 },
+            kind: ParameterKind::Choice(&["1", "2", "3", "4", "5", "auto"]),
             default: Some("1"),
-            help: "how many touches make a state of the chain",
+            help: "how many touches make a state of the chain; auto: what foretells customers best that it did not see",
         },
         BY,
         NULL_JOURNEYS,
@@ -51,6 +53,12 @@ pub const SPEC: ModelSpec = ModelSpec {
             default: Some("path"),
             help: "how a conversion is divided: by removal effects, or such that channels get their part of all conversions",
         },
+        ParameterSpec {
+            name: "groups",
+            kind: ParameterKind::Groups,
+            default: Some(""),
+            help: "lists of channels whose removal effect is told together, each under a name of its own",
+        },
         NEGATIVE,
         BOOTSTRAP,
         SEED,
@@ -59,44 +67,70 @@ pub const SPEC: ModelSpec = ModelSpec {
     fitted: true,
     build: |parameters, _| {
         Ok(Weighing::Fitted(Box::new(Markov {
-            order: parameters.whole("order")? as usize,
+            // A number, or none.
+            order: parameters.text("order")?.parse().ok(),
             training: training(parameters)?,
             removal: if parameters.text("removal")? == "null" { Removal::Null } else { Removal::Redistribute },
             balanced: parameters.text("allocation")? == "balanced",
+            groups: parameters.groups("groups")?.clone(),
             negative: Negative::of(parameters)?,
         })))
     },
 };
 
+/// The orders that may be asked for.
+const ORDERS: [&str; MOST_TOUCHES] = [
+    "held_out_log_likelihood_order_1",
+    "held_out_log_likelihood_order_2",
+    "held_out_log_likelihood_order_3",
+    "held_out_log_likelihood_order_4",
+    "held_out_log_likelihood_order_5",
+];
+
 struct Markov {
-    order: usize,
+    /// None: what foretells best.
+    order: Option<usize>,
     training: Training,
     removal: Removal,
     balanced: bool,
+    groups: BTreeMap<String, Vec<String>>,
     negative: Negative,
 }
 
-/// Steps, and who was together in journeys if anyone asks.
+/// What is counted of journeys.
 struct Seen {
-    transitions: Transitions,
+    /// The steps of the chain: of each order, where the order is to be found.
+    chains: Vec<Transitions>,
+    /// Who was together in journeys, if anyone asks.
     sets: Option<SetCounts>,
+    /// How journeys ended, by fold.
+    outcomes: Vec<Outcomes>,
+    /// What came next, by fold, where the order is to be found.
+    next: Vec<NextSteps>,
 }
 
 impl Statistics for Seen {
-    fn add(&mut self, players: &[u32], conversions: u64, nulls: u64) {
-        self.transitions.add(players, conversions, nulls);
+    fn add(&mut self, journeys: Journeys<'_>) {
+        let Journeys { players, conversions, nulls, fold } = journeys;
+        self.chains.iter_mut().for_each(|chain| chain.add(players, conversions, nulls));
         if let Some(sets) = &mut self.sets {
             sets.add(players, conversions, nulls);
+        }
+        self.outcomes[fold].add(players, conversions, nulls);
+        if let Some(next) = self.next.get_mut(fold) {
+            next.add(players, conversions, nulls);
         }
     }
 
     fn absorb(&mut self, other: Box<dyn Statistics>) {
         let other: Box<dyn Any> = other;
         let Ok(other) = other.downcast::<Self>() else { return };
-        self.transitions.merge(&other.transitions);
+        self.chains.iter_mut().zip(&other.chains).for_each(|(chain, other)| chain.merge(other));
         if let (Some(sets), Some(others)) = (&mut self.sets, &other.sets) {
             sets.merge(others);
         }
+        self.outcomes.iter_mut().zip(&other.outcomes).for_each(|(outcomes, others)| outcomes.merge(others));
+        self.next.iter_mut().zip(&other.next).for_each(|(next, others)| next.merge(others));
     }
 }
 
@@ -106,33 +140,66 @@ impl FittedModel for Markov {
     }
 
     fn statistics(&self) -> Box<dyn Statistics> {
-        Box::new(Seen { transitions: Transitions::new(self.order), sets: self.balanced.then(SetCounts::default) })
+        let chains = match self.order {
+            Some(order) => vec![Transitions::new(order)],
+            None => (1..=MOST_TOUCHES).map(Transitions::new).collect(),
+        };
+        let next = if self.order.is_none() { vec![NextSteps::default(); FOLDS] } else { Vec::new() };
+        let outcomes = vec![Outcomes::new(self.order.unwrap_or(MOST_TOUCHES)); FOLDS];
+        Box::new(Seen { chains, sets: self.balanced.then(SetCounts::default), outcomes, next })
     }
 
-    fn fit(&self, statistics: Box<dyn Statistics>, players: usize) -> Result<Fit, String> {
+    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
         let statistics: Box<dyn Any> = statistics;
         let seen = statistics.downcast::<Seen>().map_err(|_| "statistics of another model".to_owned())?;
-        let chain = Chain::new(&seen.transitions);
-        let each: Vec<BTreeSet<u32>> = (0..players as u32).map(|player| BTreeSet::from([player])).collect();
-        let found = removal::effects(&chain, &each, self.removal).map_err(|error| error.to_string())?;
-        let (contributions, below) = shares(found.effects.iter().map(|effect| (*effect, None)), self.negative)?;
+        let Seen { chains, sets, outcomes, next } = *seen;
+        let held_out_by_order = (!next.is_empty()).then(|| order::held_out(&next, players.len()));
+        let order = self.order.or(held_out_by_order.as_ref().map(order::best)).unwrap_or(1);
+        let Some(transitions) = chains.iter().find(|chain| chain.order() == order) else {
+            return Err(format!("there is no chain of order {order}"));
+        };
+        let chain = Chain::new(transitions);
+        let mut removed: Vec<BTreeSet<u32>> = (0..players.len() as u32).map(|player| BTreeSet::from([player])).collect();
+        for (name, channels) in &self.groups {
+            if players.iter().any(|player| player.channel == *name) {
+                return Err(format!("group {name:?} is called like a channel; give it another name"));
+            }
+            let in_group = players.iter().zip(0..).filter(|(player, _)| channels.contains(&player.channel));
+            removed.push(in_group.map(|(_, player)| player).collect());
+        }
+        let found = removal::effects(&chain, &removed, self.removal).map_err(|error| error.to_string())?;
+        let (effects, of_groups) = found.effects.split_at(players.len());
+        let (contributions, below) = shares(effects.iter().map(|effect| (*effect, None)), self.negative)?;
         let mut numbers = vec![
             ("journeys", chain.journeys() as f64),
             ("conversions", chain.conversions() as f64),
+            ("order", order as f64),
             ("states", chain.grams().len() as f64),
             ("conversion_probability", found.conversion_probability),
             ("residual", found.residual),
             ("sweeps", f64::from(found.sweeps)),
             ("negative_contributions", below as f64),
         ];
+        let outcomes: Vec<Outcomes> = outcomes.iter().map(|fold| fold.shortened(order)).collect();
+        if let Some(HeldOut { log_likelihood, auc }) = outcomes::held_out(&outcomes) {
+            numbers.extend([("held_out_log_likelihood", log_likelihood), ("held_out_auc", auc)]);
+        }
+        numbers.extend(ORDERS.into_iter().zip(held_out_by_order.into_iter().flatten()));
         let mut weights = weights(&contributions);
-        if let Some(sets) = &seen.sets {
+        if let Some(sets) = &sets {
             let wanted: Vec<f64> = contributions.iter().map(|it| it.share.max(0.0)).collect();
             let balanced = balance(sets, &weights, &wanted);
             numbers.extend([("balance_residual", balanced.residual), ("balance_rounds", f64::from(balanced.rounds))]);
             weights = balanced.weights;
         }
-        Ok(Fit { weights, contributions, told_as: ToldAs::RemovalEffects, steps: steps(&seen.transitions), statistics: numbers })
+        Ok(Fit {
+            weights,
+            contributions,
+            groups: self.groups.keys().cloned().zip(of_groups.iter().copied()).collect(),
+            told_as: ToldAs::RemovalEffects,
+            steps: steps(transitions),
+            statistics: numbers,
+        })
     }
 }
 
@@ -162,6 +229,7 @@ fn steps(transitions: &Transitions) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learned::players;
     use attributary_core::model::Parameters;
 
     fn fit(settings: &[(&str, &str)], journeys: &[(&[u32], u64, u64)]) -> Result<Fit, String> {
@@ -173,11 +241,45 @@ mod tests {
         let Ok(Weighing::Fitted(model)) = (SPEC.build)(&parameters, &crate::example::PositionCompiler) else { panic!("a model") };
         let mut halves = [model.statistics(), model.statistics()];
         for (place, (players, conversions, nulls)) in journeys.iter().enumerate() {
-            halves[place % 2].add(players, *conversions, *nulls);
+            let (players, fold) = (*players, place % FOLDS);
+            halves[place % 2].add(Journeys { players, conversions: *conversions, nulls: *nulls, fold });
         }
         let [mut one, other] = halves;
         one.absorb(other);
-        model.fit(one, 3)
+        model.fit(one, &players(&["google", "mailing", "social"]))
+    }
+
+    #[test]
+    fn groups_are_removed_together() {
+        let mut parameters = Parameters::defaults(&SPEC).expect("defaults");
+        let group =
+            |name: &str| BTreeMap::from([(name.to_owned(), vec!["google".to_owned(), "mailing".to_owned(), "none".to_owned()])]);
+        for (name, all_is_lost) in [("both", true), ("social", false)] {
+            parameters.set_groups("groups", group(name));
+            let Ok(Weighing::Fitted(model)) = (SPEC.build)(&parameters, &crate::example::PositionCompiler) else {
+                panic!("a model")
+            };
+            let mut statistics = model.statistics();
+            for (players, conversions, nulls) in JOURNEYS {
+                statistics.add(Journeys { players, conversions, nulls, fold: 0 });
+            }
+            match model.fit(statistics, &players(&["google", "mailing", "social"])) {
+                Ok(fit) => assert_eq!(fit.groups, [("both".to_owned(), 1.0)]),
+                Err(problem) => assert!(!all_is_lost && problem.contains("called like a channel"), "{problem}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_is_what_foretells_best() {
+        // Who sees 0 and then 1 goes on to 0, who sees 2 and then 1 to 2.
+        let of: [(&[u32], u64, u64); 4] =
+            [(&[0, 1, 0], 9, 1), (&[2, 1, 2], 1, 9), (&[0, 1, 0, 1, 0], 9, 1), (&[2, 1, 2, 1, 2], 1, 9)];
+        let journeys = of.repeat(15);
+        let found = fit(&[("order", "auto")], &journeys).expect("a fit");
+        let of = |name: &str| found.statistics.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        assert!(of("order") >= Some(2.0), "{:?}", found.statistics);
+        assert!(of("held_out_auc").is_some_and(|auc| auc > 0.85) && of("held_out_log_likelihood_order_2") > of(ORDERS[0]));
     }
 
     const GOOGLE: u32 = 0;

@@ -8,7 +8,7 @@
 
 use std::any::Any;
 
-use attributary_core::learning::{Fit, FittedModel, Statistics, ToldAs, Training};
+use attributary_core::learning::{Fit, FittedModel, Player, Statistics, ToldAs, Training};
 use attributary_core::model::{ModelSpec, Weighing};
 use attributary_fitted::{SetCounts, shao_li};
 
@@ -43,21 +43,23 @@ impl FittedModel for ShaoLi {
         Box::new(Sets(SetCounts::default()))
     }
 
-    fn fit(&self, statistics: Box<dyn Statistics>, players: usize) -> Result<Fit, String> {
+    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
         let statistics: Box<dyn Any> = statistics;
         let Sets(sets) = *statistics.downcast::<Sets>().map_err(|_| "statistics of another model".to_owned())?;
-        let found = shao_li::contributions(&sets, players);
+        let found = shao_li::contributions(&sets, players.len());
         let (contributions, below) = shares(found.into_iter().map(|value| (value, None)), self.negative)?;
         let mut statistics = Sets(sets).statistics();
         statistics.push(("negative_contributions", below as f64));
         let weights = weights(&contributions);
-        Ok(Fit { weights, contributions, told_as: ToldAs::ShapleyValues, steps: Vec::new(), statistics })
+        Ok(Fit { weights, contributions, told_as: ToldAs::ShapleyValues, statistics, ..Fit::default() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learned::players;
+    use attributary_core::learning::Journeys;
     use attributary_core::model::Parameters;
 
     #[test]
@@ -65,10 +67,10 @@ mod tests {
         let parameters = Parameters::defaults(&SPEC).expect("defaults");
         let Ok(Weighing::Fitted(model)) = (SPEC.build)(&parameters, &crate::example::PositionCompiler) else { panic!("a model") };
         let mut statistics = model.statistics();
-        statistics.add(&[0, 1], 3, 1);
-        statistics.add(&[0], 1, 3);
-        statistics.add(&[1], 1, 3);
-        let found = model.fit(statistics, 2).expect("a fit");
+        statistics.add(Journeys { players: &[0, 1], conversions: 3, nulls: 1, fold: 0 });
+        statistics.add(Journeys { players: &[0], conversions: 1, nulls: 3, fold: 0 });
+        statistics.add(Journeys { players: &[1], conversions: 1, nulls: 3, fold: 0 });
+        let found = model.fit(statistics, &players(&["a", "b"])).expect("a fit");
         assert_eq!(found.contributions.iter().map(|it| it.value).collect::<Vec<_>>(), [0.375, 0.375]);
         assert_eq!(found.contributions.iter().map(|it| it.share).collect::<Vec<_>>(), [0.5, 0.5]);
     }

@@ -15,7 +15,7 @@
 
 use std::any::Any;
 
-use attributary_core::learning::{Fit, FittedModel, Statistics, ToldAs, Training};
+use attributary_core::learning::{Fit, FittedModel, Player, Statistics, ToldAs, Training};
 use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec, Weighing};
 use attributary_fitted::{SetCounts, shapley};
 
@@ -76,37 +76,41 @@ impl FittedModel for Shapley {
         Box::new(Sets(SetCounts::default()))
     }
 
-    fn fit(&self, statistics: Box<dyn Statistics>, players: usize) -> Result<Fit, String> {
+    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
         let statistics: Box<dyn Any> = statistics;
         let Sets(sets) = *statistics.downcast::<Sets>().map_err(|_| "statistics of another model".to_owned())?;
         let values: Vec<(f64, Option<f64>)> = if self.rate {
-            let found = shapley::rate(&sets, players, self.draws, self.training.seed);
+            let found = shapley::rate(&sets, players.len(), self.draws, self.training.seed);
             found.into_iter().map(|it| (it.value, it.standard_error)).collect()
         } else {
-            shapley::sum(&sets, players).into_iter().map(|value| (value, None)).collect()
+            shapley::sum(&sets, players.len()).into_iter().map(|value| (value, None)).collect()
         };
         let (contributions, below) = shares(values, self.negative)?;
         let mut statistics = Sets(sets).statistics();
         statistics.push(("negative_contributions", below as f64));
         let weights = weights(&contributions);
-        Ok(Fit { weights, contributions, told_as: ToldAs::ShapleyValues, steps: Vec::new(), statistics })
+        Ok(Fit { weights, contributions, told_as: ToldAs::ShapleyValues, statistics, ..Fit::default() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learned::players;
+    use attributary_core::learning::Journeys;
     use attributary_core::model::Parameters;
 
-    fn fit(value: &str, journeys: &[(&[u32], u64, u64)], players: usize) -> Fit {
+    fn fit(value: &str, journeys: &[(&[u32], u64, u64)], count: usize) -> Fit {
         let mut parameters = Parameters::defaults(&SPEC).expect("defaults");
         parameters.set(&SPEC.parameters[0], value).expect("a value");
         let Ok(Weighing::Fitted(model)) = (SPEC.build)(&parameters, &crate::example::PositionCompiler) else { panic!("a model") };
         let mut statistics = model.statistics();
-        journeys.iter().for_each(|(players, conversions, nulls)| statistics.add(players, *conversions, *nulls));
+        for (players, conversions, nulls) in journeys {
+            statistics.add(Journeys { players, conversions: *conversions, nulls: *nulls, fold: 0 });
+        }
         let mut others = model.statistics();
         others.absorb(statistics);
-        model.fit(others, players).expect("a fit")
+        model.fit(others, &players(&["a", "b", "c", "d"][..count])).expect("a fit")
     }
 
     #[test]

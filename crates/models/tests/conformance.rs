@@ -1,5 +1,6 @@
 //! The laws that every model obeys: loops over the list, so that a new model is held to them by being in it.
 
+use attributary_core::learning::{Journeys, Player};
 use attributary_core::model::{
     Credit, ExpressionCompiler, Fallback, ModelSpec, ParameterKind, ParameterSpec, Parameters, TouchColumns, Weighing,
     WeightExpression,
@@ -23,9 +24,13 @@ fn weigh(weighing: &Weighing, touches: &[SampleTouch]) -> (Credit, Vec<f64>) {
             let player = |channel: &str| ["search", "email", "direct", "social"].iter().position(|name| *name == channel);
             let journeys: [(&[u32], u64, u64); 4] = [(&[0, 1], 3, 1), (&[1, 2, 1], 2, 6), (&[0], 1, 1), (&[2], 5, 2)];
             let mut statistics = model.statistics();
-            journeys.iter().for_each(|(players, conversions, nulls)| statistics.add(players, *conversions, *nulls));
+            for (fold, (players, conversions, nulls)) in journeys.into_iter().enumerate() {
+                statistics.add(Journeys { players, conversions, nulls, fold });
+            }
+            let names = ["search", "email", "direct", "social"];
+            let names = names.map(|channel| Player { channel: channel.to_owned(), campaign: None });
             // Contributions below zero may be refused, and that is all there is to say of them.
-            let Ok(fit) = model.fit(statistics, 4) else { return (Credit::Equal, weights) };
+            let Ok(fit) = model.fit(statistics, &names) else { return (Credit::Equal, weights) };
             let mut oldest_first = touches.to_vec();
             oldest_first.sort_by_key(|touch| std::cmp::Reverse(touch.age));
             let player = |touch: usize| player(oldest_first[touch].channel).expect("a channel") as u32;
@@ -69,9 +74,9 @@ fn texts(parameter: &ParameterSpec) -> &'static [&'static str] {
         ParameterKind::Duration => &["1s", "7d", "520w"],
         ParameterKind::Period => &["all", "30d"],
         ParameterKind::Fraction => &["0", "0.4", "0.5", "1"],
-        ParameterKind::Whole { least: 1, most: 5 } => &["1", "3"],
         ParameterKind::Whole { .. } => &["3"],
         ParameterKind::Flag => &["true", "false"],
+        ParameterKind::Groups => &[""],
         ParameterKind::Choice(choices) => choices,
         ParameterKind::Expression => &["position / 2"],
     }

@@ -75,6 +75,10 @@ fn model(model: &ModelEntry) -> String {
             }
             ParameterKind::Whole { .. } => model.parameters.whole(parameter.name).map(|number| number.to_string()),
             ParameterKind::Flag => model.parameters.flag(parameter.name).map(|flag| flag.to_string()),
+            ParameterKind::Groups => {
+                let group = |(name, names): (&String, &Vec<String>)| format!("{name}: {}", names.join(", "));
+                model.parameters.groups(parameter.name).map(|groups| groups.iter().map(group).collect::<Vec<_>>().join("; "))
+            }
             ParameterKind::Choice(_) | ParameterKind::Expression => model.parameters.text(parameter.name).map(str::to_owned),
         };
         if let Ok(value) = value {

@@ -91,7 +91,11 @@ const EVERY_MODELS: [(&str, &str); 3] = [
 ];
 
 fn parameter(parameter: &ParameterSpec) -> (&'static str, String) {
-    let default = parameter.default.map_or("required".to_owned(), |default| format!("{default} by default"));
+    let default = match parameter.default {
+        None => "required".to_owned(),
+        Some("") => "none by default".to_owned(),
+        Some(default) => format!("{default} by default"),
+    };
     (parameter.name, format!("{}; {}, {default}", parameter.help, takes(parameter)))
 }
 
@@ -103,6 +107,7 @@ fn takes(parameter: &ParameterSpec) -> String {
         ParameterKind::Whole { least, most } if most > 1_000_000_000 => format!("a whole number from {least} on"),
         ParameterKind::Whole { least, most } => format!("a whole number from {least} to {most}"),
         ParameterKind::Flag => "true or false".to_owned(),
+        ParameterKind::Groups => "a table { social = [\"facebook\", \"instagram\"] }".to_owned(),
         ParameterKind::Choice(choices) => choices.iter().map(|choice| typed(choice)).collect::<Vec<_>>().join(" or "),
         ParameterKind::Expression => "an SQL expression".to_owned(),
     }
@@ -116,7 +121,7 @@ fn typed(choice: &str) -> String {
 
 fn snippet(spec: &ModelSpec, worked: &WorkedExample) -> String {
     let mut lines = vec!["[[model]]".to_owned(), format!("kind = {:?}", spec.kind)];
-    for (name, text) in &worked.parameters {
+    for (name, text) in worked.parameters.iter().filter(|(_, text)| !text.is_empty()) {
         let bare = |kind| matches!(kind, ParameterKind::Fraction | ParameterKind::Whole { .. } | ParameterKind::Flag);
         let bare = spec.parameters.iter().any(|it| it.name == *name && bare(it.kind));
         lines.push(if bare { format!("{name} = {text}") } else { format!("{name} = {}", typed(text)) });
@@ -185,6 +190,7 @@ fn described(spec: &ModelSpec) -> Result<Described, Failure> {
             ParameterKind::Fraction => ("fraction", None),
             ParameterKind::Whole { .. } => ("whole", None),
             ParameterKind::Flag => ("flag", None),
+            ParameterKind::Groups => ("groups", None),
             ParameterKind::Choice(choices) => ("choice", Some(choices)),
             ParameterKind::Expression => ("expression", None),
         };

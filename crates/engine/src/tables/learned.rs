@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
+use attributary_core::WHOLE_SHARE;
 use attributary_core::apportion::split_total;
-use attributary_core::learning::{Node, ToldAs};
+use attributary_core::learning::{Node, Player, ToldAs};
 use attributary_core::table::{Column, Field, Rows};
 use attributary_core::value::{ColumnType, Value};
-use attributary_core::{NOT_SET, WHOLE_SHARE};
 
 use crate::learn::{Fits, Fitted, Players};
 use crate::setup::Setup;
@@ -100,9 +100,9 @@ impl Cells {
     }
 
     fn push_player(&mut self, players: &Players, player: usize) {
-        let (channel, campaign) = &players.names[player];
-        self.channels.push(if channel.is_null() { Value::text(NOT_SET) } else { channel.clone() });
-        self.campaigns.push(campaign.clone().unwrap_or_default());
+        let Player { channel, campaign } = &players.names[player];
+        self.channels.push(Value::text(channel));
+        self.campaigns.push(campaign.as_ref().map_or(Value::Null, |campaign| Value::text(campaign)));
     }
 
     /// The columns, of which that of campaigns is only there where somebody has some.
@@ -115,7 +115,7 @@ impl Cells {
 
 impl Told<'_> {
     fn with_campaigns(&self) -> bool {
-        self.of.iter().any(|(_, _, fitted)| fitted.players.names.iter().any(|(_, campaign)| campaign.is_some()))
+        self.of.iter().any(|(_, _, fitted)| fitted.players.names.iter().any(|player| player.campaign.is_some()))
     }
 
     fn player_fields(&self) -> Vec<Field> {
@@ -132,12 +132,13 @@ impl Told<'_> {
         }
         let mut cells = Cells::default();
         let (mut contributions, mut errors, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-        let mut amounts: Vec<Vec<i128>> = vec![Vec::new(); 1 + self.setup.values.len()];
+        let mut amounts: Vec<Vec<Value>> = vec![Vec::new(); 1 + self.setup.values.len()];
         for (model, window, fitted) in of {
             let there: Vec<usize> = (0..fitted.players.names.len()).filter(|player| fitted.takes_part[*player]).collect();
             let parts: Vec<f64> = there.iter().map(|player| fitted.fit.contributions[*player].share).collect();
             for (amounts, total) in amounts.iter_mut().zip(self.attributed(model, window)) {
-                amounts.extend(split_total(total, &parts).unwrap_or_else(|| vec![0; there.len()]));
+                let parts = split_total(total, &parts).unwrap_or_else(|| vec![0; there.len()]);
+                amounts.extend(parts.into_iter().map(Value::Int));
             }
             for player in there {
                 let contribution = fitted.fit.contributions[player];
@@ -146,6 +147,16 @@ impl Told<'_> {
                 contributions.push(Some(contribution.value));
                 errors.push(contribution.standard_error);
                 shares.push(Some(contribution.share));
+            }
+            // Of groups only this is told: what is theirs is that of their players.
+            for (name, effect) in &fitted.fit.groups {
+                cells.push(model, window);
+                cells.channels.push(Value::text(name));
+                cells.campaigns.push(Value::Null);
+                contributions.push(Some(*effect));
+                errors.push(None);
+                shares.push(None);
+                amounts.iter_mut().for_each(|amounts| amounts.push(Value::Null));
             }
         }
         let float = |name| Field::new(name, ColumnType::Float { bits: 64 });
@@ -161,7 +172,7 @@ impl Told<'_> {
         fields.extend([float("share"), Field::new("conversions", ColumnType::SHARE)]);
         fields.extend(self.setup.value_fields());
         columns.push(Column::Floats(shares));
-        columns.extend(amounts.into_iter().map(Column::Wide));
+        columns.extend(amounts.into_iter().map(Column::Values));
         Some(Table { name, fields, rows: Rows { columns } })
     }
 
@@ -257,12 +268,8 @@ impl Told<'_> {
 
 fn node_text(node: &Node, players: &Arc<Players>) -> Value {
     let name = |player: &u32| {
-        let (channel, campaign) = &players.names[*player as usize];
-        let channel = channel.as_text().unwrap_or(NOT_SET);
-        match campaign {
-            None => channel.to_owned(),
-            Some(campaign) => format!("{channel}{OF}{}", campaign.as_text().unwrap_or(NOT_SET)),
-        }
+        let Player { channel, campaign } = &players.names[*player as usize];
+        campaign.as_ref().map_or_else(|| channel.clone(), |campaign| format!("{channel}{OF}{campaign}"))
     };
     match node {
         Node::Start => Value::text(START),

@@ -1,5 +1,7 @@
 //! `[[model]]`: which models run, with which parameters.
 
+use std::collections::BTreeMap;
+
 use attributary_core::model::{
     ExpressionCompiler, Fallback, ModelSpec, ParameterKind, ParameterSpec, Parameters, TouchColumns, WeightExpression,
 };
@@ -84,6 +86,16 @@ fn spec(field: &Field<'_>) -> Result<&'static ModelSpec, Fault> {
 }
 
 fn set(parameters: &mut Parameters, parameter: &ParameterSpec, field: &Field<'_>) -> Result<(), Fault> {
+    if parameter.kind == ParameterKind::Groups {
+        let mut groups = BTreeMap::new();
+        for (name, names) in field.entries("a table such as { social = [\"facebook\", \"instagram\"] }")? {
+            let names = names.texts("[\"facebook\", \"instagram\"]")?;
+            let names = names.iter().map(|name| name.text().map(str::to_owned)).collect::<Result<_, _>>()?;
+            groups.insert(name.to_owned(), names);
+        }
+        parameters.set_groups(parameter.name, groups);
+        return Ok(());
+    }
     let text = match &field.node.item {
         Item::Integer(number) => number.to_string(),
         Item::Float(number) => number.to_string(),
@@ -100,6 +112,7 @@ fn set(parameters: &mut Parameters, parameter: &ParameterSpec, field: &Field<'_>
                 ParameterKind::Fraction => "a number from 0 to 1",
                 ParameterKind::Whole { .. } => "a whole number",
                 ParameterKind::Flag => "true or false",
+                ParameterKind::Groups => "a table",
                 ParameterKind::Choice(_) => "a text",
                 ParameterKind::Expression => "an SQL expression as text",
             }));
