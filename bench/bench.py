@@ -59,7 +59,6 @@ class Bench:
         self.decoder = Path(arguments.decode).resolve()
         self.disagreements = 0
         self.failures = 0
-        self.python = None
         if not self.binary.exists():
             raise SystemExit(f"no binary at {self.binary}: build it with `cargo build --release`, or say --binary PATH")
 
@@ -73,18 +72,16 @@ class Bench:
     def log(self, touches, **settings):
         return logs.make(self.binary, self.data, logs.settings(touches, **settings), self.threads)
 
-    def peers(self):
-        """The Python of the peers' virtual environment, made if absent."""
-        if self.python is None:
-            folder, wanted = HERE / ".venv", (HERE / "requirements.txt").read_text()
-            self.python, record = folder / "bin" / "python", folder / "installed.txt"
-            if not record.exists() or record.read_text() != wanted:
-                print("installing the peers", flush=True)
-                venv.create(folder, clear=True, with_pip=True)
-                pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", HERE / "requirements.txt"]
-                subprocess.run(pip, check=True)
-                record.write_text(wanted)
-        return self.python
+    def peers(self, name=""):
+        """The Python of the peers' virtual environment, made if absent; those of one workload alone have one of their own."""
+        requirements, folder = HERE / f"requirements{name}.txt", HERE / f".venv{name}"
+        python, record, wanted = folder / "bin" / "python", folder / "installed.txt", requirements.read_text()
+        if not record.exists() or record.read_text() != wanted:
+            print("installing the peers", flush=True)
+            venv.create(folder, clear=True, with_pip=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements], check=True)
+            record.write_text(wanted)
+        return python
 
     def out(self, workload, name):
         """An empty folder for a program's result."""

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -334,9 +335,49 @@ def night(bench, name, log, tables):
     return program
 
 
+def k(bench):
+    """What it costs to learn from all journeys, and a package that simulates a Markov chain on the paths of the same journeys."""
+    touches = bench.touches(20 * MILLION)
+    log, known = bench.log(touches)
+    markov = model("markov")
+    all_models = [markov, model("markov", name="markov_3", order=3), model("shapley"), model("shapley", name="rate", value="rate"), model("shao_li")]
+    added = {
+        "six models": ([], 0),
+        "+ markov": ([markov], 0),
+        "+ five that learn": (all_models, 0),
+        "+ markov, bootstrap 100": ([model("markov", bootstrap=100)], 0),
+        "+ markov, all paths": ([markov], 10**9),
+    }
+    programs = {
+        name: bench.ours("K", name, lambda out, more=more, paths=paths: pipeline("K", log, out, RULES + more, paths=paths))
+        for name, (more, paths) in added.items()
+    }
+    series = bench.measure(programs)
+    notes = [f"{name}, wall / without: {ratio(series[name], series['six models']):.2f} ×" for name in added if ratio(series[name], series["six models"])][1:]
+    result = bench.result("K", "+ markov, all paths")
+    try:
+        python = bench.peers("-learned")
+    except subprocess.CalledProcessError:
+        notes.append("ChannelAttribution could not be installed here")
+        python = None
+    for threads in (1, 2) if python else ():
+        command = [python, HERE / "peers" / "channel_attribution.py", result / "paths", result / "removal_effects", "markov", threads]
+        name = f"ChannelAttribution, {threads} thread{'s' * (threads > 1)}, paths given"
+        one = bench.measure({name: lambda command=command: run(command)}, rounds=1)
+        series.update(one)
+        if one[name].ok:
+            found = json.loads(one[name].runs[-1].stdout.splitlines()[-1])
+            notes.append(
+                f"{name}: {found['seconds']:.2f} s for {found['paths']:,} paths; shares of channels are {found['mean']:.1%} off on average and "
+                f"{found['largest']:.1%} at most, {found['moved']:.2%} of all conversions are at the wrong channel. Ours are exact."
+            )
+    settings = f"{described(known)}. {RULE_NAMES}, and models that learn from the journeys of everyone; window 30d; by conversion_date × channel × campaign."
+    return Section("K: models that learn", settings, touches, series, [], notes)
+
+
 def hashes(manifest):
     """The SHA-256 of every file of the tables."""
     return {file["path"]: file["sha256"] for table in manifest["tables"] for file in table["files"]}
 
 
-WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "E": e, "F": f, "G": g, "H": h, "I": i, "J": j}
+WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "E": e, "F": f, "G": g, "H": h, "I": i, "J": j, "K": k}
