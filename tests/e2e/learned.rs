@@ -342,6 +342,38 @@ fn the_sample_is_learnt_from() {
     for table in ["removal_effects", "shapley_values", "transitions", "intervals", "model_fit"] {
         assert!(run.manifest.table(table).is_some_and(|table| table.rows > 0), "{table}");
     }
+    // What is said beforehand is what is written.
+    let mut command = attributary();
+    command.args(["check", "pipelines/learned.toml", "--quiet", "--format", "json"]).current_dir(root());
+    let (code, stdout, stderr) = shown(&command.output().expect("the binary starts"));
+    assert_eq!(code, 0, "{stderr}");
+    let checked: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    let planned: BTreeMap<&str, Vec<&str>> = checked["tables"]
+        .as_array()
+        .expect("tables")
+        .iter()
+        .map(|table| {
+            let columns = table[1].as_array().expect("columns").iter().filter_map(|column| column[0].as_str());
+            (table[0].as_str().expect("a name"), columns.collect())
+        })
+        .collect();
+    let written: BTreeMap<&str, Table> =
+        run.manifest.tables.iter().map(|table| (table.name.as_str(), read_current(sample.output(), &table.name))).collect();
+    let columns = |table: &Table| table.fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
+    assert_eq!(planned.keys().collect::<Vec<_>>(), written.keys().collect::<Vec<_>>());
+    assert!(planned.iter().all(|(name, planned)| columns(&written[name]) == *planned), "{planned:?}");
+    // The page for people has it, too.
+    let page = sample.output().join("page.html");
+    let mut command = attributary();
+    command.arg("report").arg(&run.folder).arg("--output").arg(&page).arg("--quiet");
+    let (code, _, stderr) = shown(&command.output().expect("the binary starts"));
+    assert_eq!(code, 0, "{stderr}");
+    let page = fs::read_to_string(&page).expect("a page");
+    for (table, column) in [("removal_effects", "removal_effect"), ("shapley_values", "contribution"), ("intervals", "low")] {
+        let table = &written[table];
+        let place = table.fields.iter().position(|field| field.name == column).expect("a column");
+        assert!(table.rows.iter().all(|row| page.contains(&float(&row[place]).to_string())), "{column}");
+    }
     let effects = read_current(sample.output(), "removal_effects");
     let shares: f64 = by_channel(&effects, "markov", "share").values().map(float).sum();
     assert!((shares - 1.0).abs() < 1e-12, "{shares}");

@@ -39,6 +39,9 @@ pub trait FittedModel: Send + Sync {
     /// How it wants to be fitted.
     fn training(&self) -> Training;
 
+    /// What its contributions are.
+    fn told_as(&self) -> ToldAs;
+
     /// Statistics of no journeys.
     fn statistics(&self) -> Box<dyn Statistics>;
 
@@ -92,8 +95,6 @@ pub struct Fit {
     pub contributions: Vec<Contribution>,
     /// What groups of players did together, by their names: in the measure of the contributions.
     pub groups: Vec<(String, f64)>,
-    /// What the contributions are.
-    pub told_as: ToldAs,
     /// The steps of a chain, if the model is one.
     pub steps: Vec<Step>,
     /// Numbers that tell how good it is, and how it was found.
@@ -103,7 +104,7 @@ pub struct Fit {
 /// Which table tells of contributions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ToldAs {
-    /// `removal_effects`: what would be lost without a player.
+    /// `removal_effects`: what would be lost without a player, in a chain whose steps are told, too.
     #[default]
     RemovalEffects,
     /// `shapley_values`: what a player adds.

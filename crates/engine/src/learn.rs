@@ -252,16 +252,20 @@ impl Learning<'_> {
             window: setup.rules.windows[window].to_string(),
             problem,
         };
-        let fit = |statistics| self.model.fit(statistics, players).map_err(failed);
         let mut statistics = seen.statistics.into_iter();
         let of_all = statistics.next().unwrap_or_else(|| self.model.statistics());
         let of_drawn: Vec<_> = statistics.collect();
-        let drawn = of_drawn.into_par_iter().map(|drawn| Ok(fit(drawn)?.contributions.iter().map(|it| it.share).collect()));
+        // Of some customers a model may make nothing; the table says how many draws there are.
+        let shares = |statistics| {
+            let fit: Fit = self.model.fit(statistics, players).ok()?;
+            Some(fit.contributions.iter().map(|it| it.share).collect())
+        };
+        let drawn = of_drawn.into_par_iter().filter_map(shares).collect();
         Ok(Fitted {
             players: Arc::clone(&self.players),
             takes_part: seen.takes_part,
-            fit: fit(of_all)?,
-            drawn: drawn.collect::<Result<_, EngineError>>()?,
+            fit: self.model.fit(of_all, players).map_err(failed)?,
+            drawn,
         })
     }
 }
@@ -323,17 +327,21 @@ impl<'a> Pupil<'a> {
                 &records,
                 profiles,
                 |_| (),
-                |customer, of_customer| {
-                    self.look_at_customer(customer, of_customer, &conversions);
-                    budget.check()
-                },
+                |customer, of_customer| self.look_at_customer(customer, of_customer, &conversions, budget),
             )?;
         }
         Ok(())
     }
 
     /// As the walk would go.
-    fn look_at_customer(&mut self, customer: Customer<'_>, of_customer: Option<Range<usize>>, all: &Conversions) {
+    fn look_at_customer(
+        &mut self,
+        customer: Customer<'_>,
+        of_customer: Option<Range<usize>>,
+        all: &Conversions,
+        budget: &Budget,
+    ) -> Result<(), EngineError> {
+        budget.check()?;
         let setup = self.setup;
         for (times, learning) in self.times_drawn.iter_mut().zip(self.learning) {
             times.clear();
@@ -348,6 +356,8 @@ impl<'a> Pupil<'a> {
             let counts = |conversion: &usize| all.in_range(*conversion) && !all.is_refund(*conversion);
             for conversion in conversions.clone().filter(counts) {
                 converted = true;
+                // Of some customers every conversion takes its time.
+                budget.check()?;
                 let consumed_until = consumed_until.get(conversion - conversions.start).copied().flatten();
                 let time = all.times[conversion];
                 for place in 0..self.windows.len() {
@@ -371,6 +381,7 @@ impl<'a> Pupil<'a> {
                 self.chosen = chosen;
             }
         }
+        Ok(())
     }
 
     fn count(&mut self, customer: Customer<'_>, chosen: &[u32], window: usize, time: i64, converts: bool) {

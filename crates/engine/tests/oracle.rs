@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use attributary_core::NOT_SET;
 use attributary_core::batch::{Coded, ConversionBatch, Identities, NO_TIME, RowNumbers, TouchBatch, attribute};
 use attributary_core::key::Key;
-use attributary_core::learning::{Contribution, Fit, FittedModel, Journeys, Player, Statistics, Training};
+use attributary_core::learning::{Contribution, Fit, FittedModel, Journeys, Player, Statistics, ToldAs, Training};
 use attributary_core::model::{
     ExpressionCompiler, Fallback, ModelSpec, ParameterError, Parameters, TouchColumns, Weighing, WeightExpression,
 };
@@ -207,6 +207,10 @@ struct Listener {
 impl FittedModel for Listener {
     fn training(&self) -> Training {
         Training { null_journeys: self.null_journeys, ..Training::default() }
+    }
+
+    fn told_as(&self) -> ToldAs {
+        ToldAs::default()
     }
 
     fn statistics(&self) -> Box<dyn Statistics> {

@@ -139,6 +139,10 @@ impl FittedModel for Markov {
         self.training
     }
 
+    fn told_as(&self) -> ToldAs {
+        ToldAs::RemovalEffects
+    }
+
     fn statistics(&self) -> Box<dyn Statistics> {
         let chains = match self.order {
             Some(order) => vec![Transitions::new(order)],
@@ -196,7 +200,6 @@ impl FittedModel for Markov {
             weights,
             contributions,
             groups: self.groups.keys().cloned().zip(of_groups.iter().copied()).collect(),
-            told_as: ToldAs::RemovalEffects,
             steps: steps(transitions),
             statistics: numbers,
         })

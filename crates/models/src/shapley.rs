@@ -72,6 +72,10 @@ impl FittedModel for Shapley {
         self.training
     }
 
+    fn told_as(&self) -> ToldAs {
+        ToldAs::ShapleyValues
+    }
+
     fn statistics(&self) -> Box<dyn Statistics> {
         Box::new(Sets(SetCounts::default()))
     }
@@ -89,7 +93,7 @@ impl FittedModel for Shapley {
         let mut statistics = Sets(sets).statistics();
         statistics.push(("negative_contributions", below as f64));
         let weights = weights(&contributions);
-        Ok(Fit { weights, contributions, told_as: ToldAs::ShapleyValues, statistics, ..Fit::default() })
+        Ok(Fit { weights, contributions, statistics, ..Fit::default() })
     }
 }
 

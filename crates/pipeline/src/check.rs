@@ -144,6 +144,7 @@ fn tables(plan: &Plan) -> Result<Tables, Error> {
     }
     all.push(shown("unattributed", tables::unattributed::fields(setup)));
     all.push(shown("rejects", tables::rejects::fields(setup)));
+    all.extend(tables::learned::planned(setup).into_iter().map(|(name, fields)| shown(name, fields)));
     if setup.paths > 0 {
         all.push(shown("paths", tables::paths::fields(setup)));
     }

@@ -141,8 +141,10 @@ pub(crate) fn write_learned(
     ledger: &[tables::ledger::Line],
     writer: &Writer<'_>,
 ) -> Result<(), SinkError> {
-    let tables = tables::learned::tables(setup, fits, ledger);
-    tables.into_iter().try_for_each(|table| tables::write_whole(&writer.tables(), table.name, &table.fields, table.rows))
+    tables::learned::planned(setup).into_iter().try_for_each(|(table, fields)| {
+        let rows = tables::learned::rows(table, setup, fits, ledger);
+        tables::write_whole(&writer.tables(), table, &fields, rows)
+    })
 }
 
 fn write_paths(setup: &Setup, computed: &mut Computed, writer: &Writer<'_>) -> Result<(), SinkError> {

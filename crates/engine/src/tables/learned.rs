@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use attributary_core::WHOLE_SHARE;
 use attributary_core::apportion::split_total;
-use attributary_core::learning::{Node, Player, ToldAs};
+use attributary_core::learning::{FittedModel, Node, PlayedBy, Player, ToldAs};
+use attributary_core::model::Weighing;
 use attributary_core::table::{Column, Field, Rows};
 use attributary_core::value::{ColumnType, Value};
 
 use crate::learn::{Fits, Fitted, Players};
-use crate::setup::Setup;
+use crate::setup::{ModelSetup, Setup};
 use crate::tables::ledger::Line;
 
-/// The tables that say what was learnt.
+/// What would be lost without players.
 pub const REMOVAL_EFFECTS: &str = "removal_effects";
 /// What players add.
 pub const SHAPLEY_VALUES: &str = "shapley_values";
@@ -39,48 +40,86 @@ const OF: &str = " / ";
 const LOW: f64 = 0.05;
 const HIGH: f64 = 0.95;
 
-/// A table that some fitted model has something for.
-pub struct Table {
-    /// Its name.
-    pub name: &'static str,
-    /// Its columns.
-    pub fields: Vec<Field>,
-    /// All its rows.
-    pub rows: Rows,
+/// The tables that the fitted models of a run have, with their columns; none where no model is fitted.
+#[must_use]
+pub fn planned(setup: &Setup) -> Vec<(&'static str, Vec<Field>)> {
+    let fitted: Vec<&dyn FittedModel> = setup.models.iter().filter_map(fitted).collect();
+    if fitted.is_empty() {
+        return Vec::new();
+    }
+    let text = |name| Field::new(name, ColumnType::Text);
+    let float = |name| Field::new(name, ColumnType::Float { bits: 64 });
+    let head = || vec![text("model"), text("window")];
+    let players = || {
+        let mut fields = head();
+        fields.push(text("channel"));
+        fields.extend(with_campaigns(setup).then(|| text("campaign")));
+        fields
+    };
+    let told = |told_as: ToldAs| fitted.iter().any(|model| model.told_as() == told_as);
+    let allocated = |measures: &[&'static str]| {
+        let mut fields = players();
+        fields.extend(measures.iter().copied().map(float));
+        fields.extend([float("share"), Field::new("conversions", ColumnType::SHARE)]);
+        fields.extend(setup.value_fields());
+        fields
+    };
+    let mut planned = Vec::new();
+    if told(ToldAs::RemovalEffects) {
+        planned.push((REMOVAL_EFFECTS, allocated(&["removal_effect"])));
+        let steps = [text("from"), text("to"), Field::new("count", ColumnType::COUNT), float("probability")];
+        planned.push((TRANSITIONS, head().into_iter().chain(steps).collect()));
+    }
+    if told(ToldAs::ShapleyValues) {
+        planned.push((SHAPLEY_VALUES, allocated(&["contribution", "standard_error"])));
+    }
+    if fitted.iter().any(|model| model.training().bootstrap > 0) {
+        let ends = ["share", "low", "high"].map(float);
+        planned.push((INTERVALS, players().into_iter().chain(ends).chain([Field::new("draws", ColumnType::COUNT)]).collect()));
+    }
+    planned.push((MODEL_FIT, head().into_iter().chain([text("statistic"), float("value")]).collect()));
+    planned
 }
 
-/// The tables of all fitted models; none where no model is fitted. `ledger` says what each attributed.
-#[must_use]
-pub fn tables(setup: &Setup, fits: &Fits, ledger: &[Line]) -> Vec<Table> {
-    let mut all = Vec::new();
-    let fitted = Told { setup, of: of_setup(setup, fits), ledger };
-    if fitted.of.is_empty() {
-        return all;
+fn fitted(model: &ModelSetup) -> Option<&dyn FittedModel> {
+    match &model.weighing {
+        Weighing::Fitted(model) => Some(&**model),
+        _ => None,
     }
-    all.extend(fitted.contributions(REMOVAL_EFFECTS, ToldAs::RemovalEffects));
-    all.extend(fitted.contributions(SHAPLEY_VALUES, ToldAs::ShapleyValues));
-    all.extend(fitted.transitions());
-    all.extend(fitted.intervals());
-    all.push(fitted.statistics());
-    all
+}
+
+/// Whether some model is by campaign, too.
+fn with_campaigns(setup: &Setup) -> bool {
+    setup.models.iter().filter_map(fitted).any(|model| model.training().by == PlayedBy::Placements)
+}
+
+/// The rows of a planned table. `ledger` says what each model attributed.
+#[must_use]
+pub fn rows(table: &str, setup: &Setup, fits: &Fits, ledger: &[Line]) -> Rows {
+    let told = Told { setup, of: of_setup(setup, fits), ledger };
+    match table {
+        REMOVAL_EFFECTS => told.contributions(ToldAs::RemovalEffects),
+        SHAPLEY_VALUES => told.contributions(ToldAs::ShapleyValues),
+        TRANSITIONS => told.transitions(),
+        INTERVALS => told.intervals(),
+        _ => told.statistics(),
+    }
 }
 
 /// Model, window, and what was learnt, in the order of the names of the models and then of the windows.
-fn of_setup<'a>(setup: &'a Setup, fits: &'a Fits) -> Vec<(&'a str, String, &'a Fitted)> {
+fn of_setup<'a>(setup: &'a Setup, fits: &'a Fits) -> Vec<(&'a ModelSetup, String, &'a Fitted)> {
     let mut models: Vec<usize> = (0..setup.models.len()).collect();
     models.sort_by_key(|model| &setup.models[*model].name);
     let of_model = |model: usize| {
         let windows = setup.rules.windows.iter().enumerate();
-        windows.filter_map(move |(window, text)| {
-            Some((setup.models[model].name.as_str(), text.to_string(), fits.of(model, window)?))
-        })
+        windows.filter_map(move |(window, text)| Some((&setup.models[model], text.to_string(), fits.of(model, window)?)))
     };
     models.into_iter().flat_map(of_model).collect()
 }
 
 struct Told<'a> {
     setup: &'a Setup,
-    of: Vec<(&'a str, String, &'a Fitted)>,
+    of: Vec<(&'a ModelSetup, String, &'a Fitted)>,
     ledger: &'a [Line],
 }
 
@@ -114,35 +153,21 @@ impl Cells {
 }
 
 impl Told<'_> {
-    fn with_campaigns(&self) -> bool {
-        self.of.iter().any(|(_, _, fitted)| fitted.players.names.iter().any(|player| player.campaign.is_some()))
-    }
-
-    fn player_fields(&self) -> Vec<Field> {
-        let text = |name| Field::new(name, ColumnType::Text);
-        let mut fields = vec![text("model"), text("window"), text("channel")];
-        fields.extend(self.with_campaigns().then(|| text("campaign")));
-        fields
-    }
-
-    fn contributions(&self, name: &'static str, told_as: ToldAs) -> Option<Table> {
-        let of: Vec<_> = self.of.iter().filter(|(_, _, fitted)| fitted.fit.told_as == told_as).collect();
-        if of.is_empty() {
-            return None;
-        }
+    fn contributions(&self, told_as: ToldAs) -> Rows {
         let mut cells = Cells::default();
         let (mut contributions, mut errors, mut shares) = (Vec::new(), Vec::new(), Vec::new());
         let mut amounts: Vec<Vec<Value>> = vec![Vec::new(); 1 + self.setup.values.len()];
-        for (model, window, fitted) in of {
+        let is_told = |model: &ModelSetup| fitted(model).is_some_and(|model| model.told_as() == told_as);
+        for (model, window, fitted) in self.of.iter().filter(|(model, _, _)| is_told(model)) {
             let there: Vec<usize> = (0..fitted.players.names.len()).filter(|player| fitted.takes_part[*player]).collect();
             let parts: Vec<f64> = there.iter().map(|player| fitted.fit.contributions[*player].share).collect();
-            for (amounts, total) in amounts.iter_mut().zip(self.attributed(model, window)) {
+            for (amounts, total) in amounts.iter_mut().zip(self.attributed(&model.name, window)) {
                 let parts = split_total(total, &parts).unwrap_or_else(|| vec![0; there.len()]);
                 amounts.extend(parts.into_iter().map(Value::Int));
             }
             for player in there {
                 let contribution = fitted.fit.contributions[player];
-                cells.push(model, window);
+                cells.push(&model.name, window);
                 cells.push_player(&fitted.players, player);
                 contributions.push(Some(contribution.value));
                 errors.push(contribution.standard_error);
@@ -150,7 +175,7 @@ impl Told<'_> {
             }
             // Of groups only this is told: what is theirs is that of their players.
             for (name, effect) in &fitted.fit.groups {
-                cells.push(model, window);
+                cells.push(&model.name, window);
                 cells.channels.push(Value::text(name));
                 cells.campaigns.push(Value::Null);
                 contributions.push(Some(*effect));
@@ -159,21 +184,14 @@ impl Told<'_> {
                 amounts.iter_mut().for_each(|amounts| amounts.push(Value::Null));
             }
         }
-        let float = |name| Field::new(name, ColumnType::Float { bits: 64 });
-        let mut fields = self.player_fields();
-        let mut columns = cells.columns(self.with_campaigns());
-        if told_as == ToldAs::RemovalEffects {
-            fields.push(float("removal_effect"));
-            columns.push(Column::Floats(contributions));
-        } else {
-            fields.extend(["contribution", "standard_error"].map(float));
-            columns.extend([contributions, errors].map(Column::Floats));
+        let mut columns = cells.columns(with_campaigns(self.setup));
+        columns.push(Column::Floats(contributions));
+        if told_as == ToldAs::ShapleyValues {
+            columns.push(Column::Floats(errors));
         }
-        fields.extend([float("share"), Field::new("conversions", ColumnType::SHARE)]);
-        fields.extend(self.setup.value_fields());
         columns.push(Column::Floats(shares));
         columns.extend(amounts.into_iter().map(Column::Values));
-        Some(Table { name, fields, rows: Rows { columns } })
+        Rows { columns }
     }
 
     /// What a model attributed under a window: conversions in billionths, then each value.
@@ -185,42 +203,23 @@ impl Told<'_> {
         std::iter::once(i128::from(conversions) * i128::from(WHOLE_SHARE)).chain(values).collect()
     }
 
-    fn transitions(&self) -> Option<Table> {
+    fn transitions(&self) -> Rows {
         let mut cells = Cells::default();
         let (mut from, mut to, mut counts, mut probabilities) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (model, window, fitted) in &self.of {
             for step in &fitted.fit.steps {
-                cells.push(model, window);
+                cells.push(&model.name, window);
                 from.push(node_text(&step.from, &fitted.players));
                 to.push(node_text(&step.to, &fitted.players));
                 counts.push(step.count as i64);
                 probabilities.push(Some(step.probability));
             }
         }
-        if counts.is_empty() {
-            return None;
-        }
-        let text = |name| Field::new(name, ColumnType::Text);
-        let fields = vec![
-            text("model"),
-            text("window"),
-            text("from"),
-            text("to"),
-            Field::new("count", ColumnType::COUNT),
-            Field::new("probability", ColumnType::Float { bits: 64 }),
-        ];
-        let columns = vec![
-            Column::Values(cells.models),
-            Column::Values(cells.windows),
-            Column::Values(from),
-            Column::Values(to),
-            Column::Ints(counts),
-            Column::Floats(probabilities),
-        ];
-        Some(Table { name: TRANSITIONS, fields, rows: Rows { columns } })
+        let texts = [cells.models, cells.windows, from, to].map(Column::Values);
+        Rows { columns: texts.into_iter().chain([Column::Ints(counts), Column::Floats(probabilities)]).collect() }
     }
 
-    fn intervals(&self) -> Option<Table> {
+    fn intervals(&self) -> Rows {
         let mut cells = Cells::default();
         let (mut shares, mut lows, mut highs, mut draws) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (model, window, fitted) in self.of.iter().filter(|(_, _, fitted)| !fitted.drawn.is_empty()) {
@@ -228,7 +227,7 @@ impl Told<'_> {
                 let mut drawn: Vec<f64> = fitted.drawn.iter().map(|shares| shares[player]).collect();
                 drawn.sort_by(f64::total_cmp);
                 let last = (drawn.len() - 1) as f64;
-                cells.push(model, window);
+                cells.push(&model.name, window);
                 cells.push_player(&fitted.players, player);
                 shares.push(Some(fitted.fit.contributions[player].share));
                 lows.push(Some(drawn[(last * LOW).floor() as usize]));
@@ -236,33 +235,24 @@ impl Told<'_> {
                 draws.push(drawn.len() as i64);
             }
         }
-        if shares.is_empty() {
-            return None;
-        }
-        let mut fields = self.player_fields();
-        fields.extend(["share", "low", "high"].map(|name| Field::new(name, ColumnType::Float { bits: 64 })));
-        fields.push(Field::new("draws", ColumnType::COUNT));
-        let mut columns = cells.columns(self.with_campaigns());
+        let mut columns = cells.columns(with_campaigns(self.setup));
         columns.extend([shares, lows, highs].map(Column::Floats));
         columns.push(Column::Ints(draws));
-        Some(Table { name: INTERVALS, fields, rows: Rows { columns } })
+        Rows { columns }
     }
 
-    fn statistics(&self) -> Table {
+    fn statistics(&self) -> Rows {
         let mut cells = Cells::default();
         let (mut names, mut values) = (Vec::new(), Vec::new());
         for (model, window, fitted) in &self.of {
             for (name, value) in &fitted.fit.statistics {
-                cells.push(model, window);
+                cells.push(&model.name, window);
                 names.push(Value::text(name));
                 values.push(Some(*value));
             }
         }
-        let text = |name| Field::new(name, ColumnType::Text);
-        let fields = vec![text("model"), text("window"), text("statistic"), Field::new("value", ColumnType::Float { bits: 64 })];
-        let columns =
-            vec![Column::Values(cells.models), Column::Values(cells.windows), Column::Values(names), Column::Floats(values)];
-        Table { name: MODEL_FIT, fields, rows: Rows { columns } }
+        let texts = [cells.models, cells.windows, names].map(Column::Values);
+        Rows { columns: texts.into_iter().chain([Column::Floats(values)]).collect() }
     }
 }
 

@@ -99,7 +99,7 @@ fn set(parameters: &mut Parameters, parameter: &ParameterSpec, field: &Field<'_>
     let text = match &field.node.item {
         Item::Integer(number) => number.to_string(),
         Item::Float(number) => number.to_string(),
-        Item::Boolean(truth) => truth.to_string(),
+        Item::Boolean(truth) if parameter.kind == ParameterKind::Flag => truth.to_string(),
         Item::Text(_) => field.text()?.to_owned(),
         Item::List(_) if matches!(parameter.kind, ParameterKind::Choice(_)) => {
             let words = field.texts("by = [\"channel\", \"campaign\"]")?;

@@ -6,6 +6,7 @@ mod changes;
 mod channels;
 mod cohorts;
 mod journeys;
+mod learned;
 mod quality;
 mod returns;
 mod segments;
@@ -42,6 +43,7 @@ pub(crate) const SECTIONS: &[SectionSpec] = &[
     SectionSpec { id: "campaigns", title: "Campaigns", make: campaigns::make },
     SectionSpec { id: "windows", title: "Window sensitivity", make: windows::make },
     SectionSpec { id: "journeys", title: "Journeys", make: journeys::make },
+    SectionSpec { id: "learned", title: "What models learnt", make: learned::make },
     SectionSpec { id: "returns", title: "Spend and returns", make: returns::make },
     SectionSpec { id: "budget", title: "Budget and what-if", make: budget::make },
     SectionSpec { id: "cohorts", title: "Cohorts", make: cohorts::make },

@@ -11,10 +11,10 @@ fn kinds() {
     hint: add, for example: kind = "last_touch"; attributary models lists them all
     "#);
     assert_snapshot!(wrong(r#"kind = "last_click""#, r#"kind = "last_clik""#), @r#"
-    pipelines/nightly.toml:32: model.last_clik.kind: expected one of last_touch, first_touch, last_click, first_click, linear, any_touch, time_decay, position_based, j_shaped, inverse_j, custom, found "last_clik"
+    pipelines/nightly.toml:32: model.last_clik.kind: expected one of last_touch, first_touch, last_click, first_click, linear, any_touch, time_decay, position_based, j_shaped, inverse_j, custom, markov, shapley, shao_li, found "last_clik"
     hint: did you mean "last_click"?
     "#);
-    assert_snapshot!(wrong(r#"kind = "last_click""#, r#"kind = "markov""#), @r#"pipelines/nightly.toml:32: model.markov.kind: expected one of last_touch, first_touch, last_click, first_click, linear, any_touch, time_decay, position_based, j_shaped, inverse_j, custom, found "markov""#);
+    assert_snapshot!(wrong(r#"kind = "last_click""#, r#"kind = "eigen""#), @r#"pipelines/nightly.toml:32: model.eigen.kind: expected one of last_touch, first_touch, last_click, first_click, linear, any_touch, time_decay, position_based, j_shaped, inverse_j, custom, markov, shapley, shao_li, found "eigen""#);
     assert_snapshot!(wrong(r#"kind = "last_click""#, "kind = 7"), @"pipelines/nightly.toml:32: model.0.kind: expected a text, found the number 7");
 }
 
