@@ -18,7 +18,7 @@ pub(super) fn make(facts: &Facts) -> Result<Vec<Block>, ReportError> {
         return Ok(vec![absent("No model of this run learns from journeys.", &how)]);
     }
     let mut blocks = vec![says(
-        "Learnt from all journeys, of customers who converted and of those who did not. Conversions and values here are divided by \
+        "Learnt from all journeys, those of customers who did not convert included where the model asks for them. Conversions and values here are divided by \
          the shares alone, all at once; what channels get conversion by conversion is in the tables of the other sections, and need \
          not be the same.",
     )];
