@@ -424,7 +424,7 @@ fn the_pipeline_says_what_a_model_may_be_told() {
         ("kind = \"markov\"\ngroups = { google = [\"mailing\"] }", "group \"google\" is called like a channel"),
         (
             "kind = \"markov\"\nby = [\"campaign\"]",
-            "model.markov.by: expected one of channel, channel, campaign, found \"campaign\"",
+            "model.markov.by: expected one of \"channel\", [\"channel\", \"campaign\"], found \"campaign\"",
         ),
         ("kind = \"markov\"\nnull_journeys = \"no\"", "model.markov.null_journeys: expected true or false, found no"),
         ("kind = \"shapley\"\nfit = 90", "model.shapley.fit: expected"),

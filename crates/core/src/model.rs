@@ -218,7 +218,10 @@ impl Parameters {
             ParameterKind::Groups if text.is_empty() => ParameterValue::Groups(BTreeMap::new()),
             ParameterKind::Groups => return Err(wrong(format!("expected lists of names, found {text:?}"))),
             ParameterKind::Choice(choices) if !choices.contains(&text) => {
-                return Err(wrong(format!("expected one of {}, found {text:?}", choices.join(", "))));
+                let lists = choices.iter().any(|choice| choice.contains(", "));
+                let shown: Vec<String> =
+                    choices.iter().map(|choice| if lists { typed(choice) } else { (*choice).to_owned() }).collect();
+                return Err(wrong(format!("expected one of {}, found {}", shown.join(", "), typed(text))));
             }
             ParameterKind::Choice(_) | ParameterKind::Expression => ParameterValue::Text(text.to_owned()),
         };
@@ -307,6 +310,13 @@ impl Parameters {
             _ => Err(missing(name)),
         }
     }
+}
+
+/// A choice as one types it: words with commas between are a list.
+#[must_use]
+pub fn typed(choice: &str) -> String {
+    let words: Vec<String> = choice.split(", ").map(|word| format!("{word:?}")).collect();
+    if words.len() == 1 { words.concat() } else { format!("[{}]", words.join(", ")) }
 }
 
 fn missing(name: &str) -> ParameterError {

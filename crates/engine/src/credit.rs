@@ -179,7 +179,7 @@ impl<'a> Crediting<'a> {
             let place_of = |touch: usize| if narrowed { subset[touch] } else { touch };
             let weigher = match &model.weighing {
                 Weighing::Journey(weigher) => &**weigher,
-                Weighing::Fitted(_) => fits.weigher(number, window),
+                Weighing::Fitted(_) => fits.weigher(number, window)?,
                 Weighing::Expression(expression) => {
                     let counted = |table: usize| plans[table].counts(number);
                     self.deferred[number].push(eligible, touches, &self.rows, &counted, &place_of);

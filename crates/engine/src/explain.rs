@@ -7,7 +7,7 @@ use attributary_core::apportion::Apportion;
 use attributary_core::batch::{NO_TIME, TouchBatch};
 use attributary_core::journey::{Journey, Unattributed, Verdict};
 use attributary_core::key::Key;
-use attributary_core::model::{Credit, Model, Weighing};
+use attributary_core::model::{Credit, Weighing};
 use attributary_core::value::Value;
 use attributary_journeys::profiles::ProfileCache;
 use attributary_journeys::{ProfileInterner, Profiles, Selector, Touches};
@@ -152,10 +152,9 @@ fn explain_customer(
                 Err(reason) => Some(reason),
                 Ok(()) => {
                     let amounts = (conversions.share(conversion), conversions.values(conversion));
-                    let weigher = fits.weigher(number, window);
                     explain_model(
                         (setup, profiles, model, &id),
-                        weigher,
+                        (fits, number, window),
                         (records, customer),
                         time,
                         amounts,
@@ -181,7 +180,7 @@ fn explain_customer(
 
 fn explain_model(
     (setup, profiles, model, conversion): (&Setup, &Profiles, &ModelSetup, &str),
-    fitted: &dyn Model,
+    (fits, number, window): (&Fits, usize, usize),
     (records, customer): (&TouchRecords, Customer<'_>),
     time: i64,
     (share, values): (i64, &[i64]),
@@ -205,7 +204,10 @@ fn explain_model(
     let credit = match &model.weighing {
         Weighing::Journey(_) | Weighing::Fitted(_) => {
             let journey = Journey::new(time, &touches, customer.times, customer.profiles, &profiles.facts);
-            let weigher = if let Weighing::Journey(weigher) = &model.weighing { &**weigher } else { fitted };
+            let weigher = match &model.weighing {
+                Weighing::Journey(weigher) => &**weigher,
+                _ => fits.weigher(number, window)?,
+            };
             weigher.weigh(&journey, &mut weights)
         }
         Weighing::Expression(expression) => {

@@ -108,7 +108,7 @@ impl Crediting<'_> {
             let values = conversions.values(conversion);
             let weigher = match &model.weighing {
                 Weighing::Journey(weigher) => &**weigher,
-                Weighing::Fitted(_) => fits.weigher(number, window),
+                Weighing::Fitted(_) => fits.weigher(number, window)?,
                 Weighing::Expression(_) => {
                     let eligible = Eligible {
                         conversions,

@@ -74,17 +74,12 @@ impl Fits {
     }
 
     /// What weighs for a fitted model under a window.
-    pub(crate) fn weigher(&self, model: usize, window: usize) -> &dyn Model {
-        self.of(model, window).map_or(&Unfitted, |fitted| fitted)
-    }
-}
-
-/// A model that was never fitted leaves everything unattributed.
-struct Unfitted;
-
-impl Model for Unfitted {
-    fn weigh(&self, _: &Journey<'_>, _: &mut Vec<f64>) -> Credit {
-        Credit::Nothing
+    ///
+    /// # Errors
+    /// Where it was never fitted.
+    pub(crate) fn weigher(&self, model: usize, window: usize) -> Result<&dyn Model, EngineError> {
+        let fitted = self.of(model, window).map(|fitted| -> &dyn Model { fitted });
+        fitted.ok_or_else(|| EngineError::Bug(format!("model {model} was not fitted under window {window}")))
     }
 }
 

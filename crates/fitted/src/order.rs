@@ -5,7 +5,7 @@
 //! with c of n steps from these touches, and q the probability after one touch less, p = (c + q) / (n + 1); without any touch q is
 //! the same for all. The sum of ln p over all folds is the held-out log-likelihood.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
@@ -25,8 +25,8 @@ enum Next {
     End,
 }
 
-/// The last touches, the oldest first; fewer at the start of a journey, where nothing came before.
-type Context = (bool, Box<[Player]>);
+/// The last touches, the oldest first; fewer than are remembered at the start of a journey.
+type Context = Box<[Player]>;
 
 /// What came after which touches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl NextSteps {
     fn step(&mut self, before: &[Player], next: Next, count: u64) {
         if count > 0 {
             let last = &before[before.len().saturating_sub(MOST_TOUCHES)..];
-            *self.0.entry(((before.len() <= MOST_TOUCHES, last.into()), next)).or_default() += count;
+            *self.0.entry((last.into(), next)).or_default() += count;
         }
     }
 }
@@ -78,13 +78,13 @@ impl Remembered {
 }
 
 /// What is left of the last touches when only so many are remembered.
-fn shortened((from_start, touches): &Context, most: usize) -> Context {
-    if touches.len() <= most { (*from_start, touches.clone()) } else { (false, touches[touches.len() - most..].into()) }
+fn shortened(touches: &Context, most: usize) -> Context {
+    touches[touches.len().saturating_sub(most)..].into()
 }
 
-/// The held-out log-likelihood of remembering 1, 2, … [`MOST_TOUCHES`] touches, of journeys in folds among so many players.
+/// The held-out log-likelihood of remembering 1, 2, … [`MOST_TOUCHES`] touches, of journeys in folds.
 #[must_use]
-pub fn held_out(folds: &[NextSteps], players: usize) -> [f64; MOST_TOUCHES] {
+pub fn held_out(folds: &[NextSteps]) -> [f64; MOST_TOUCHES] {
     // By how many touches are remembered, none included: counts of all folds, and of each.
     let mut whole: Vec<Remembered> = std::iter::repeat_with(Remembered::default).take(MOST_TOUCHES + 1).collect();
     let mut of_folds: Vec<Vec<Remembered>> = Vec::new();
@@ -99,7 +99,9 @@ pub fn held_out(folds: &[NextSteps], players: usize) -> [f64; MOST_TOUCHES] {
         }
         of_folds.push(of_fold);
     }
-    let anything = 1.0 / (players + 2) as f64;
+    // What may come at all is what came anywhere.
+    let everything: BTreeSet<Next> = folds.iter().flat_map(|fold| fold.0.keys().map(|(_, next)| *next)).collect();
+    let anything = 1.0 / everything.len().max(1) as f64;
     let mut sums = [0.0; MOST_TOUCHES];
     for (fold, of_fold) in folds.iter().zip(&of_folds) {
         // In one order, whatever the threads.
@@ -166,7 +168,7 @@ mod tests {
             }
             (path, random(4) == 0)
         };
-        let found = held_out(&folds(4_000, &mut journey), 3);
+        let found = held_out(&folds(4_000, &mut journey));
         assert_eq!(best(&found), 2, "{found:?}");
     }
 
@@ -181,7 +183,7 @@ mod tests {
             }
             (path, random(3) == 0)
         };
-        let found = held_out(&folds(4_000, &mut journey), 4);
+        let found = held_out(&folds(4_000, &mut journey));
         assert_eq!(best(&found), 1, "{found:?}");
     }
 
@@ -195,12 +197,12 @@ mod tests {
         whole.add(&[1, 2, 3, 1, 2, 3, 4], 1, 2);
         one.merge(&other);
         assert_eq!(one, whole);
-        assert_eq!(held_out(&[], 3), [0.0; MOST_TOUCHES]);
+        assert_eq!(held_out(&[]), [0.0; MOST_TOUCHES]);
         assert_eq!(best(&[0.0; MOST_TOUCHES]), 1);
         // One player who always does the same is no surprise after a while.
         let mut alone = NextSteps::default();
         alone.add(&[0], 100, 0);
-        let found = held_out(&[alone.clone(), alone], 1);
+        let found = held_out(&[alone.clone(), alone]);
         assert!(found[0] < 0.0 && found[0] > -10.0, "{found:?}");
     }
 }

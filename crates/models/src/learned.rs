@@ -2,9 +2,9 @@
 
 use std::any::Any;
 
-use attributary_core::learning::{Contribution, Journeys, PlayedBy, Statistics, Training};
-use attributary_core::model::{ParameterError, ParameterKind, ParameterSpec, Parameters};
-use attributary_fitted::SetCounts;
+use attributary_core::learning::{Contribution, Fit, FittedModel, Journeys, PlayedBy, Player, Statistics, ToldAs, Training};
+use attributary_core::model::{ParameterError, ParameterKind, ParameterSpec, Parameters, Weighing};
+use attributary_fitted::{Counts, SetCounts};
 
 /// Who takes part.
 pub(crate) const BY: ParameterSpec = ParameterSpec {
@@ -116,24 +116,62 @@ impl Statistics for Sets {
     }
 
     fn absorb(&mut self, other: Box<dyn Statistics>) {
-        let other: Box<dyn Any> = other;
-        if let Ok(other) = other.downcast::<Self>() {
+        if let Ok(other) = own::<Self>(other) {
             self.0.merge(&other.0);
         }
     }
 }
 
-impl Sets {
-    /// Numbers that say what was learnt from.
-    pub fn statistics(&self) -> Vec<(&'static str, f64)> {
-        let sets = self.0.sorted();
-        let sum = |of: &dyn Fn(&attributary_fitted::Counts) -> u64| sets.iter().map(|(_, counts)| of(counts)).sum::<u64>() as f64;
-        vec![
+/// What players contribute, with standard errors where they were drawn: of journeys by who took part, and so many players.
+pub(crate) type Game = Box<dyn Fn(&SetCounts, usize) -> Vec<(f64, Option<f64>)> + Send + Sync>;
+
+/// A model for which it matters who took part in a journey, and nothing else.
+pub(crate) struct OfSets {
+    pub training: Training,
+    pub negative: Negative,
+    pub game: Game,
+}
+
+impl OfSets {
+    /// The model that these parameters ask for.
+    pub fn weighing(parameters: &Parameters, game: Game) -> Result<Weighing, ParameterError> {
+        let (training, negative) = (training(parameters)?, Negative::of(parameters)?);
+        Ok(Weighing::Fitted(Box::new(Self { training, negative, game })))
+    }
+}
+
+impl FittedModel for OfSets {
+    fn training(&self) -> Training {
+        self.training
+    }
+
+    fn told_as(&self) -> ToldAs {
+        ToldAs::ShapleyValues
+    }
+
+    fn statistics(&self) -> Box<dyn Statistics> {
+        Box::new(Sets(SetCounts::default()))
+    }
+
+    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
+        let Sets(sets) = *own::<Sets>(statistics)?;
+        let (contributions, below) = shares((self.game)(&sets, players.len()), self.negative)?;
+        let sets = sets.sorted();
+        let sum = |of: &dyn Fn(&Counts) -> u64| sets.iter().map(|(_, counts)| of(counts)).sum::<u64>() as f64;
+        let statistics = vec![
             ("journeys", sum(&|counts| counts.journeys)),
             ("conversions", sum(&|counts| counts.conversions)),
             ("sets", sets.len() as f64),
-        ]
+            ("negative_contributions", below as f64),
+        ];
+        Ok(Fit { weights: weights(&contributions), contributions, statistics, ..Fit::default() })
     }
+}
+
+/// A model's own statistics.
+pub(crate) fn own<T: Statistics>(statistics: Box<dyn Statistics>) -> Result<Box<T>, String> {
+    let statistics: Box<dyn Any> = statistics;
+    statistics.downcast().map_err(|_| "statistics of another model".to_owned())
 }
 
 /// Contributions as weights within a journey.
@@ -143,8 +181,8 @@ pub(crate) fn weights(contributions: &[Contribution]) -> Vec<f64> {
 
 /// Players of these channels.
 #[cfg(test)]
-pub(crate) fn players(channels: &[&str]) -> Vec<attributary_core::learning::Player> {
-    let player = |channel: &&str| attributary_core::learning::Player { channel: (*channel).to_owned(), campaign: None };
+pub(crate) fn players(channels: &[&str]) -> Vec<Player> {
+    let player = |channel: &&str| Player { channel: (*channel).to_owned(), campaign: None };
     channels.iter().map(player).collect()
 }
 

@@ -13,7 +13,6 @@
 //! Google with 2 conversions and 1 journey that led nowhere, mailing with 1, google then mailing with 1: removal effects 0.75 and
 //! 0.5, so that of 4 conversions google gets 2.4 and mailing 1.6.
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use attributary_core::learning::{FOLDS, Fit, FittedModel, Journeys, Node, Player, Statistics, Step, ToldAs, Training};
@@ -22,7 +21,7 @@ use attributary_fitted::order::{self, MOST_TOUCHES};
 use attributary_fitted::outcomes::{self, HeldOut};
 use attributary_fitted::{Chain, NextSteps, Outcomes, Removal, SetCounts, Transitions, balance, removal};
 
-use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, SEED, shares, training, weights};
+use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, SEED, own, shares, training, weights};
 
 /// What everyone may know of it.
 pub const SPEC: ModelSpec = ModelSpec {
@@ -123,8 +122,7 @@ impl Statistics for Seen {
     }
 
     fn absorb(&mut self, other: Box<dyn Statistics>) {
-        let other: Box<dyn Any> = other;
-        let Ok(other) = other.downcast::<Self>() else { return };
+        let Ok(other) = own::<Self>(other) else { return };
         self.chains.iter_mut().zip(&other.chains).for_each(|(chain, other)| chain.merge(other));
         if let (Some(sets), Some(others)) = (&mut self.sets, &other.sets) {
             sets.merge(others);
@@ -154,10 +152,8 @@ impl FittedModel for Markov {
     }
 
     fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
-        let statistics: Box<dyn Any> = statistics;
-        let seen = statistics.downcast::<Seen>().map_err(|_| "statistics of another model".to_owned())?;
-        let Seen { chains, sets, outcomes, next } = *seen;
-        let held_out_by_order = (!next.is_empty()).then(|| order::held_out(&next, players.len()));
+        let Seen { chains, sets, outcomes, next } = *own::<Seen>(statistics)?;
+        let held_out_by_order = (!next.is_empty()).then(|| order::held_out(&next));
         let order = self.order.or(held_out_by_order.as_ref().map(order::best)).unwrap_or(1);
         let Some(transitions) = chains.iter().find(|chain| chain.order() == order) else {
             return Err(format!("there is no chain of order {order}"));

@@ -6,13 +6,10 @@
 //!
 //! p(0) = 0.5, p(1) = 0.5, p(0, 1) = 0.75: each contributes 0.5 + (0.75 − 0.5 − 0.5) ⁄ 2 = 0.375.
 
-use std::any::Any;
-
-use attributary_core::learning::{Fit, FittedModel, Player, Statistics, ToldAs, Training};
-use attributary_core::model::{ModelSpec, Weighing};
+use attributary_core::model::ModelSpec;
 use attributary_fitted::{SetCounts, shao_li};
 
-use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, SEED, Sets, shares, training, weights};
+use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, OfSets, SEED};
 
 /// What everyone may know of it.
 pub const SPEC: ModelSpec = ModelSpec {
@@ -25,46 +22,19 @@ pub const SPEC: ModelSpec = ModelSpec {
     additive: true,
     fitted: true,
     build: |parameters, _| {
-        Ok(Weighing::Fitted(Box::new(ShaoLi { training: training(parameters)?, negative: Negative::of(parameters)? })))
+        let game = |sets: &SetCounts, players: usize| -> Vec<(f64, Option<f64>)> {
+            shao_li::contributions(sets, players).into_iter().map(|value| (value, None)).collect()
+        };
+        OfSets::weighing(parameters, Box::new(game))
     },
 };
-
-struct ShaoLi {
-    training: Training,
-    negative: Negative,
-}
-
-impl FittedModel for ShaoLi {
-    fn training(&self) -> Training {
-        self.training
-    }
-
-    fn told_as(&self) -> ToldAs {
-        ToldAs::ShapleyValues
-    }
-
-    fn statistics(&self) -> Box<dyn Statistics> {
-        Box::new(Sets(SetCounts::default()))
-    }
-
-    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
-        let statistics: Box<dyn Any> = statistics;
-        let Sets(sets) = *statistics.downcast::<Sets>().map_err(|_| "statistics of another model".to_owned())?;
-        let found = shao_li::contributions(&sets, players.len());
-        let (contributions, below) = shares(found.into_iter().map(|value| (value, None)), self.negative)?;
-        let mut statistics = Sets(sets).statistics();
-        statistics.push(("negative_contributions", below as f64));
-        let weights = weights(&contributions);
-        Ok(Fit { weights, contributions, statistics, ..Fit::default() })
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::learned::players;
     use attributary_core::learning::Journeys;
-    use attributary_core::model::Parameters;
+    use attributary_core::model::{Parameters, Weighing};
 
     #[test]
     fn the_worked_number() {

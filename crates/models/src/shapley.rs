@@ -13,13 +13,10 @@
 //!
 //! Sets worth O 7, F 6, D 4, OF 15, OD 7, FD 9 and OFD 19: O gets 7.6667, F 8.1667, D 3.1667.
 
-use std::any::Any;
-
-use attributary_core::learning::{Fit, FittedModel, Player, Statistics, ToldAs, Training};
-use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec, Weighing};
+use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec};
 use attributary_fitted::{SetCounts, shapley};
 
-use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, SEED, Sets, shares, training, weights};
+use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, OfSets, SEED};
 
 /// What everyone may know of it.
 pub const SPEC: ModelSpec = ModelSpec {
@@ -51,58 +48,25 @@ pub const SPEC: ModelSpec = ModelSpec {
     additive: true,
     fitted: true,
     build: |parameters, _| {
-        Ok(Weighing::Fitted(Box::new(Shapley {
-            training: training(parameters)?,
-            rate: parameters.text("value")? == "rate",
-            draws: parameters.whole("draws")? as u32,
-            negative: Negative::of(parameters)?,
-        })))
+        let (rate, draws) = (parameters.text("value")? == "rate", parameters.whole("draws")? as u32);
+        let seed = parameters.whole(SEED.name)?;
+        let game = move |sets: &SetCounts, players: usize| -> Vec<(f64, Option<f64>)> {
+            if rate {
+                let found = shapley::rate(sets, players, draws, seed);
+                return found.into_iter().map(|it| (it.value, it.standard_error)).collect();
+            }
+            shapley::sum(sets, players).into_iter().map(|value| (value, None)).collect()
+        };
+        OfSets::weighing(parameters, Box::new(game))
     },
 };
-
-struct Shapley {
-    training: Training,
-    rate: bool,
-    draws: u32,
-    negative: Negative,
-}
-
-impl FittedModel for Shapley {
-    fn training(&self) -> Training {
-        self.training
-    }
-
-    fn told_as(&self) -> ToldAs {
-        ToldAs::ShapleyValues
-    }
-
-    fn statistics(&self) -> Box<dyn Statistics> {
-        Box::new(Sets(SetCounts::default()))
-    }
-
-    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
-        let statistics: Box<dyn Any> = statistics;
-        let Sets(sets) = *statistics.downcast::<Sets>().map_err(|_| "statistics of another model".to_owned())?;
-        let values: Vec<(f64, Option<f64>)> = if self.rate {
-            let found = shapley::rate(&sets, players.len(), self.draws, self.training.seed);
-            found.into_iter().map(|it| (it.value, it.standard_error)).collect()
-        } else {
-            shapley::sum(&sets, players.len()).into_iter().map(|value| (value, None)).collect()
-        };
-        let (contributions, below) = shares(values, self.negative)?;
-        let mut statistics = Sets(sets).statistics();
-        statistics.push(("negative_contributions", below as f64));
-        let weights = weights(&contributions);
-        Ok(Fit { weights, contributions, statistics, ..Fit::default() })
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::learned::players;
-    use attributary_core::learning::Journeys;
-    use attributary_core::model::Parameters;
+    use attributary_core::learning::{Fit, Journeys};
+    use attributary_core::model::{Parameters, Weighing};
 
     fn fit(value: &str, journeys: &[(&[u32], u64, u64)], count: usize) -> Fit {
         let mut parameters = Parameters::defaults(&SPEC).expect("defaults");

@@ -1,7 +1,7 @@
 //! `attributary models`: what the list of models says of each, and what each makes of the same journey.
 
 use attributary_core::WHOLE_SHARE;
-use attributary_core::model::{ModelSpec, ParameterError, ParameterKind, ParameterSpec};
+use attributary_core::model::{ModelSpec, ParameterError, ParameterKind, ParameterSpec, typed};
 use attributary_core::money::decimal_text;
 use attributary_pipeline::models::example::{LEARNT, WorkedExample, example};
 use attributary_pipeline::models::{MODELS, find};
@@ -111,12 +111,6 @@ fn takes(parameter: &ParameterSpec) -> String {
         ParameterKind::Choice(choices) => choices.iter().map(|choice| typed(choice)).collect::<Vec<_>>().join(" or "),
         ParameterKind::Expression => "an SQL expression".to_owned(),
     }
-}
-
-/// A choice as one types it: words with commas between are a list.
-fn typed(choice: &str) -> String {
-    let words: Vec<String> = choice.split(", ").map(|word| format!("{word:?}")).collect();
-    if words.len() == 1 { words.concat() } else { format!("[{}]", words.join(", ")) }
 }
 
 fn snippet(spec: &ModelSpec, worked: &WorkedExample) -> String {

@@ -7,7 +7,6 @@ use attributary_core::table::{Column, Rows};
 use attributary_core::value::Value;
 use attributary_engine::Interrupt;
 use attributary_store::{ChangedTable, PublishedRun, TableEntry, TableReader, read_table};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::conversions::day_of_file;
@@ -37,12 +36,12 @@ fn change(name: &str, runs: &Sides<'_>) -> Result<ChangedTable, Error> {
     // What is of one day is in the file of that day; other rows may be in any.
     let mut alike: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     differing.iter().for_each(|path| alike.entry(day_of_file(path).map_or("", |_| path)).or_default().push(path));
-    let groups: Vec<Vec<&str>> = alike.into_values().collect();
-    let counted = groups.into_par_iter().map(|paths| {
-        let rows = |run: &PublishedRun, table: Option<&TableEntry>| hashes(run, table, &paths, runs.interrupt);
-        Ok::<_, Error>(unlike(rows(runs.before, one)?, rows(runs.after, other)?))
-    });
-    let (gone, new) = counted.try_reduce(|| (0, 0), |one, other| Ok((one.0 + other.0, one.1 + other.1)))?;
+    let (mut gone, mut new) = (0, 0);
+    for paths in alike.values() {
+        let rows = |run: &PublishedRun, table: Option<&TableEntry>| hashes(run, table, paths, runs.interrupt);
+        let (of_one, of_other) = unlike(rows(runs.before, one)?, rows(runs.after, other)?);
+        (gone, new) = (gone + of_one, new + of_other);
+    }
     Ok(ChangedTable {
         name: name.to_owned(),
         rows_before: one.map(|table| table.rows),
