@@ -19,6 +19,9 @@ pub(crate) fn merged<'a>(one: Blocks<'a>, other: Blocks<'a>, keys: usize) -> Blo
     merged_by(one, other, move |one, other| compare(one, other, 0..keys))
 }
 
+/// A cell that has nothing.
+static NULL: Value = Value::Null;
+
 /// A row of a block.
 pub(crate) type Place<'a> = (&'a Rows, usize);
 
@@ -171,8 +174,9 @@ pub(crate) fn compare((one, row): Place<'_>, (other, other_row): Place<'_>, keys
     let of_column = |key: usize| match (&one.columns[key], &other.columns[key]) {
         (Column::Ints(cells), Column::Ints(others)) => cells[row].cmp(&others[other_row]),
         (Column::Codes { codes, dictionary }, Column::Codes { codes: others, dictionary: of_others }) => {
-            // Null first: it has no place in a dictionary.
-            dictionary.get(codes[row] as usize).cmp(&of_others.get(others[other_row] as usize))
+            // Null first, whether it has a place in the dictionary or none.
+            let cell = dictionary.get(codes[row] as usize).unwrap_or(&NULL);
+            cell.cmp(of_others.get(others[other_row] as usize).unwrap_or(&NULL))
         }
         (Column::Texts(cells), Column::Texts(others)) => cells.get(row).cmp(&others.get(other_row)),
         (cells, others) => cells.value(row).cmp(&others.value(other_row)),
@@ -289,8 +293,11 @@ mod tests {
     fn blocks(rows: &BTreeMap<Row, (i128, i64)>, size: usize, coded: bool) -> Blocks<'static> {
         let all: Vec<(Row, (i128, i64))> = rows.iter().map(|(key, sums)| (*key, *sums)).collect();
         let block = move |rows: &[(Row, (i128, i64))]| {
-            let names: Vec<Value> = (0..8).rev().map(|name| Value::text(&name.to_string())).collect();
-            let code = |name: Option<u8>| name.map_or(NULL_CODE, |name| 7 - u32::from(name));
+            // Null may have a place of its own among the names.
+            let names = (0..8).rev().map(|name| Value::text(&name.to_string()));
+            let names: Vec<Value> = names.chain([Value::Null]).collect();
+            let null = if size % 2 == 0 { 8 } else { NULL_CODE };
+            let code = |name: Option<u8>| name.map_or(null, |name| 7 - u32::from(name));
             let text = if coded {
                 Column::Codes { codes: rows.iter().map(|row| code(row.0.0)).collect(), dictionary: Arc::new(names) }
             } else {
