@@ -296,7 +296,7 @@ mod tests {
             // Null may have a place of its own among the names.
             let names = (0..8).rev().map(|name| Value::text(&name.to_string()));
             let names: Vec<Value> = names.chain([Value::Null]).collect();
-            let null = if size % 2 == 0 { 8 } else { NULL_CODE };
+            let null = if size.is_multiple_of(2) { 8 } else { NULL_CODE };
             let code = |name: Option<u8>| name.map_or(null, |name| 7 - u32::from(name));
             let text = if coded {
                 Column::Codes { codes: rows.iter().map(|row| code(row.0.0)).collect(), dictionary: Arc::new(names) }
