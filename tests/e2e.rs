@@ -11,6 +11,7 @@ mod cases;
 mod cdnow;
 #[path = "e2e/diff.rs"]
 mod diff;
+mod evaluate;
 #[path = "e2e/house.rs"]
 mod house;
 #[path = "e2e/incremental.rs"]
@@ -26,6 +27,7 @@ mod oracle;
 #[cfg(feature = "otel")]
 #[path = "e2e/otel.rs"]
 mod otel;
+mod paths;
 #[path = "e2e/quality.rs"]
 mod quality;
 #[path = "e2e/readme.rs"]

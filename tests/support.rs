@@ -44,7 +44,12 @@ pub fn write_parquet(path: &Path, table: &Table) {
 
 /// Reads all files of a table of the run that is current, in the order of their names.
 pub fn read_current(output: &Path, table: &str) -> Table {
-    let folder = output.join("current").join(table);
+    read_run(&output.join("current"), table)
+}
+
+/// The same of the run in a folder.
+pub fn read_run(run: &Path, table: &str) -> Table {
+    let folder = run.join(table);
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();

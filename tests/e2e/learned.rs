@@ -10,7 +10,7 @@ use attributary_testkit::table::Table;
 
 use crate::real_log::real_data;
 use crate::sample::{Sample, assert_same_bytes};
-use crate::support::{attributary, read_current, root, shown};
+use crate::support::{attributary, read_current, read_run, root, shown};
 
 const PIPELINE: &str = r#"
 [pipeline]
@@ -299,6 +299,110 @@ fn a_run_that_learns_computes_all_days_and_says_why() {
     assert!(causes.contains(&"new conversions"), "{causes:?}");
     let (code, _, stderr) = log.try_run("out", "--merge --date 2026-03-02");
     assert!(code == 2 && stderr.contains("model \"markov\" is fitted to all journeys"), "{code} {stderr}");
+}
+
+/// What was learnt once credits what comes later: only new days are computed, with the same bytes as all of them by that fit.
+#[test]
+fn a_frozen_model_credits_new_days_by_what_it_learnt() {
+    let models = r#"
+[[model]]
+kind = "markov"
+refit = "frozen"
+bootstrap = 20
+groups = { all = ["google", "mailing"] }
+
+[[model]]
+name = "third"
+kind = "markov"
+order = 3
+by = ["channel", "campaign"]
+refit = "frozen"
+
+[[model]]
+kind = "shapley"
+refit = "frozen"
+
+[output]
+credits = true
+paths = 0
+"#;
+    let mut log = small();
+    log.add(&["mailing", "google/brand", "mailing"], 40, 60);
+    log.write(models);
+    let first = log.run("out", "");
+    let fit_of = |run: &PublishedRun| run.manifest.models.iter().map(|model| model.fit_sha256.clone()).collect::<Vec<_>>();
+    assert!(fit_of(&first).iter().all(Option::is_some));
+    // A day later there are new journeys, some of a channel that nobody knew.
+    let late = "n1,2026-03-03T10:00:00,google,brand\nn1,2026-03-03T11:00:00,podcast,\nn2,2026-03-03T10:00:00,mailing,\n\
+                n2,2026-03-03T11:00:00,google,brand\nn3,2026-03-03T11:00:00,podcast,\n";
+    fs::write(log.path("touchpoints/late.csv"), format!("who,at,channel,campaign\n{late}")).expect("written");
+    let orders = ["n1", "n2", "n3"].map(|who| format!("o{who},{who},2026-03-04T00:00:00,20.00\n"));
+    log.orders += &orders.concat();
+    fs::write(log.path("conversions.csv"), &log.orders).expect("written");
+    let (code, stdout, stderr) = log.try_run("out", "");
+    assert_eq!(code, 0, "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert!(report["whole_because"].is_null() && report["recomputed"]["days"] == 1, "{}", report["recomputed"]);
+    let night = PublishedRun::read(&log.path("out/current").canonicalize().expect("a run")).expect("a manifest");
+    assert_eq!(fit_of(&night), fit_of(&first));
+    // What a run over all days gives by the same fit.
+    let full = log.run("out", "--full");
+    assert_same_bytes(&full, &night, "", "all days");
+    let merged = {
+        let (code, _, stderr) = log.try_run("out", "--merge --date 2026-03-04");
+        assert_eq!(code, 0, "{stderr}");
+        PublishedRun::read(&log.path("out/current").canonicalize().expect("a run")).expect("a manifest")
+    };
+    assert_same_bytes(&merged, &night, "", "merged");
+    let verify = |folder: &std::path::Path| {
+        let mut command = attributary();
+        command.arg("verify").arg(folder).current_dir(log.folder.path());
+        shown(&command.output().expect("it starts"))
+    };
+    for run in [&first, &night] {
+        let (code, _, stderr) = verify(&run.folder);
+        // The inputs of the first are no longer what they were.
+        assert_eq!(code, if run.folder == first.folder { 3 } else { 0 }, "{stderr}");
+    }
+    // Contributions are those of the fit; what is divided by them is all there is now.
+    let effects = |run: &PublishedRun| {
+        let table = read_run(&run.folder, "removal_effects");
+        (by_channel(&table, "markov", "removal_effect"), by_channel(&table, "markov", "conversions"))
+    };
+    let (before, after) = (effects(&first), effects(&night));
+    assert_eq!(before.0, after.0);
+    assert!(int(&before.1["mailing"]) < int(&after.1["mailing"]) && !after.1.contains_key("podcast"));
+    // Who was not there when it was fitted weighs nothing beside those who were.
+    let credits = read_current(&log.path("out"), "credits");
+    let place = |name: &str| credits.fields.iter().position(|field| field.name == name).expect(name);
+    let share_of = |id: &str, channel: &str| {
+        let is_row = |row: &&Vec<Cell>| {
+            row[place("model")] == Cell::text("markov")
+                && row[place("conversion_id")] == Cell::text(id)
+                && row[place("channel")] == Cell::text(channel)
+        };
+        credits.rows.iter().find(is_row).map(|row| int(&row[place("share")]))
+    };
+    assert_eq!([share_of("on1", "podcast"), share_of("on1", "google")], [Some(0), Some(1_000_000_000)]);
+    assert_eq!(share_of("on3", "podcast"), Some(1_000_000_000), "there is nobody else");
+    // Until somebody wants it learnt anew.
+    let (code, stdout, stderr) = log.try_run("out", "--refit");
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert!(
+        code == 0 && report["whole_because"].as_str().is_some_and(|said| said.contains("\"markov\" is fitted anew")),
+        "{stderr}"
+    );
+    let refitted = PublishedRun::read(&log.path("out/current").canonicalize().expect("a run")).expect("a manifest");
+    assert!(fit_of(&refitted).iter().zip(fit_of(&night)).all(|(now, before)| *now != before));
+    assert!(effects(&refitted).1.contains_key("podcast"));
+    let mut diff = attributary();
+    diff.args(["diff", "--quiet", "--format", "json"]).args([&night.folder, &refitted.folder]).current_dir(log.folder.path());
+    let (code, stdout, stderr) = shown(&diff.output().expect("it starts"));
+    assert_eq!(code, 0, "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    let causes: Vec<&str> =
+        report["causes"].as_array().expect("causes").iter().filter_map(|cause| cause["cause"].as_str()).collect();
+    assert_eq!(causes, ["models that were fitted anew"]);
 }
 
 #[test]

@@ -62,6 +62,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Show the journey of one conversion as the engine sees it
     Explain(ExplainArgs),
+    /// Say how good models are: what they foretell, how stable they are, how far from a known truth
+    Evaluate(EvaluateArgs),
     /// Write a run as one HTML page: numbers, charts and the ledger's proof
     Report(ReportArgs),
     /// List the runs that were published: their days, rows, money and size
@@ -86,6 +88,7 @@ impl Command {
             Self::Diff(args) => Some(args.machine.threads),
             Self::Report(args) => Some(args.machine.threads),
             Self::Explain(args) => Some(args.machine.threads),
+            Self::Evaluate(args) => Some(args.machine.threads),
             Self::Check(_) => Some(None),
             Self::Runs(_) | Self::Rollback(_) | Self::Models(_) | Self::Simulate(_) | Self::Completions(_) => None,
         }
@@ -113,6 +116,9 @@ pub struct RunArgs {
     /// Compute all days, also those that nothing changed for since the current run
     #[arg(long, conflicts_with = "merge")]
     pub full: bool,
+    /// Fit anew also the models with refit = "frozen"
+    #[arg(long, conflicts_with = "merge")]
+    pub refit: bool,
     /// The folder to write to, instead of the pipeline file's
     #[arg(long, value_name = "PATH")]
     pub output: Option<PathBuf>,
@@ -234,6 +240,26 @@ pub struct VerifyArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct EvaluateArgs {
+    #[command(flatten)]
+    pub file: FileArgs,
+    /// The first day of conversions, in the pipeline's time zone
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub from: Option<Day>,
+    /// The day after the last
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub to: Option<Day>,
+    /// What channels brought, as `simulate --truth true` writes it; by default truth.parquet beside the touchpoints' folder
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// The folder for the run that is computed and for temporary files; by default the output's
+    #[arg(long, value_name = "FOLDER")]
+    pub temp: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct DiffArgs {
     /// The earlier run's folder, such as out/nightly/runs/ID
     #[arg(value_name = "RUN_A")]
@@ -338,6 +364,7 @@ impl RunArgs {
             as_of: self.known.as_of,
             merge: self.merge,
             full: self.full,
+            refit: self.refit,
             run_id: self.run_id.clone(),
             wait: self.wait.wait,
             temp: self.temp.clone(),
@@ -377,6 +404,14 @@ impl ReportArgs {
     /// What of the machine may be used.
     pub fn options(&self) -> Options {
         self.machine.alone()
+    }
+}
+
+impl EvaluateArgs {
+    /// What to ask of the pipeline.
+    pub fn options(&self) -> Result<Options, Failure> {
+        in_order(self.from, self.to).map_err(|failure| failure.hint("--to is the day after the last"))?;
+        Ok(Options { from: self.from, to: self.to, temp: self.temp.clone(), ..self.machine.options(&self.file) })
     }
 }
 

@@ -25,6 +25,8 @@ fn attributary() {
       diff         Say why a run differs from an earlier one: causes that add up to the whole change
       check        Say what a run would read and write, without touching data
       explain      Show the journey of one conversion as the engine sees it
+      evaluate     Say how good models are: what they foretell, how stable they are, how far from a
+                   known truth
       report       Write a run as one HTML page: numbers, charts and the ledger's proof
       runs         List the runs that were published: their days, rows, money and size
       rollback     Make an earlier run the current one again
@@ -61,7 +63,7 @@ fn attributary() {
 
 #[test]
 fn run() {
-    insta::assert_snapshot!(help(&["run"]), @r"
+    insta::assert_snapshot!(help(&["run"]), @r#"
     Compute a pipeline and publish its tables
 
     Usage: attributary run [OPTIONS] <PIPELINE>
@@ -80,6 +82,7 @@ fn run() {
           --merge            Publish the current run with these days replaced, instead of these days
                              alone
           --full             Compute all days, also those that nothing changed for since the current run
+          --refit            Fit anew also the models with refit = "frozen"
           --output <PATH>    The folder to write to, instead of the pipeline file's
           --threads <N>      How many threads to use, at most 1024; by default one a core
           --memory <SIZE>    How much memory to use, such as 512MB or 1.5GiB, at least 256MB; by default
@@ -101,7 +104,7 @@ fn run() {
       -q, --quiet                Say nothing on stderr but errors
           --color <WHEN>         When to use colours; `auto` also minds NO_COLOR [default: auto]
                                  [possible values: auto, always, never]
-    ");
+    "#);
 }
 
 #[test]
@@ -294,6 +297,8 @@ fn simulate() {
                                  false]
           --spend <VALUE>        True: what ads cost, one file for each ad platform (spend/), and
                                  rates.csv [default: false]
+          --truth <VALUE>        True: conversions have known causes, and truth.parquet says how many
+                                 each channel brought [default: false]
           --threads <VALUE>      Files written at a time, no matter for their bytes; auto: one a core
                                  [default: auto]
       -h, --help                 Print help

@@ -114,6 +114,20 @@ pub struct ConversionBatch {
     pub refunds: Option<Arc<dyn Identities>>,
     /// How values were converted, where a currency is mapped.
     pub exchange: Option<Exchange>,
+    /// How many journeys each row stands for, where rows are paths that were counted.
+    pub counted: Option<Counted>,
+}
+
+/// Paths that were counted: each row is so many equal journeys, of which all conversions together have the row's values.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// Per row, conversions and journeys that led nowhere, none where they are no counts; at most [`Counted::MOST`] of each.
+    pub journeys: Vec<Option<(u64, u64)>>,
+}
+
+impl Counted {
+    /// So many journeys a row may stand for: their shares together are a number of 64 bits.
+    pub const MOST: u64 = i64::MAX as u64 / crate::WHOLE_SHARE as u64;
 }
 
 /// How the amounts of a batch came from currencies of their own to the reporting currency.

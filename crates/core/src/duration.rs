@@ -71,6 +71,8 @@ pub enum Window {
     All,
     /// Touches at most this long before the conversion.
     Back(Duration),
+    /// Every touch of a path that was counted; nobody knows when they were.
+    Paths,
 }
 
 impl Window {
@@ -89,7 +91,7 @@ impl Window {
     #[must_use]
     pub fn micros(&self) -> Option<i64> {
         match self {
-            Self::All => None,
+            Self::All | Self::Paths => None,
             Self::Back(duration) => Some(duration.micros()),
         }
     }
@@ -100,6 +102,7 @@ impl fmt::Display for Window {
         match self {
             Self::All => formatter.write_str("all"),
             Self::Back(duration) => duration.fmt(formatter),
+            Self::Paths => formatter.write_str("paths"),
         }
     }
 }

@@ -53,7 +53,7 @@ pub trait FittedModel: Send + Sync {
 }
 
 /// Who takes part, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Player {
     /// The channel, or `(not set)`.
     pub channel: String,
@@ -98,7 +98,7 @@ pub struct Fit {
     /// The steps of a chain, if the model is one.
     pub steps: Vec<Step>,
     /// Numbers that tell how good it is, and how it was found.
-    pub statistics: Vec<(&'static str, f64)>,
+    pub statistics: Vec<(String, f64)>,
 }
 
 /// Which table tells of contributions.

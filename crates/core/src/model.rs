@@ -108,6 +108,8 @@ pub struct ModelSpec {
     pub additive: bool,
     /// Whether it must be fitted to all journeys before it can weigh one.
     pub fitted: bool,
+    /// Whether it cannot weigh touches of which nobody knows when they were.
+    pub timed: bool,
     /// Makes the model.
     pub build: fn(&Parameters, &dyn ExpressionCompiler) -> Result<Weighing, ParameterError>,
 }

@@ -18,6 +18,7 @@ use rustc_hash::FxHashSet;
 
 use crate::bucket::{Bucket, Buckets, Records};
 use crate::budget::Budget;
+use crate::cells::Cells;
 use crate::converters::Converters;
 use crate::duplicates::Suspects;
 use crate::error::EngineError;
@@ -157,10 +158,13 @@ impl<'a> ConversionCollector<'a> {
             }
             local.accepted += 1;
             let hash = batch.ids.key(row).hash();
-            let number = bucket_of(hash, false, &self.budget);
-            let ids = &mut local.ids[number];
-            ids.push(&[hash]);
-            self.ids.hand_on_full(number, ids, &self.budget)?;
+            // Of paths that were counted two rows may have the same.
+            if !self.setup.counted {
+                let number = bucket_of(hash, false, &self.budget);
+                let ids = &mut local.ids[number];
+                ids.push(&[hash]);
+                self.ids.hand_on_full(number, ids, &self.budget)?;
+            }
             let day = self.setup.rules.zone.day(batch.times[row]);
             let in_range = self.setup.range.contains(day);
             let refund = is_refund(batch, row);
@@ -231,7 +235,14 @@ impl<'a> ConversionCollector<'a> {
         let day = (time != NO_TIME).then(|| self.setup.rules.zone.day(time));
         if self.setup.range.counts(day) {
             let place = (Side::Conversions, batch.file, batch.rows[row]);
-            self.rejects.add(place, reason, row, time, &*batch.customers, Some(&*batch.ids));
+            if self.setup.counted {
+                // Its time and its customer are none of the source's.
+                let mut path = Cells::default();
+                path.push_identity(&*batch.ids, row);
+                self.rejects.add_raw(place, reason, NO_TIME, &[], path.raw(0));
+            } else {
+                self.rejects.add(place, reason, row, time, &*batch.customers, Some(&*batch.ids));
+            }
             let values = values.map(|value| value.map_or(0, |(minor, _)| minor));
             ledger.reject(day, values);
         }
@@ -404,7 +415,9 @@ pub(crate) fn fault(batch: &ConversionBatch, row: usize) -> Option<Rejected> {
         Some(Rejected::NullTime)
     } else if batch.exchange.as_ref().is_some_and(|exchange| exchange.rates[row].is_none()) {
         Some(Rejected::MissingRate)
-    } else if batch.values.iter().any(|values| values[row].is_none()) {
+    } else if batch.values.iter().any(|values| values[row].is_none())
+        || batch.counted.as_ref().is_some_and(|counted| counted.journeys[row].is_none())
+    {
         Some(Rejected::InvalidValue)
     } else {
         None

@@ -1,5 +1,6 @@
 //! Dividing one conversion under all models: eligible touches in, exact parts out to tables, ledger and credits.
 
+use attributary_core::WHOLE_SHARE;
 use attributary_core::journey::{Journey, Unattributed};
 use attributary_core::model::{Credit, Weighing, WeightExpression};
 use attributary_journeys::Profiles;
@@ -220,7 +221,8 @@ impl<'a> Crediting<'a> {
                 for ((grouped, plan), all) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
                     if plan.counts(number) {
                         let rows: Vec<u32> = (0..touches.len()).map(|touch| all[place_of(touch)]).collect();
-                        grouped.add_model(plan, (number, window), &rows, &self.split.shares, &self.split.values);
+                        let shares = (of.conversions(), &self.split.shares[..]);
+                        grouped.add_model(plan, (number, window), &rows, shares, &self.split.values);
                     }
                 }
                 self.credited.count(counted, (number, window), Outcome::Attributed, values);
@@ -249,7 +251,7 @@ impl<'a> Crediting<'a> {
         }
         self.subset = subset;
         if any_parts {
-            self.parts.end();
+            self.parts.end(of.conversions());
             for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&self.rows) {
                 if plan.counts_every() {
                     grouped.add_parts(plan, window, rows, &self.parts);
@@ -311,8 +313,11 @@ impl<'a> Crediting<'a> {
             grouped.add_unattributed(plan, (model, window), of, values);
         }
         self.credited.count((of.day, of.share), (model, window), Outcome::Unattributed, values);
-        let refund = conversions.is_refund(conversion);
-        self.left.push(&unattributed::row(conversion, model, window, reason, refund));
+        let mark = match self.context.setup.counted {
+            true => of.conversions(),
+            false => conversions.is_refund(conversion).into(),
+        };
+        self.left.push(&unattributed::row(conversion, model, window, reason, mark));
         if let Some(acquired) = self.acquired.as_mut().filter(|_| conversions.makes_customer(conversion)) {
             acquired.leave(conversion, (model, window));
         }
@@ -445,7 +450,8 @@ impl<'a> Crediting<'a> {
             for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&deferred.rows) {
                 // A table that does not count this model has no rows.
                 if let Some(rows) = rows.get(touches.clone()) {
-                    grouped.add_model(plan, (model, window), rows, &split.shares, &split.values);
+                    let shares = (share / WHOLE_SHARE, &split.shares[..]);
+                    grouped.add_model(plan, (model, window), rows, shares, &split.values);
                 }
             }
             split.given.clear();

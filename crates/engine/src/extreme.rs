@@ -137,7 +137,7 @@ impl Crediting<'_> {
                     self.split.keep(credit, touches.len(), WHOLE_SHARE, values);
                     for ((grouped, plan), rows) in self.grouped.iter_mut().zip(plans).zip(&rows) {
                         if plan.counts(number) {
-                            let (shares, values) = (&self.split.shares, &self.split.values);
+                            let (shares, values) = ((1, &self.split.shares[..]), &self.split.values);
                             grouped.add_model(plan, (number, window), &rows[own.clone()], shares, values);
                         }
                     }

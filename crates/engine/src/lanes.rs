@@ -11,6 +11,7 @@ pub struct Lanes {
     values: usize,
     refunds: bool,
     exchange: bool,
+    counted: bool,
 }
 
 /// What a conversion was before it was converted into the reporting currency.
@@ -30,13 +31,13 @@ impl Lanes {
     /// Those of a run.
     #[must_use]
     pub fn of(setup: &Setup) -> Self {
-        Self { values: setup.source_values(), refunds: setup.refunds, exchange: setup.exchange }
+        Self { values: setup.source_values(), refunds: setup.refunds, exchange: setup.exchange, counted: setup.counted }
     }
 
     /// How many extras a conversion has.
     #[must_use]
     pub fn count(self) -> usize {
-        2 * usize::from(self.refunds) + if self.exchange { 2 + 2 * self.values } else { 0 }
+        2 * usize::from(self.refunds) + if self.exchange { 2 + 2 * self.values } else { 0 } + 2 * usize::from(self.counted)
     }
 
     /// Appends the extras of a row that refunds nothing, or whose order is not known yet. `currencies` are the codes of the
@@ -53,6 +54,17 @@ impl Lanes {
             extras.extend(exchange.originals.iter().map(|of_value| of_value[row].unwrap_or_default() * turn));
             extras.extend(batch.values.iter().map(|of_value| of_value[row].unwrap_or_default().difference as i64 * turn));
         }
+        if let (true, Some(counted)) = (self.counted, &batch.counted) {
+            let (conversions, nulls) = counted.journeys[row].unwrap_or_default();
+            extras.extend([conversions, nulls].map(|count| count as i64));
+        }
+    }
+
+    /// How many journeys a path stands for: conversions, and those that led nowhere.
+    #[must_use]
+    pub fn journeys(self, extras: &[i64]) -> Option<(u64, u64)> {
+        let (_, counts) = extras.split_last_chunk::<2>().filter(|_| self.counted)?;
+        Some((counts[0] as u64, counts[1] as u64))
     }
 
     /// The time of the order that a conversion refunds.

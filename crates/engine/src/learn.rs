@@ -18,6 +18,7 @@ use attributary_core::table::NULL_CODE;
 use attributary_core::value::Value;
 use attributary_journeys::{Profiles, Selector, Touches};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::bucket::Bucket;
@@ -42,6 +43,19 @@ pub struct Fitted {
     /// What was learnt.
     pub fit: Fit,
     /// Each player's part of all conversions where customers were drawn at random, draw by draw.
+    pub drawn: Vec<Vec<f64>>,
+}
+
+/// What a model learnt in an earlier run under one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frozen {
+    /// Who took part then.
+    pub players: Vec<Player>,
+    /// As [`Fitted::takes_part`].
+    pub takes_part: Vec<bool>,
+    /// What was learnt.
+    pub fit: Fit,
+    /// As [`Fitted::drawn`].
     pub drawn: Vec<Vec<f64>>,
 }
 
@@ -83,6 +97,22 @@ impl Fits {
     }
 }
 
+impl Fitted {
+    /// What was learnt before, for touches of these profiles. Who was not there then weighs nothing.
+    fn thawed(frozen: &Frozen, profiles: &Profiles) -> Self {
+        let Frozen { players, takes_part, fit, drawn } = frozen.clone();
+        let players = Players { names: players, of_profile: Vec::new() }.of_profiles(profiles);
+        Self { players: Arc::new(players), takes_part, fit, drawn }
+    }
+
+    /// What a later run needs so as not to learn it anew.
+    #[must_use]
+    pub fn frozen(&self) -> Frozen {
+        let Self { players, takes_part, fit, drawn } = self;
+        Frozen { players: players.names.clone(), takes_part: takes_part.clone(), fit: fit.clone(), drawn: drawn.clone() }
+    }
+}
+
 impl Model for Fitted {
     fn weigh(&self, journey: &Journey<'_>, weights: &mut Vec<f64>) -> Credit {
         let player = |touch: usize| self.players.of_profile[journey.profile(touch)];
@@ -94,10 +124,8 @@ impl Players {
     /// The same players, found among other profiles.
     fn of_profiles(&self, profiles: &Profiles) -> Self {
         let by = if self.names.iter().any(|name| name.campaign.is_some()) { PlayedBy::Placements } else { PlayedBy::Channels };
-        let player = |profile: u32| {
-            let name = name(by, profiles, profile);
-            self.names.iter().position(|known| *known == name).map_or(u32::MAX, |player| player as u32)
-        };
+        let numbers: FxHashMap<&Player, u32> = self.names.iter().zip(0..).collect();
+        let player = |profile: u32| numbers.get(&name(by, profiles, profile)).copied().unwrap_or(u32::MAX);
         Self { names: self.names.clone(), of_profile: (0..profiles.facts.len() as u32).map(player).collect() }
     }
 
@@ -163,6 +191,31 @@ impl Seen {
         }
     }
 
+    /// Adds the journeys of a path that was counted. They are those of as many customers, so that each of the folds has some, and
+    /// which are drawn hangs on what they are, not on where the row stands.
+    fn add_path(&mut self, players: &[u32], (conversions, nulls): (u64, u64), seed: u64) {
+        let bytes = players.iter().flat_map(|player| player.to_le_bytes());
+        let bytes: Vec<u8> = bytes.chain([conversions, nulls].into_iter().flat_map(u64::to_le_bytes)).collect();
+        let path = xxh3_64_with_seed(&bytes, seed);
+        for (place, statistics) in self.statistics.iter_mut().enumerate() {
+            let (conversions, nulls) = match place.checked_sub(1) {
+                Some(draw) => {
+                    let drawn = |journeys, converted| journeys_drawn(journeys, converted, path, draw as u32);
+                    (drawn(conversions, true), drawn(nulls, false))
+                }
+                None => (conversions, nulls),
+            };
+            for turn in 0..FOLDS {
+                let part = |journeys: u64| (journeys + (FOLDS - 1 - turn) as u64) / FOLDS as u64;
+                let (conversions, nulls) = (part(conversions), part(nulls));
+                if conversions + nulls > 0 {
+                    let fold = ((path % FOLDS as u64) as usize + turn) % FOLDS;
+                    statistics.add(Journeys { players, conversions, nulls, fold });
+                }
+            }
+        }
+    }
+
     fn absorb(&mut self, other: Self) {
         self.statistics.iter_mut().zip(other.statistics).for_each(|(statistics, others)| statistics.absorb(others));
         self.takes_part.iter_mut().zip(other.takes_part).for_each(|(takes_part, there)| *takes_part |= there);
@@ -180,8 +233,10 @@ pub fn learn(
     profiles: &Profiles,
 ) -> Result<Fits, EngineError> {
     let learning = learning(setup, converted, profiles);
+    let thawed = |model: &ModelSetup| model.frozen.iter().flatten().map(|frozen| Fitted::thawed(frozen, profiles)).collect();
+    let mut fits: Vec<Vec<Fitted>> = setup.models.iter().map(thawed).collect();
     if learning.is_empty() {
-        return Ok(Fits::default());
+        return Ok(Fits(fits));
     }
     let budget = Arc::clone(&converted.budget);
     let buckets: Vec<_> = buckets.iter_mut().zip(&mut converted.buckets).map(Mutex::new).collect();
@@ -211,7 +266,6 @@ pub fn learn(
     if let Some((_, error)) = errors.into_iter().min_by_key(|(place, _)| *place) {
         return Err(error);
     }
-    let mut fits: Vec<Vec<Fitted>> = setup.models.iter().map(|_| Vec::new()).collect();
     for (learning, windows) in learning.iter().zip(seen.unwrap_or_default()) {
         for (window, seen) in windows.into_iter().enumerate() {
             budget.check()?;
@@ -226,7 +280,7 @@ fn learning<'a>(setup: &'a Setup, converted: &Converted, profiles: &Profiles) ->
     let last = converted.days.map(|(_, last)| last.saturating_add(1));
     let end = setup.range.to.or(last).map(|day| zone.start_of(day));
     let fitted = setup.models.iter().enumerate().filter_map(|(place, setup)| match &setup.weighing {
-        Weighing::Fitted(model) => Some((place, setup, &**model)),
+        Weighing::Fitted(model) if setup.frozen.is_none() => Some((place, setup, &**model)),
         _ => None,
     });
     fitted
@@ -359,7 +413,7 @@ impl<'a> Pupil<'a> {
                     let window = self.windows[place];
                     let mut chosen = std::mem::take(&mut self.chosen);
                     if self.selector.select(touches, time, consumed_until, window, &mut chosen).is_ok() {
-                        self.count(customer, &chosen, window, time, true);
+                        self.count(customer, &chosen, window, time, all.journeys(conversion));
                     }
                     self.chosen = chosen;
                 }
@@ -371,7 +425,7 @@ impl<'a> Pupil<'a> {
             for window in 0..setup.rules.windows.len() {
                 let mut chosen = std::mem::take(&mut self.chosen);
                 if self.selector.select_null_journey(touches, last, window, &mut chosen) {
-                    self.count(customer, &chosen, window, customer.times[last], false);
+                    self.count(customer, &chosen, window, customer.times[last], (0, 1));
                 }
                 self.chosen = chosen;
             }
@@ -379,11 +433,12 @@ impl<'a> Pupil<'a> {
         Ok(())
     }
 
-    fn count(&mut self, customer: Customer<'_>, chosen: &[u32], window: usize, time: i64, converts: bool) {
+    /// Counts journeys of the same touches: conversions, and those that led nowhere.
+    fn count(&mut self, customer: Customer<'_>, chosen: &[u32], window: usize, time: i64, journeys: (u64, u64)) {
         let profile = |touch: u32| customer.profiles[touch as usize] as usize;
-        let fold = (customer.key.hash() % FOLDS as u64) as usize;
         for (number, learning) in self.learning.iter().enumerate() {
-            if time < learning.since || (!converts && !learning.training.null_journeys) {
+            let (conversions, nulls) = if learning.training.null_journeys { journeys } else { (journeys.0, 0) };
+            if time < learning.since || conversions + nulls == 0 {
                 continue;
             }
             let flags = |place: usize| self.profiles.facts[profile(chosen[place])].flags;
@@ -396,9 +451,14 @@ impl<'a> Pupil<'a> {
             }
             let seen = &mut self.seen[number][window];
             self.players.iter().for_each(|player| seen.takes_part[*player as usize] = true);
+            if self.setup.counted {
+                seen.add_path(&self.players, (conversions, nulls), learning.training.seed);
+                continue;
+            }
+            let fold = (customer.key.hash() % FOLDS as u64) as usize;
             for (statistics, times) in seen.statistics.iter_mut().zip(&self.times_drawn[number]) {
                 if *times > 0 {
-                    let (conversions, nulls) = if converts { (*times, 0) } else { (0, *times) };
+                    let (conversions, nulls) = (conversions * times, nulls * times);
                     statistics.add(Journeys { players: &self.players, conversions, nulls, fold });
                 }
             }
@@ -413,12 +473,43 @@ fn times_drawn(customer: Key, draw: u32, seed: u64) -> u64 {
     let mut bytes = [0; 20];
     bytes[..16].copy_from_slice(&customer.0.to_le_bytes());
     bytes[16..].copy_from_slice(&draw.to_le_bytes());
-    let chance = (xxh3_64_with_seed(&bytes, seed) >> 11) as f64 / (1_u64 << 53) as f64;
-    // 1 / e, which every platform has to the last bit.
-    let (mut probability, mut below, mut times) = (0.367_879_441_171_442_33, 0.367_879_441_171_442_33, 0);
-    while chance >= below && times < 20 {
+    poisson(1, || chance(xxh3_64_with_seed(&bytes, seed)))
+}
+
+/// How many journeys of a path are drawn, each of another customer: `converted` tells those that did from those that did not.
+fn journeys_drawn(journeys: u64, converted: bool, path: u64, draw: u32) -> u64 {
+    let mut next = u32::from(converted) << 31;
+    poisson(journeys, || {
+        let bytes = [draw, next].map(u32::to_le_bytes).concat();
+        next += 1;
+        chance(xxh3_64_with_seed(&bytes, path))
+    })
+}
+
+/// A number from 0 to 1 of a hash.
+fn chance(hash: u64) -> f64 {
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A number of that mean, Poisson, by chances from 0 to 1. Beyond some mean it is a normal one with the skewness set right, which
+/// is off by less than the half that it is rounded by.
+fn poisson(mean: u64, mut chance: impl FnMut() -> f64) -> u64 {
+    const BY_STEPS: u64 = 64;
+    /// 1 / e, which every platform has to the last bit.
+    const OF_ONE: f64 = 0.367_879_441_171_442_33;
+    if mean > BY_STEPS {
+        // 1 − chance is never 0.
+        let (one, other) = (1.0 - chance(), chance());
+        let normal = (-2.0 * libm::log(one)).sqrt() * libm::cos(std::f64::consts::TAU * other);
+        let mean = mean as f64;
+        return (mean + normal * mean.sqrt() + (normal * normal - 1.0) / 6.0).round().max(0.0) as u64;
+    }
+    let drawn = chance();
+    let mut probability = (0..mean).fold(1.0, |probability, _| probability * OF_ONE);
+    let (mut below, mut times) = (probability, 0);
+    while drawn >= below && times < 20 * mean {
         times += 1;
-        probability /= times as f64;
+        probability = probability * mean as f64 / times as f64;
         below += probability;
     }
     times
@@ -439,5 +530,22 @@ mod tests {
         }
         let of = |draw, seed| (0..64).map(|customer| times_drawn(Key::from_int(customer), draw, seed)).collect::<Vec<_>>();
         assert!(of(0, 1) == of(0, 1) && of(0, 1) != of(1, 1) && of(0, 1) != of(0, 2));
+    }
+
+    #[test]
+    fn journeys_of_a_path_are_drawn_as_those_of_as_many_customers() {
+        for journeys in [0_u64, 1, 7, 64, 65, 1_000, 1_000_000] {
+            let drawn: Vec<f64> = (0..20_000).map(|path| journeys_drawn(journeys, path % 2 == 0, path, 3) as f64).collect();
+            let (mean, of) = (journeys as f64, drawn.len() as f64);
+            let moment = |power: i32| drawn.iter().map(|it| (it - mean).powi(power)).sum::<f64>() / of;
+            // Mean, variance and third moment of a Poisson number are all its mean, give or take what chance does.
+            assert!(moment(1).abs() <= 5.0 * (mean / of).sqrt(), "{journeys}: {}", moment(1));
+            assert!((moment(2) - mean).abs() <= 5.0 * ((mean + 2.0 * mean * mean) / of).sqrt(), "{journeys}: {}", moment(2));
+            assert!(
+                (moment(3) - mean).abs() <= 6.0 * (15.0 * (mean + mean * mean).powi(3) / of).sqrt(),
+                "{journeys}: {}",
+                moment(3)
+            );
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! It is kept per conversion day, so that days can be replaced and parts added up. The source's side is counted where
 //! the rows come in, the models' side where credits go out; they meet only here.
 
+use attributary_core::WHOLE_SHARE;
 use attributary_core::time::Day;
 use rustc_hash::FxHashMap;
 
@@ -164,7 +165,8 @@ impl Credited {
         }
     }
 
-    /// Counts a conversion of a day under a model and a window; a refund, of which there is no `share`, by its values only.
+    /// Counts a conversion of a day under a model and a window; a refund, of which there is no `share`, by its values only, a path
+    /// by all its conversions.
     pub fn count(&mut self, (day, share): (Day, i64), (model, window): (usize, usize), outcome: Outcome, values: &[i64]) {
         let per_day = self.models * self.windows;
         let row = self.days.row(day);
@@ -173,7 +175,7 @@ impl Credited {
             self.sums.resize(self.days.days.len() * per_day * self.values, [0; 2]);
         }
         let place = row * per_day + window * self.models + model;
-        self.counts[place][outcome as usize] += u64::from(share > 0);
+        self.counts[place][outcome as usize] += (share / WHOLE_SHARE) as u64;
         for (sums, value) in self.sums[place * self.values..].iter_mut().zip(values) {
             sums[outcome as usize] += i128::from(*value);
         }

@@ -12,6 +12,7 @@ use attributary_journeys::Rules;
 
 use crate::days::Days;
 use crate::error::EngineError;
+use crate::learn::Frozen;
 
 /// Everything one run computes, all of it in one walk over the log.
 pub struct Setup {
@@ -29,6 +30,8 @@ pub struct Setup {
     pub refunds: bool,
     /// Whether the source gives values in several currencies.
     pub exchange: bool,
+    /// Whether conversions are paths that were counted, each with the touches of one journey.
+    pub counted: bool,
     /// Which kinds of conversions are orders, that is make a customer; none: all.
     pub order_kinds: Option<Vec<String>>,
     /// What becomes of customers, if anybody asks.
@@ -138,6 +141,8 @@ pub struct ModelSetup {
     pub fallback: Fallback,
     /// Whether its credits add up to the conversion.
     pub additive: bool,
+    /// What it learnt before, by window, and is not to learn anew.
+    pub frozen: Option<Vec<Frozen>>,
 }
 
 /// Which of a journey's touches a model may credit.
@@ -254,10 +259,11 @@ impl Setup {
     #[must_use]
     pub fn follows_everyone(&self) -> bool {
         let learns_of_all = |model: &ModelSetup| match &model.weighing {
-            Weighing::Fitted(fitted) => fitted.training().null_journeys,
+            Weighing::Fitted(fitted) => fitted.training().null_journeys && model.frozen.is_none(),
             _ => false,
         };
-        self.paths > 0 || self.models.iter().any(learns_of_all)
+        // A path brings its null journeys along.
+        !self.counted && (self.paths > 0 || self.models.iter().any(learns_of_all))
     }
 
     /// How many of the values are in the source.

@@ -36,6 +36,8 @@ pub struct Conversions {
     in_range: Vec<bool>,
     origins: Vec<u64>,
     lanes: Lanes,
+    /// Whether each of them is one conversion: no refund, and no path that was counted.
+    alone: bool,
     extras: Vec<i64>,
     /// The refunds' own times, and of all others their times too; empty where there are no refunds.
     own_times: Vec<i64>,
@@ -73,7 +75,7 @@ impl Conversions {
             });
         }
         let width = setup.values.len();
-        let mut all = Self { width, lanes, ..Self::default() };
+        let mut all = Self { width, lanes, alone: !setup.refunds && !setup.counted, ..Self::default() };
         all.reserve(order.len());
         for (_, record) in order {
             let record = record as usize;
@@ -199,11 +201,19 @@ impl Conversions {
         self.lanes.order_time(self.extras(conversion)).is_some()
     }
 
-    /// What there is of a conversion to divide, in billionths: a refund takes values off, but makes no conversion undone.
+    /// What there is of a conversion to divide, in billionths: a refund takes values off, but makes no conversion undone. A path
+    /// has that of all its conversions.
     #[must_use]
     #[inline]
     pub fn share(&self, conversion: usize) -> i64 {
-        if self.own_times.is_empty() || !self.is_refund(conversion) { WHOLE_SHARE } else { 0 }
+        if self.alone { WHOLE_SHARE } else { self.journeys(conversion).0 as i64 * WHOLE_SHARE }
+    }
+
+    /// How many journeys a conversion stands for: conversions, and those that led nowhere.
+    #[must_use]
+    pub fn journeys(&self, conversion: usize) -> (u64, u64) {
+        let of_path = self.lanes.journeys(self.extras(conversion));
+        of_path.unwrap_or_else(|| (u64::from(!self.is_refund(conversion)), 0))
     }
 
     /// What a conversion is to its customer.

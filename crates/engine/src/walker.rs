@@ -195,7 +195,7 @@ impl<'a> Walker<'a> {
         if pairs > EXTREME_PAIRS {
             self.extremes.push(Extreme { pairs, touches: customer.times.len() as u64, conversions: in_range });
         }
-        if pairs > setup.stretch_pairs && setup.rules.are_plain() && !setup.credits && setup.paths == 0 {
+        if pairs > setup.stretch_pairs && setup.rules.are_plain() && !setup.credits && setup.paths == 0 && !setup.counted {
             return self.walk_stretches(converting, &consumed_until);
         }
         let mut converted = 0;
@@ -225,9 +225,12 @@ impl<'a> Walker<'a> {
         budget.check()?;
         let touches = Touches { times: customer.times, profiles: customer.profiles };
         let time = all.times[conversion];
+        let (conversions, nulls) = all.journeys(conversion);
         let mut chosen = std::mem::take(&mut self.chosen);
         for &window in &self.windows {
             match self.selector.select(touches, time, consumed_until, window, &mut chosen) {
+                // Of a path nobody may have converted.
+                Err(_) if nulls > 0 && conversions == 0 => {}
                 Err(reason) => {
                     (0..setup.models.len()).for_each(|model| self.crediting.leave(all, conversion, model, window, reason));
                 }
@@ -236,8 +239,12 @@ impl<'a> Walker<'a> {
                         self.channels.clear();
                         self.channels.extend(chosen.iter().map(|touch| channel(profiles, customer, *touch)));
                         let first = customer.times[chosen[0] as usize];
-                        let duration = (!all.is_refund(conversion)).then_some(time - first);
-                        self.paths.add(window, &self.channels, duration, all.values(conversion));
+                        let duration = (!all.is_refund(conversion) && !setup.counted).then_some(time - first);
+                        self.paths.add(window, &self.channels, conversions, duration, all.values(conversion));
+                        self.paths.add_null(window, &self.channels, nulls);
+                    }
+                    if nulls > 0 && conversions == 0 {
+                        continue;
                     }
                     let id = |touch: u32| id_of(customer, records, touch);
                     self.crediting.credit(&Eligible {
@@ -319,7 +326,7 @@ impl<'a> Walker<'a> {
             if self.selector.select_null_journey(touches, last, window, &mut self.chosen) {
                 self.channels.clear();
                 self.channels.extend(self.chosen.iter().map(|touch| channel(profiles, customer, *touch)));
-                self.paths.add_null(window, &self.channels);
+                self.paths.add_null(window, &self.channels, 1);
             }
         }
     }

@@ -136,7 +136,7 @@ fn run(touches: &[TouchRow], conversions: &[ConversionRow], settings: &OracleSet
     if let Some(credits) = &walked.credits {
         tables::credits::write(&setup, credits, (&walked.kinds, &walked.currencies.0), &walked.profiles, &sink).expect("written");
     }
-    tables::unattributed::write(&setup, &walked.unattributed, &walked.kinds, &sink).expect("written");
+    tables::unattributed::write(&setup, &walked.unattributed, (&walked.kinds, &walked.budget), &sink).expect("written");
     let rejected = rejects.finish().expect("kept");
     let file = |_, file: u32| file.to_string();
     let rows = &mut tables::rejects::rows(&setup, &rejected, &file).expect("sorted");
@@ -165,7 +165,8 @@ fn learn_by(pool: &rayon::ThreadPool, setup: &mut Setup, converted: &mut Convert
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listener = Listener { heard: Arc::clone(&heard), null_journeys: setup.follows_everyone() };
     let weighing = Weighing::Fitted(Box::new(listener));
-    let model = ModelSetup { name: "listener".to_owned(), weighing, only: None, fallback: Fallback::All, additive: true };
+    let model =
+        ModelSetup { name: "listener".to_owned(), weighing, only: None, fallback: Fallback::All, additive: true, frozen: None };
     let models = std::mem::replace(&mut setup.models, vec![model]);
     let Partitioned { buckets, profiles, .. } = partitioned;
     let fits = pool.install(|| learn(setup, converted, buckets, profiles)).expect("they can be learnt from");
@@ -331,7 +332,7 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         set_parameters(spec, &model.kind, &mut parameters).expect("parameters");
         let weighing: Weighing = (spec.build)(&parameters, &Compiler).expect("a model");
         let only = model.only.as_ref().map(&mut flag);
-        ModelSetup { name: model.name.clone(), weighing, only, fallback: model.fallback, additive: spec.additive }
+        ModelSetup { name: model.name.clone(), weighing, only, fallback: model.fallback, additive: spec.additive, frozen: None }
     });
     let models = models.collect();
     let mapped = [
@@ -365,6 +366,7 @@ fn setup(settings: &OracleSettings, how: &How, temp: &std::path::Path) -> (Setup
         worths: settings.historic.iter().map(|(_, within)| Worth::Historic { value: of, within: *within }).collect(),
         refunds: settings.mapped.refund_of,
         exchange: false,
+        counted: false,
         order_kinds: settings.order_kinds.clone(),
         customers: (!settings.historic.is_empty()).then_some(CustomersSetup {
             revenue: 0,
@@ -557,5 +559,6 @@ fn conversion_batch(rows: &[ConversionRow], settings: &OracleSettings) -> Conver
             orders
         }),
         exchange: None,
+        counted: None,
     }
 }

@@ -180,6 +180,7 @@ impl ConversionSource {
             values,
             refunds: if self.has_refunds { Some(named(batch.column(REFUND_OF)?)?) } else { None },
             exchange: exchange.map(Exchanging::finish),
+            counted: None,
             rows: batch.rows,
             times: batch.times,
         })

@@ -2,7 +2,7 @@
 //! rows on as batches of plain columns, from many threads and in bounded memory.
 //!
 //! ```text
-//! SourceSpec + mapping ── open ──► TouchSource / ConversionSource / SpendSource ── read ──► TouchBatch / … , to a sink
+//! SourceSpec + mapping ── open ──► TouchSource / ConversionSource / SpendSource / PathSource ── read ──► TouchBatch / … , to a sink
 //! SourceSpec + mapping ── open ──► RateSource ── rates ──► Rates, with which the others convert
 //! ```
 
@@ -22,6 +22,7 @@ mod guard;
 mod identities;
 mod json;
 mod known;
+mod paths;
 mod plain;
 mod plan;
 mod rates;
@@ -40,6 +41,7 @@ mod weight;
 pub use conversions::ConversionSource;
 pub use error::{Fault, FrameError};
 pub use guard::silence_reader_panics;
+pub use paths::PathSource;
 pub use rates::{RateRow, RateSource, RejectedRate};
 pub use spend::SpendSource;
 pub use threads::{set_memory, set_threads, stoppable};
@@ -178,6 +180,25 @@ pub struct ConversionMapping {
     pub refund_of: Option<ColumnSpec>,
     /// The currency of all values of a row, as a code of ISO 4217; where it is not mapped, all are in the reporting currency.
     pub currency: Option<ColumnSpec>,
+    /// The digits behind the point of the reporting currency.
+    pub exponent: u8,
+}
+
+/// Which columns are what in paths that were counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathMapping {
+    /// The channels of a journey, the oldest touch first.
+    pub path: ColumnSpec,
+    /// How many journeys along it converted: whole numbers, however they are written.
+    pub conversions: ColumnSpec,
+    /// How many did not; where it is not mapped, none.
+    pub null_journeys: Option<ColumnSpec>,
+    /// What the conversions of a row are worth together.
+    pub values: Vec<ValueSpec>,
+    /// What stands between two channels.
+    pub separator: String,
+    /// At most [`MAX_PREDICATES`], over `channel`: predicate *i* becomes bit *i* of the flags.
+    pub predicates: Vec<Predicate>,
     /// The digits behind the point of the reporting currency.
     pub exponent: u8,
 }

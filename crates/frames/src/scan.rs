@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use attributary_core::time::Zone;
+use attributary_core::value::ColumnType;
 use polars::prelude::{
-    BooleanChunked, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, PlSmallStr, PolarsResult, Series, col,
+    BooleanChunked, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, PlSmallStr, PolarsResult, Series, TimeUnit, col, lit,
 };
 
 use crate::error::FrameError;
@@ -78,6 +79,35 @@ impl Scan {
         if matches!(time, ColumnSpec::Sql(_)) {
             sql_keys.push(key);
         }
+        Self::with_times(spec, time_cells, opened, selected, sql_keys)
+    }
+
+    /// As [`Scan::new`], of rows that have no time: all of them are of 1970-01-01.
+    pub(crate) fn timeless(
+        spec: &SourceSpec,
+        opened: Vec<OpenFile>,
+        selected: Vec<(Vec<Expr>, Vec<Expr>)>,
+        sql_keys: Vec<String>,
+    ) -> Result<Self, FrameError> {
+        let kind = DataType::Datetime(TimeUnit::Microseconds, None);
+        let cells = (lit(0_i64).cast(kind.clone()), kind);
+        let times = Resolved {
+            kind: ColumnType::instant(),
+            cells: vec![cells; opened.len()],
+            plain: vec![Plain::Computed; opened.len()],
+            first: None,
+        };
+        Self::with_times(spec, times, opened, selected, sql_keys)
+    }
+
+    fn with_times(
+        spec: &SourceSpec,
+        time_cells: Resolved,
+        opened: Vec<OpenFile>,
+        selected: Vec<(Vec<Expr>, Vec<Expr>)>,
+        mut sql_keys: Vec<String>,
+    ) -> Result<Self, FrameError> {
+        let resolver = Resolver { files: &opened, missing_as_null: spec.missing_as_null };
         let filter = match &spec.filter {
             Some(sql) => {
                 let key = format!("{}.where", spec.key);

@@ -29,6 +29,7 @@ const ENGAGEMENT: ModelSpec = ModelSpec {
     }],
     additive: true,
     fitted: false,
+    timed: false,
     build: |parameters, _| Ok(Weighing::Journey(Box::new(Engagement { view: parameters.fraction("view")? }))),
 };
 

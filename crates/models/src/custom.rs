@@ -22,6 +22,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     }],
     additive: true,
     fitted: false,
+    timed: false,
     build: |parameters, compiler| {
         let wrong = |problem| ParameterError { parameter: "weight".to_owned(), problem };
         Ok(Weighing::Expression(compiler.compile(parameters.text("weight")?).map_err(wrong)?))

@@ -15,6 +15,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     parameters: &[],
     additive: true,
     fitted: false,
+    timed: false,
     build: |_, _| Ok(Weighing::Journey(Box::new(FirstTouch))),
 };
 

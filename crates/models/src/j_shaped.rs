@@ -16,6 +16,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     parameters: &[],
     additive: true,
     fitted: false,
+    timed: false,
     build: |_, _| Ok(Weighing::Journey(Box::new(PositionBased { first: 0.2, last: 0.6 }))),
 };
 

@@ -18,6 +18,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     parameters: &[],
     additive: true,
     fitted: false,
+    timed: false,
     build: |parameters, _| Ok(Weighing::Journey(Box::new(LastClick { fallback: parameters.fallback }))),
 };
 

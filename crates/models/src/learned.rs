@@ -46,6 +46,14 @@ pub(crate) const BOOTSTRAP: ParameterSpec = ParameterSpec {
     help: "how many times it is fitted anew, to customers drawn at random, for the table of intervals",
 };
 
+/// Whether it is fitted anew by each run.
+pub(crate) const REFIT: ParameterSpec = ParameterSpec {
+    name: "refit",
+    kind: ParameterKind::Choice(&["always", "frozen"]),
+    default: Some("always"),
+    help: "whether each run fits it anew, or the first one, whose fit credits later days until `run --refit`",
+};
+
 /// What chance hangs on.
 pub(crate) const SEED: ParameterSpec = ParameterSpec {
     name: "seed",
@@ -164,8 +172,13 @@ impl FittedModel for OfSets {
             ("sets", sets.len() as f64),
             ("negative_contributions", below as f64),
         ];
-        Ok(Fit { weights: weights(&contributions), contributions, statistics, ..Fit::default() })
+        Ok(Fit { weights: weights(&contributions), contributions, statistics: named(statistics), ..Fit::default() })
     }
+}
+
+/// Numbers by their names.
+pub(crate) fn named(numbers: Vec<(&'static str, f64)>) -> Vec<(String, f64)> {
+    numbers.into_iter().map(|(name, number)| (name.to_owned(), number)).collect()
 }
 
 /// A model's own statistics.

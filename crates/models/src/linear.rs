@@ -21,6 +21,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     }],
     additive: true,
     fitted: false,
+    timed: false,
     build: |parameters, _| {
         Ok(Weighing::Journey(match parameters.text("per")? {
             "channel" => Box::new(PerChannel),

@@ -21,7 +21,7 @@ use attributary_fitted::order::{self, MOST_TOUCHES};
 use attributary_fitted::outcomes::{self, HeldOut};
 use attributary_fitted::{Chain, NextSteps, Outcomes, Removal, SetCounts, Transitions, balance, removal};
 
-use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, SEED, own, shares, training, weights};
+use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, REFIT, SEED, named, own, shares, training, weights};
 
 /// What everyone may know of it.
 pub const SPEC: ModelSpec = ModelSpec {
@@ -40,6 +40,7 @@ pub const SPEC: ModelSpec = ModelSpec {
         BY,
         NULL_JOURNEYS,
         FIT,
+        REFIT,
         ParameterSpec {
             name: "removal",
             kind: ParameterKind::Choice(&["null", "redistribute"]),
@@ -64,6 +65,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     ],
     additive: true,
     fitted: true,
+    timed: false,
     build: |parameters, _| {
         Ok(Weighing::Fitted(Box::new(Markov {
             // A number, or none.
@@ -197,7 +199,7 @@ impl FittedModel for Markov {
             contributions,
             groups: self.groups.keys().cloned().zip(of_groups.iter().copied()).collect(),
             steps: steps(transitions),
-            statistics: numbers,
+            statistics: named(numbers),
         })
     }
 }
@@ -294,7 +296,8 @@ mod tests {
         assert_eq!(weights, [0.75, 0.5, 0.0]);
         assert_eq!(found.steps.len(), 6);
         assert_eq!(found.steps[0], Step { from: Node::Start, to: Node::State([GOOGLE].into()), count: 4, probability: 0.8 });
-        assert!(found.statistics.contains(&("conversions", 4.0)) && found.statistics.contains(&("journeys", 5.0)));
+        let has = |name: &str, number: f64| found.statistics.contains(&(name.to_owned(), number));
+        assert!(has("conversions", 4.0) && has("journeys", 5.0));
     }
 
     #[test]
@@ -311,6 +314,6 @@ mod tests {
         assert!(fit(&[("removal", "redistribute"), ("negative", "error")], &journeys).is_err());
         let found = fit(&[("removal", "redistribute"), ("negative", "clip")], &journeys).expect("a fit");
         assert_eq!((found.weights[2], found.contributions[2].share), (0.0, 0.0));
-        assert!(found.statistics.contains(&("negative_contributions", 1.0)));
+        assert!(found.statistics.contains(&("negative_contributions".to_owned(), 1.0)));
     }
 }

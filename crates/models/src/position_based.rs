@@ -31,6 +31,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     ],
     additive: true,
     fitted: false,
+    timed: false,
     build: |parameters, _| {
         let (first, last) = (parameters.fraction("first")?, parameters.fraction("last")?);
         if first + last > 1.0 {

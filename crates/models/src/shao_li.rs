@@ -9,7 +9,7 @@
 use attributary_core::model::ModelSpec;
 use attributary_fitted::{SetCounts, shao_li};
 
-use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, OfSets, SEED};
+use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, OfSets, REFIT, SEED};
 
 /// What everyone may know of it.
 pub const SPEC: ModelSpec = ModelSpec {
@@ -18,9 +18,10 @@ pub const SPEC: ModelSpec = ModelSpec {
     weights: "the touch's channel alone and in pairs, shared by its touches",
     useful_for: "a simple measure of how often journeys with a channel convert, mended for the company it keeps",
     not_useful_for: "volume: a rare channel whose few journeys convert counts as much as one that brings most of them",
-    parameters: &[BY, NULL_JOURNEYS, FIT, NEGATIVE, BOOTSTRAP, SEED],
+    parameters: &[BY, NULL_JOURNEYS, FIT, REFIT, NEGATIVE, BOOTSTRAP, SEED],
     additive: true,
     fitted: true,
+    timed: false,
     build: |parameters, _| {
         let game = |sets: &SetCounts, players: usize| -> Vec<(f64, Option<f64>)> {
             shao_li::contributions(sets, players).into_iter().map(|value| (value, None)).collect()

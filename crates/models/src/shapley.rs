@@ -16,7 +16,7 @@
 use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec};
 use attributary_fitted::{SetCounts, shapley};
 
-use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, OfSets, SEED};
+use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, OfSets, REFIT, SEED};
 
 /// What everyone may know of it.
 pub const SPEC: ModelSpec = ModelSpec {
@@ -35,6 +35,7 @@ pub const SPEC: ModelSpec = ModelSpec {
         BY,
         NULL_JOURNEYS,
         FIT,
+        REFIT,
         ParameterSpec {
             name: "draws",
             kind: ParameterKind::Whole { least: 2, most: 10_000_000 },
@@ -47,6 +48,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     ],
     additive: true,
     fitted: true,
+    timed: false,
     build: |parameters, _| {
         let (rate, draws) = (parameters.text("value")? == "rate", parameters.whole("draws")? as u32);
         let seed = parameters.whole(SEED.name)?;

@@ -23,6 +23,7 @@ pub const SPEC: ModelSpec = ModelSpec {
     }],
     additive: true,
     fitted: false,
+    timed: true,
     build: |parameters, _| Ok(Weighing::Journey(Box::new(TimeDecay { half_life: parameters.duration("half_life")? as f64 }))),
 };
 

@@ -68,7 +68,7 @@ impl Recipe {
         }
     }
 
-    fn options(&self, machine: &Options, output: &Path) -> Options {
+    fn options(&self, machine: &Options, output: &Path, fits_of: Option<&Path>) -> Options {
         Options {
             pipeline: PathBuf::from(&self.file),
             text: Some(self.text.clone()),
@@ -78,6 +78,7 @@ impl Recipe {
             to: self.range.to,
             as_of: self.as_of,
             full: true,
+            fits_of: fits_of.map(Path::to_owned),
             unjudged: true,
             run_id: Some("again".to_owned()),
             threads: machine.threads,
@@ -86,14 +87,30 @@ impl Recipe {
         }
     }
 
-    /// Makes the run, all days of it, beside the runs or where `machine` says that temporary files go.
+    /// Makes the run, all days of it, with what models learnt that were fitted once for `of`, beside the runs or where `machine` says that temporary files go.
     ///
     /// # Errors
     /// As a run's.
     pub fn make(&self, of: &PublishedRun, machine: &Options, progress: &Progress, interrupt: &Interrupt) -> Result<Again, Error> {
         let beside = machine.temp.clone().unwrap_or_else(|| output_of(&of.folder));
-        let (folder, held) = hold(&beside)?;
-        let report = run(&self.options(machine, folder.path()), progress, interrupt)?;
+        self.make_beside(&beside, Some(&of.folder), machine, progress, interrupt)
+    }
+
+    /// The same in a folder of its own below `beside`; `fits_of` is the run that has what models learnt.
+    ///
+    /// # Errors
+    /// As a run's.
+    pub fn make_beside(
+        &self,
+        beside: &Path,
+        fits_of: Option<&Path>,
+        machine: &Options,
+        progress: &Progress,
+        interrupt: &Interrupt,
+    ) -> Result<Again, Error> {
+        let (folder, held) = hold(beside)?;
+        let options = self.options(machine, folder.path(), fits_of);
+        let report = run(&options, progress, interrupt)?;
         Ok(Again { run: PublishedRun::read(&report.folder)?, _folder: folder, _held: held })
     }
 
@@ -102,7 +119,7 @@ impl Recipe {
     /// # Errors
     /// Where the pipeline is wrong or its inputs cannot be opened.
     pub fn changed_inputs(&self, since: &Manifest, machine: &Options, interrupt: &Interrupt) -> Result<Vec<String>, Error> {
-        let options = self.options(machine, Path::new("again"));
+        let options = self.options(machine, Path::new("again"), None);
         let now = with_pipeline(&options, |pipeline, _| Ok(inputs(&Plan::interruptible(pipeline, &options, interrupt)?)))?;
         let find = |all: &[attributary_store::InputFile], source: &str, path: &str| {
             all.iter().find(|file| (file.source.as_str(), file.path.as_str()) == (source, path)).cloned()

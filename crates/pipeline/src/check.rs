@@ -58,10 +58,20 @@ fn report(plan: &Plan, options: &Options, secrets: &Secrets) -> Result<CheckRepo
         conversion_columns.extend(column.as_ref().map(|column| (name.to_owned(), shown(column), None)));
     }
     conversion_columns.extend(came(&conversion.source));
-    let mut sources = vec![
-        source("touchpoints", &touch.source.path, plan.touchpoints.files(), touch_columns),
-        source("conversions", &conversion.source.path, plan.conversions.files(), conversion_columns),
-    ];
+    let mut sources = match &pipeline.counted {
+        Some(counted) => {
+            let mut columns = vec![("path".to_owned(), shown(&conversion.id), Some("text".to_owned()))];
+            columns.push(("conversions".to_owned(), shown(&counted.conversions), None));
+            columns.extend(counted.null_journeys.iter().map(|column| ("null_journeys".to_owned(), shown(column), None)));
+            // Behind the id, the customer and the time come the values.
+            columns.extend(conversion_columns.into_iter().skip(3));
+            vec![source("paths", &conversion.source.path, plan.conversions.files(), columns)]
+        }
+        None => vec![
+            source("touchpoints", &touch.source.path, plan.touchpoints.files(), touch_columns),
+            source("conversions", &conversion.source.path, plan.conversions.files(), conversion_columns),
+        ],
+    };
     for (entry, opened) in pipeline.spend.iter().zip(plan.own_spend()) {
         sources.push(source(&entry.key, &entry.source.path, opened.files(), spend_columns(entry, plan, &shown)));
     }

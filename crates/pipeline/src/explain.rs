@@ -20,12 +20,14 @@ use attributary_engine::rejects::{RejectedRow, RejectedRows, Rejects, Side};
 use attributary_engine::sorted::{Conversions, Histories};
 use attributary_engine::{EngineError, Interrupt, Range, Setup};
 use attributary_frames::{SourceFile, Stop, TimeBounds};
+use attributary_store::PublishedRun;
 
 use crate::error::Error;
+use crate::frozen;
 use crate::options::{Options, Progress};
 use crate::plan::{Plan, with_pipeline};
 use crate::report::{ConvertedFrom, ExplainedCredit, ExplainedModel, ExplainedTouch, Explanation};
-use crate::run::{Which, compute, read_conversions};
+use crate::run::{Which, compute, output_folder, read_conversions};
 use crate::worth::{observe, read_rates};
 
 /// Explains a conversion: every touch of its customer, and what each model makes of them under each window.
@@ -34,7 +36,13 @@ use crate::worth::{observe, read_rates};
 /// As a run's; and where no accepted conversion has that id.
 pub fn explain(options: &Options, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {
     with_pipeline(options, |pipeline, _| {
-        explain_here(Plan::interruptible(pipeline, options, interrupt)?, conversion_id, interrupt)
+        let mut plan = Plan::interruptible(pipeline, options, interrupt)?;
+        // What is to be learnt once the run that is current has learnt.
+        let folder = output_folder(&plan.pipeline, options).ok();
+        if let Some(run) = folder.and_then(|folder| PublishedRun::read(&folder.join("current")).ok()) {
+            frozen::thaw(&mut plan, &run)?;
+        }
+        explain_here(plan, conversion_id, interrupt)
     })
 }
 
@@ -54,6 +62,12 @@ fn learnt(plan: &mut Plan, interrupt: &Interrupt) -> Result<Fits, Error> {
 }
 
 fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> Result<Explanation, Error> {
+    if plan.setup.counted {
+        return Err(Error::Usage {
+            problem: format!("pipeline {:?} has [paths], whose conversions have no ids", plan.pipeline.name),
+            hint: Some("the table removal_effects or by_channel says what channels got".to_owned()),
+        });
+    }
     let fits = learnt(&mut plan, interrupt)?;
     plan.setup.range = Range::default();
     let temp = tempfile::tempdir().map_err(EngineError::temp(std::env::temp_dir()))?;
@@ -95,7 +109,7 @@ fn explain_here(mut plan: Plan, conversion_id: &str, interrupt: &Interrupt) -> R
     let touches = CustomerCollector::new(setup, conversions.keys[conversion]);
     let known = !conversions.customers.is_null(conversion);
     if known {
-        let read = plan.touchpoints.read(&everything, setup.threads, &progress.touchpoints, &|batch| {
+        let read = plan.touchpoints.read_files(&|_| true, &everything, setup.threads, &progress.touchpoints, &|batch| {
             touches.add(&batch);
             stop()
         });

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use attributary_frames::{
-    AsOf, ColumnSpec, ConversionMapping, DimensionSpec, Predicate, RateMapping, SourceSpec, SpendMapping, TouchMapping,
-    ValueSpec, ValueUnit,
+    AsOf, ColumnSpec, ConversionMapping, DimensionSpec, PathMapping, Predicate, RateMapping, SourceSpec, SpendMapping,
+    TouchMapping, ValueSpec, ValueUnit,
 };
 
 use crate::file::{self, Pipeline};
@@ -32,6 +32,19 @@ pub(crate) fn touch_mapping(pipeline: &Pipeline) -> TouchMapping {
     let touch = &pipeline.touchpoints;
     let dimension =
         |dimension: &file::Dimension| DimensionSpec { name: dimension.name.clone(), column: column_spec(&dimension.column) };
+    TouchMapping {
+        customer: column_spec(&touch.customer),
+        time: column_spec(&touch.time),
+        channel: column_spec(&touch.channel),
+        campaign: touch.campaign.as_ref().map(column_spec),
+        interaction: touch.interaction.as_ref().map(column_spec),
+        id: touch.id.as_ref().map(column_spec),
+        dimensions: touch.dimensions.iter().map(dimension).collect(),
+        predicates: predicates(pipeline),
+    }
+}
+
+fn predicates(pipeline: &Pipeline) -> Vec<Predicate> {
     let mut keys: BTreeMap<&str, String> = BTreeMap::new();
     for model in &pipeline.models {
         if let Some(only) = &model.only {
@@ -44,32 +57,39 @@ pub(crate) fn touch_mapping(pipeline: &Pipeline) -> TouchMapping {
         key: keys.get(sql).cloned().unwrap_or_else(|| "journey.ignore.where".to_owned()),
         sql: sql.to_owned(),
     };
-    TouchMapping {
-        customer: column_spec(&touch.customer),
-        time: column_spec(&touch.time),
-        channel: column_spec(&touch.channel),
-        campaign: touch.campaign.as_ref().map(column_spec),
-        interaction: touch.interaction.as_ref().map(column_spec),
-        id: touch.id.as_ref().map(column_spec),
-        dimensions: touch.dimensions.iter().map(dimension).collect(),
-        predicates: pipeline.predicates().into_iter().map(predicate).collect(),
+    pipeline.predicates().into_iter().map(predicate).collect()
+}
+
+pub(crate) fn path_mapping(pipeline: &Pipeline, counted: &file::CountedPaths) -> PathMapping {
+    PathMapping {
+        path: column_spec(&pipeline.touchpoints.channel),
+        conversions: column_spec(&counted.conversions),
+        null_journeys: counted.null_journeys.as_ref().map(column_spec),
+        values: value_specs(pipeline),
+        separator: counted.separator.clone(),
+        predicates: predicates(pipeline),
+        exponent: pipeline.currency.exponent,
     }
 }
 
 pub(crate) fn conversion_mapping(pipeline: &Pipeline) -> ConversionMapping {
     let conversions = &pipeline.conversions;
-    let value =
-        |value: &file::ValueColumn| ValueSpec { name: value.name.clone(), column: column_spec(&value.column), unit: unit(value) };
     ConversionMapping {
         id: column_spec(&conversions.id),
         customer: column_spec(&conversions.customer),
         time: column_spec(&conversions.time),
         kind: conversions.kind.as_ref().map(column_spec),
-        values: conversions.values.iter().map(value).collect(),
+        values: value_specs(pipeline),
         refund_of: conversions.refund_of.as_ref().map(column_spec),
         currency: conversions.currency.as_ref().map(column_spec),
         exponent: pipeline.currency.exponent,
     }
+}
+
+fn value_specs(pipeline: &Pipeline) -> Vec<ValueSpec> {
+    let value =
+        |value: &file::ValueColumn| ValueSpec { name: value.name.clone(), column: column_spec(&value.column), unit: unit(value) };
+    pipeline.conversions.values.iter().map(value).collect()
 }
 
 fn unit(value: &file::ValueColumn) -> ValueUnit {

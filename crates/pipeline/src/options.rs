@@ -33,6 +33,10 @@ pub struct Options {
     pub merge: bool,
     /// Compute all days, whatever the current run has.
     pub full: bool,
+    /// Fit anew also the models that are to be fitted once.
+    pub refit: bool,
+    /// The folder of the run of which such models have what they learnt; by default that which is current.
+    pub fits_of: Option<PathBuf>,
     /// Whether `[quality]` is passed over: where a run is made again for nobody to see.
     pub unjudged: bool,
     /// Which step of a backfill the run is.

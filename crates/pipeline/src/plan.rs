@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use attributary_core::batch::attribute;
 use attributary_core::model::{ExpressionCompiler, WeightExpression};
@@ -11,7 +12,9 @@ use attributary_core::time::Day;
 use attributary_core::value::ColumnType;
 use attributary_engine::bucket::bucket_bits;
 use attributary_engine::{CustomersSetup, GroupColumn, Interrupt, ModelSetup, Period, Range, Segments, Setup, TableSetup, Worth};
-use attributary_frames::{ConversionSource, FrameError, RateSource, SourceFile, SpendSource, TimeBounds, TouchSource, stoppable};
+use attributary_frames::{
+    ConversionSource, FrameError, PathSource, RateSource, SourceFile, SpendSource, TimeBounds, TouchSource, stoppable,
+};
 use attributary_journeys as journeys;
 use attributary_journeys::Rules;
 
@@ -19,18 +22,19 @@ use crate::as_of;
 use crate::error::Error;
 use crate::file::{self, Pipeline};
 use crate::machine;
-use crate::mappings::{conversion_mapping, rate_mapping, source_spec, spend_mappings, touch_mapping};
+use crate::mappings::{conversion_mapping, path_mapping, rate_mapping, source_spec, spend_mappings, touch_mapping};
 use crate::options::Options;
 use crate::secrets::Secrets;
+use crate::sources::{Conversions, Touchpoints};
 
 /// A pipeline that is ready to run.
 pub struct Plan {
     /// The pipeline file.
     pub pipeline: Pipeline,
     /// The touchpoints' source.
-    pub touchpoints: TouchSource,
+    pub touchpoints: Touchpoints,
     /// The conversions' source.
-    pub conversions: ConversionSource,
+    pub conversions: Conversions,
     /// The sources of spend: those of `[[spend]]`, and the touchpoints where a touch has a cost.
     pub spend: Vec<SpendSource>,
     /// The source of exchange rates.
@@ -71,18 +75,26 @@ impl Plan {
             let asked = interrupt.clone();
             move || asked.check().is_err()
         };
-        // Of many files it takes a while to look at each.
-        let (touchpoints, conversions) = rayon::join(
-            || {
-                let spec = source_spec("touchpoints", &pipeline.touchpoints.source, as_of);
-                stoppable(stopped(), || TouchSource::open(&spec, &touch_mapping(&pipeline)))
-            },
-            || {
-                let spec = source_spec("conversions", &pipeline.conversions.source, as_of);
-                stoppable(stopped(), || ConversionSource::open(&spec, &conversion_mapping(&pipeline)))
-            },
-        );
-        let (touchpoints, conversions) = (touchpoints.map_err(located)?, conversions.map_err(located)?);
+        let (touchpoints, conversions) = if let Some(counted) = &pipeline.counted {
+            has_no_times(&pipeline, options)?;
+            let spec = source_spec("paths", &pipeline.touchpoints.source, None);
+            let paths = stoppable(stopped(), || PathSource::open(&spec, &path_mapping(&pipeline, counted))).map_err(located)?;
+            let paths = Arc::new(paths);
+            (Touchpoints::Paths(Arc::clone(&paths)), Conversions::Paths(paths))
+        } else {
+            // Of many files it takes a while to look at each.
+            let (touchpoints, conversions) = rayon::join(
+                || {
+                    let spec = source_spec("touchpoints", &pipeline.touchpoints.source, as_of);
+                    stoppable(stopped(), || TouchSource::open(&spec, &touch_mapping(&pipeline)))
+                },
+                || {
+                    let spec = source_spec("conversions", &pipeline.conversions.source, as_of);
+                    stoppable(stopped(), || ConversionSource::open(&spec, &conversion_mapping(&pipeline)))
+                },
+            );
+            (Touchpoints::Log(touchpoints.map_err(located)?), Conversions::Log(conversions.map_err(located)?))
+        };
         same_kind_of_customer(&touchpoints, &conversions)?;
         let (spend, rates) = stoppable(stopped(), || -> Result<_, Error> {
             let spend: Vec<SpendSource> = spend_mappings(&pipeline, as_of)
@@ -157,12 +169,7 @@ pub fn hooks(options: &Options) -> Result<file::Hooks, Error> {
     })
 }
 
-fn setup(
-    pipeline: &Pipeline,
-    options: &Options,
-    touchpoints: &TouchSource,
-    conversions: &ConversionSource,
-) -> Result<Setup, Error> {
+fn setup(pipeline: &Pipeline, options: &Options, touchpoints: &Touchpoints, conversions: &Conversions) -> Result<Setup, Error> {
     let touch = &pipeline.touchpoints;
     let dimension_types = touchpoints.dimension_types();
     let dimensions: Vec<Field> =
@@ -181,6 +188,7 @@ fn setup(
         worths: pipeline.conversions.worths.iter().map(|worth| worth_of(pipeline, worth.worth)).collect(),
         refunds: pipeline.conversions.refund_of.is_some(),
         exchange: pipeline.conversions.currency.is_some(),
+        counted: pipeline.counted.is_some(),
         order_kinds: pipeline.conversions.order_kinds.clone(),
         customers: pipeline.customers.as_ref().map(|entry| customers(pipeline, entry)),
         currency: (pipeline.currency.code.clone(), pipeline.currency.exponent),
@@ -202,6 +210,26 @@ fn setup(
     };
     setup.models = models(pipeline, &setup)?;
     Ok(setup)
+}
+
+/// Refuses what asks of paths when they were.
+fn has_no_times(pipeline: &Pipeline, options: &Options) -> Result<(), Error> {
+    let asked = if options.from.is_some() || options.to.is_some() {
+        "a range of days"
+    } else if options.as_of.is_some() {
+        "an instant at which rows were known"
+    } else if options.merge {
+        "days to merge"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Usage {
+        problem: format!(
+            "expected none of --from, --to, --date, --as-of and --merge, found {asked}: pipeline {:?} has [paths], which do not say when they were",
+            pipeline.name
+        ),
+        hint: Some("leave it out: all paths are read".to_owned()),
+    })
 }
 
 /// The values of the source, then those that first orders carry.
@@ -266,10 +294,11 @@ fn bases(pipeline: &Pipeline) -> Vec<TableSetup> {
 fn models(pipeline: &Pipeline, setup: &Setup) -> Result<Vec<ModelSetup>, Error> {
     // Signed, so that `position - 2` is a negative number and not a huge one.
     let count = ColumnType::Int { bits: 64, signed: true };
-    let numbers = [("position", count.clone()), ("length", count), ("age_days", ColumnType::Float { bits: 64 })];
+    let age = ("age_days", ColumnType::Float { bits: 64 });
+    let numbers = [("position", count.clone()), ("length", count)].into_iter().chain((!setup.counted).then_some(age));
     let attributes = setup.weight_attributes().map(|place| setup.attribute_field(place)).map(|field| (field.name, field.kind));
     let id = setup.touch_id_type.iter().map(|kind| ("id".to_owned(), kind.clone()));
-    let columns = numbers.map(|(name, kind)| (name.to_owned(), kind)).into_iter().chain(attributes).chain(id).collect();
+    let columns = numbers.map(|(name, kind)| (name.to_owned(), kind)).chain(attributes).chain(id).collect();
     let compiler = Compiler { columns };
     let predicates = pipeline.predicates();
     let build = |model: &file::ModelEntry| {
@@ -283,6 +312,7 @@ fn models(pipeline: &Pipeline, setup: &Setup) -> Result<Vec<ModelSetup>, Error> 
             only: model.only.as_deref().and_then(|only| flag(&predicates, only)),
             fallback: model.parameters.fallback,
             additive: model.spec.additive,
+            frozen: None,
         })
     };
     pipeline.models.iter().map(build).collect()
@@ -357,7 +387,7 @@ pub(crate) fn group_column(column: &file::GroupColumn) -> GroupColumn {
 }
 
 /// What was spent on a country is put beside what a country brought in: both must name countries alike.
-fn same_dimensions(pipeline: &Pipeline, touchpoints: &TouchSource, spend: &[SpendSource]) -> Result<(), Error> {
+fn same_dimensions(pipeline: &Pipeline, touchpoints: &Touchpoints, spend: &[SpendSource]) -> Result<(), Error> {
     let of_touches = touchpoints.dimension_types();
     for (entry, source) in pipeline.spend.iter().zip(spend) {
         for ((place, dimension), kind) in entry.dimensions.iter().zip(source.dimension_types()) {
@@ -377,7 +407,7 @@ fn same_dimensions(pipeline: &Pipeline, touchpoints: &TouchSource, spend: &[Spen
 }
 
 /// Text never equals a number: touches and conversions that name customers differently would all stay unattributed.
-fn same_kind_of_customer(touchpoints: &TouchSource, conversions: &ConversionSource) -> Result<(), Error> {
+fn same_kind_of_customer(touchpoints: &Touchpoints, conversions: &Conversions) -> Result<(), Error> {
     let (touch, conversion) = (touchpoints.customer_type(), conversions.customer_type());
     let same = matches!((touch, conversion), (ColumnType::Int { .. }, ColumnType::Int { .. })) || touch == conversion;
     if same {

@@ -79,6 +79,77 @@ pub struct VerifyReport {
     pub seconds: f64,
 }
 
+/// How good the models of a pipeline are.
+#[derive(Clone, Debug, Serialize)]
+pub struct EvaluateReport {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The days: from, inclusive, and to, exclusive, as text.
+    pub range: (Option<String>, Option<String>),
+    /// The file that says what channels brought, if there is one.
+    pub truth: Option<PathBuf>,
+    /// Each model under each window.
+    pub models: Vec<ModelEvaluation>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// How good a model is under a window.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelEvaluation {
+    /// The model.
+    pub model: String,
+    /// Its kind.
+    pub kind: String,
+    /// The window.
+    pub window: String,
+    /// What it foretells of customers that it was not fitted to, if it foretells anything.
+    pub held_out: Option<HeldOut>,
+    /// How many weeks have conversions.
+    pub weeks: u64,
+    /// The rank correlation (Spearman) of what channels get in a week and in the next, on average.
+    pub stability: Option<f64>,
+    /// How wide the range is in which nine of ten draws of customers put channels' parts, over these parts.
+    pub spread: Option<f64>,
+    /// How far its division is from what channels brought.
+    pub truth: Option<TruthDistance>,
+}
+
+/// What a model foretells of customers that it was not fitted to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeldOut {
+    /// −ln p of what came, per journey.
+    pub log_loss: f64,
+    /// How probable it is that a journey that converted was given more than one that did not.
+    pub auc: f64,
+    /// By length of journeys.
+    pub calibration: Vec<Calibrated>,
+}
+
+/// Journeys of some lengths.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Calibrated {
+    /// Touches, such as `3` or `6-10`.
+    pub lengths: String,
+    /// How many there are.
+    pub journeys: u64,
+    /// How many converted.
+    pub conversions: u64,
+    /// How many were foretold to.
+    pub foretold: f64,
+}
+
+/// How far a division is from the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct TruthDistance {
+    /// Which part of all credit is at a wrong channel, what each channel should have being its part of what all brought.
+    pub misplaced: f64,
+    /// The rank correlation (Spearman) with what channels brought.
+    pub rank_correlation: Option<f64>,
+    /// All conversions that channels got, over all that would not have been without them.
+    pub credited_for_caused: Option<f64>,
+}
+
 /// What a backfill did.
 #[derive(Clone, Debug, Serialize)]
 pub struct BackfillReport {

@@ -16,7 +16,7 @@ use attributary_engine::tables::{self, TableSink};
 use attributary_engine::walk::{Walked, walk};
 use attributary_engine::{EngineError, Interrupt};
 use attributary_frames::{FrameError, SourceFile, Stop, TimeBounds};
-use attributary_store::{BytesRead, Manifest, Moment, now, reached};
+use attributary_store::{BytesRead, Manifest, Moment, PublishedRun, now, reached};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::as_of::{self, Came};
@@ -35,7 +35,7 @@ use crate::settings::settings;
 use crate::worth::{Fits, Returns, Spending, observe, read_rates, read_spend};
 use crate::write::{Cohorts, rejects_rows, write_learned, write_tables, write_whole};
 use crate::writer::{Writer, lock};
-use crate::{held, restatements, run_id, temp};
+use crate::{frozen, held, restatements, run_id, temp};
 
 /// Runs a pipeline and publishes what it computes.
 ///
@@ -88,6 +88,11 @@ fn run_here(
 
     // Whatever can be read of it: only a run that must go on from it says what is wrong.
     let before = output.current().ok().flatten();
+    match (&options.fits_of, &before) {
+        (Some(folder), _) => frozen::thaw(&mut plan, &PublishedRun::read(folder)?)?,
+        (None, Some(before)) if !options.refit => frozen::thaw(&mut plan, before)?,
+        _ => {}
+    }
     let mut versions = versions(&plan);
     let (mut carried, because) = match carried::choose(options, &output, &mut plan, &mut versions, interrupt)? {
         Choice::Whole { because } => (None, Some(because)),

@@ -12,6 +12,7 @@ use attributary_frames::SourceFile;
 use attributary_store::{ConversionCounts, InputFile, Manifest, ModelEntry, RowCounts, SourceCounts, TouchpointCounts};
 
 use crate::as_of;
+use crate::frozen;
 use crate::machine;
 use crate::plan::Plan;
 use crate::report::{LedgerLine, ModelSummary, range_text};
@@ -26,10 +27,13 @@ pub(crate) fn inputs(plan: &Plan) -> Vec<InputFile> {
         rows: file.rows.unwrap_or(0),
         footer_sha256: file.footer_sha256.clone(),
     };
-    let touchpoints = plan.touchpoints.files();
-    let conversions = plan.conversions.files();
+    let (touchpoints, conversions) = match plan.setup.counted {
+        true => (&[][..], plan.conversions.files()),
+        false => (plan.touchpoints.files(), plan.conversions.files()),
+    };
+    let of_conversions = if plan.setup.counted { "paths" } else { "conversions" };
     let inputs = touchpoints.iter().map(|file| input("touchpoints", file));
-    let inputs = inputs.chain(conversions.iter().map(|file| input("conversions", file)));
+    let inputs = inputs.chain(conversions.iter().map(|file| input(of_conversions, file)));
     let inputs = inputs.chain(plan.own_spend().flat_map(|spend| spend.files()).map(|file| input("spend", file)));
     inputs.chain(plan.rates.iter().flat_map(|rates| rates.files()).map(|file| input("fx", file))).collect()
 }
@@ -80,7 +84,13 @@ pub(crate) fn manifest(plan: &Plan, computed: &Computed, totals: &Totals, starte
             .pipeline
             .models
             .iter()
-            .map(|model| ModelEntry { name: model.name.clone(), kind: model.spec.kind.to_owned(), additive: model.spec.additive })
+            .enumerate()
+            .map(|(place, model)| ModelEntry {
+                name: model.name.clone(),
+                kind: model.spec.kind.to_owned(),
+                additive: model.spec.additive,
+                fit_sha256: frozen::fit_sha256(plan, &computed.walked.fits, place),
+            })
             .collect(),
         windows: setup.rules.windows.iter().map(ToString::to_string).collect(),
         started: instant_text(started.0),

@@ -1,5 +1,6 @@
 //! What a run was asked for, in words: for the manifest, and for whoever reads a report and wonders what a number means.
 
+use attributary_core::duration::Window;
 use attributary_core::model::{Fallback, ParameterKind};
 
 use crate::as_of::{self, AsOf};
@@ -32,6 +33,9 @@ fn filters(pipeline: &Pipeline) -> Vec<(String, String)> {
 }
 
 fn journey(rules: &JourneyRules) -> Vec<(String, String)> {
+    if rules.windows == [Window::Paths] {
+        return vec![("touches".to_owned(), "all those of a path".to_owned())];
+    }
     let windows: Vec<String> = rules.windows.iter().map(ToString::to_string).collect();
     let unit = if rules.calendar_days { "whole calendar days" } else { "to the microsecond" };
     let mut all = vec![("windows".to_owned(), format!("{}, {unit}", windows.join(", ")))];
@@ -64,7 +68,7 @@ fn journey(rules: &JourneyRules) -> Vec<(String, String)> {
     all
 }
 
-fn model(model: &ModelEntry) -> String {
+pub(crate) fn model(model: &ModelEntry) -> String {
     let mut text = format!("{}: {}", model.spec.kind, model.spec.summary);
     for parameter in model.spec.parameters {
         let value = match parameter.kind {

@@ -29,7 +29,7 @@ pub(crate) fn write_tables(
             let names = (&walked.kinds, &walked.currencies.0);
             tables::credits::write(setup, credits, names, &walked.profiles, &writer.tables())?;
         }
-        tables::unattributed::write(setup, &walked.unattributed, &walked.kinds, &writer.tables())
+        tables::unattributed::write(setup, &walked.unattributed, (&walked.kinds, &walked.budget), &writer.tables())
     };
     let grouped = || {
         let tables: Vec<_> = setup.tables.iter().enumerate().filter(|(_, table)| !is_base(table)).collect();

@@ -133,6 +133,7 @@ impl<'a> Batches<'a> {
                 kinds: attributes.into_iter().next().unwrap_or_else(|| nothing(times.len())),
                 refunds,
                 exchange: exchange.map(Exchanging::finish),
+                counted: None,
                 times,
             })
         })

@@ -91,6 +91,17 @@ impl Calendar {
         self.slices.get(slice).is_some_and(|it| it.time.start <= instant).then_some(slice)
     }
 
+    /// The numbers of all touch rows of the slices that a stretch of time meets.
+    pub fn touches_around(&self, time: Range<i64>) -> Range<u64> {
+        let first = self.slices.partition_point(|slice| slice.time.end <= time.start);
+        let end = self.slices.partition_point(|slice| slice.time.start < time.end);
+        match self.slices.get(first..end) {
+            Some([slice]) => slice.touches.clone(),
+            Some([first, .., last]) => first.touches.start..last.touches.end,
+            _ => 0..0,
+        }
+    }
+
     /// Gives each slice its rows, in proportion to how busy it is.
     fn deal_out(&mut self, settings: &Settings) {
         let weights: Vec<f64> = self.slices.iter().map(|slice| slice.weight as f64).collect();

@@ -22,6 +22,28 @@
 //! <out>/spend/social.parquet        date_start, channel, campaign_name, amount_spent, currency, link_clicks, impressions, goal
 //! <out>/rates.csv                   date, currency, rate
 //! ```
+//!
+//! And if asked for, conversions have known causes, and one more table says how many each channel brought, so that what an
+//! attribution model credits can be held against what was really so:
+//!
+//! ```text
+//! <out>/truth.parquet               channel, effect, half_life_hours, alone, with_another, incremental_conversions
+//! ```
+//!
+//! There is a row for each channel of the log, by name, and then `(baseline)`, which is no channel: conversions that nothing
+//! in the log brought.
+//!
+//! - `effect`: how likely a touch ever brings a conversion, in percent of the strongest channel of the preset; what would
+//!   follow after the last day is not in the log. 0: the channel is seen, and nothing comes of it. Null for the baseline.
+//! - `half_life_hours`: after how many hours half of that effect is over. Null where there is no effect.
+//! - `alone`: distinct conversions that were brought by a touch of the channel, whatever else there was.
+//! - `with_another`: those that were brought only because a touch of it met one of another channel in the same session: in
+//!   b2c `paid_search` after `social`, in b2b `email` after `linkedin`. They stand in the rows of both.
+//! - `incremental_conversions`: the sum of both, which is how many conversions there would not be without the channel.
+//!
+//! So `alone` of all rows and half of `with_another` add up to the distinct conversions of the log; a row that repeats
+//! another's id is not one. Those whose customer is null count too: without `nulls` and `duplicates` the log shows all that
+//! the truth counts. In such a log there are no refunds and no deals, and nobody is brought back as with `repeat`.
 
 mod calendar;
 mod currency;
@@ -34,6 +56,7 @@ mod random;
 mod rows;
 mod settings;
 mod spend;
+mod truth;
 mod visits;
 mod writing;
 

@@ -1,5 +1,6 @@
 //! What the two presets are made of: channels, campaigns, countries, devices, and how long things take.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attributary_core::value::Value;
@@ -23,6 +24,17 @@ struct Channel {
     campaigns: bool,
     /// The ad platform that it is bought on, if it is.
     ads: Option<Ads>,
+    /// What it brings where conversions have known causes; none: it is seen, and nothing comes of it.
+    effect: Option<Effect>,
+}
+
+/// What a touch of a channel does where conversions have known causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// How likely it brings a conversion, in percent of the strongest channel of the preset.
+    pub percent: u64,
+    /// After how many hours half of its effect is over.
+    pub half_life: u32,
 }
 
 /// What a channel of an ad platform brings.
@@ -35,45 +47,54 @@ pub struct Ads {
 }
 
 const fn channel(name: &'static str, early: u32, late: u32, clicks: u32, closes: u32, campaigns: bool) -> Channel {
-    Channel { name, early, late, clicks, closes, campaigns, ads: None }
+    Channel { name, early, late, clicks, closes, campaigns, ads: None, effect: None }
 }
 
 impl Channel {
     const fn ads(self, platform: usize, returns: u64) -> Self {
         Self { ads: Some(Ads { platform, returns }), ..self }
     }
+
+    const fn brings(self, percent: u64, half_life: u32) -> Self {
+        Self { effect: Some(Effect { percent, half_life }), ..self }
+    }
 }
 
 const B2C_CHANNELS: &[Channel] = &[
-    channel("paid_search", 14, 20, 85, 80, true).ads(SEARCH, 420),
-    channel("organic_search", 16, 13, 97, 60, false),
-    channel("social", 20, 8, 18, 35, true).ads(SOCIAL, 160),
-    channel("email", 5, 19, 30, 90, true),
+    channel("paid_search", 14, 20, 85, 80, true).ads(SEARCH, 420).brings(40, 6),
+    channel("organic_search", 16, 13, 97, 60, false).brings(25, 24),
+    channel("social", 20, 8, 18, 35, true).ads(SOCIAL, 160).brings(100, 72),
+    channel("email", 5, 19, 30, 90, true).brings(55, 24),
     channel("direct", 6, 18, 100, 100, false),
-    channel("display", 20, 6, 4, 25, true).ads(SEARCH, 60),
+    channel("display", 20, 6, 4, 25, true).ads(SEARCH, 60).brings(15, 72),
     channel("affiliate", 4, 7, 70, 80, true),
-    channel("shopping_ads", 5, 9, 60, 85, true).ads(SEARCH, 520),
-    channel("video", 8, 2, 5, 20, true).ads(SOCIAL, 120),
-    channel("referral", 5, 4, 95, 50, false),
-    channel("influencer", 6, 2, 25, 30, true).ads(SOCIAL, 130),
-    channel("push", 1, 5, 35, 75, true),
-    channel("sms", 1, 3, 40, 80, true),
+    channel("shopping_ads", 5, 9, 60, 85, true).ads(SEARCH, 520).brings(70, 6),
+    channel("video", 8, 2, 5, 20, true).ads(SOCIAL, 120).brings(80, 168),
+    channel("referral", 5, 4, 95, 50, false).brings(60, 72),
+    channel("influencer", 6, 2, 25, 30, true).ads(SOCIAL, 130).brings(85, 168),
+    channel("push", 1, 5, 35, 75, true).brings(20, 6),
+    channel("sms", 1, 3, 40, 80, true).brings(30, 6),
 ];
 
 const B2B_CHANNELS: &[Channel] = &[
-    channel("organic_search", 18, 10, 97, 45, false),
-    channel("paid_search", 14, 9, 80, 50, true).ads(SEARCH, 350),
-    channel("linkedin", 20, 8, 12, 30, true).ads(SOCIAL, 200),
-    channel("email", 8, 18, 30, 55, true),
+    channel("organic_search", 18, 10, 97, 45, false).brings(30, 168),
+    channel("paid_search", 14, 9, 80, 50, true).ads(SEARCH, 350).brings(40, 168),
+    channel("linkedin", 20, 8, 12, 30, true).ads(SOCIAL, 200).brings(70, 336),
+    channel("email", 8, 18, 30, 55, true).brings(35, 168),
     channel("direct", 6, 14, 100, 70, false),
-    channel("webinar", 8, 10, 90, 75, true),
-    channel("sales_call", 1, 20, 100, 100, false),
-    channel("event", 6, 7, 95, 85, true),
-    channel("content_syndication", 12, 3, 25, 20, true).ads(SOCIAL, 130),
-    channel("referral", 5, 5, 95, 80, false),
+    channel("webinar", 8, 10, 90, 75, true).brings(100, 336),
+    channel("sales_call", 1, 20, 100, 100, false).brings(90, 24),
+    channel("event", 6, 7, 95, 85, true).brings(80, 720),
+    channel("content_syndication", 12, 3, 25, 20, true).ads(SOCIAL, 130).brings(20, 336),
+    channel("referral", 5, 5, 95, 80, false).brings(60, 336),
     channel("display", 10, 3, 3, 15, true).ads(SEARCH, 80),
-    channel("partner", 3, 5, 80, 85, true),
+    channel("partner", 3, 5, 80, 85, true).brings(50, 720),
 ];
+
+/// Where conversions have known causes, a touch of the second channel after one of the first in the same session is likelier
+/// to bring one than by itself.
+const B2C_PAIR: [&str; 2] = ["social", "paid_search"];
+const B2B_PAIR: [&str; 2] = ["linkedin", "email"];
 
 const B2C_THEMES: &[&str] =
     &["brand", "spring_sale", "new_arrivals", "retargeting", "lookalike", "bundles", "clearance", "loyalty"];
@@ -133,6 +154,12 @@ pub struct Market {
     pub half_life: u64,
     /// What each channel's ads bring, if it has any.
     pub ads: Vec<Option<Ads>>,
+    /// What each channel brings where conversions have known causes.
+    pub effects: Vec<Option<Effect>>,
+    /// The distinct half-lives of these effects.
+    pub half_lives: Vec<u32>,
+    /// The two channels that bring more together, in this order, if the log has both.
+    pub pair: Option<[u8; 2]>,
     reach: Vec<(u32, u32)>,
     early: Choice,
     late: Choice,
@@ -171,7 +198,7 @@ impl Market {
     pub fn new(settings: &Settings) -> Self {
         let b2c = settings.preset == Preset::B2c;
         let (known, themes) = if b2c { (B2C_CHANNELS, B2C_THEMES) } else { (B2B_CHANNELS, B2B_THEMES) };
-        let further = channel("", 3, 3, 50, 50, true);
+        let further = channel("", 3, 3, 50, 50, true).brings(40, 24);
         let channels: Vec<&Channel> = (0..settings.channels as usize).map(|it| known.get(it).unwrap_or(&further)).collect();
         let names: Vec<String> = channels
             .iter()
@@ -179,8 +206,18 @@ impl Market {
             .map(|(place, it)| if it.name.is_empty() { format!("channel_{}", place + 1) } else { it.name.to_owned() })
             .collect();
         let (campaigns, campaign_names) = share_campaigns(&channels, &names, themes, settings.campaigns);
+        let code = |name: &str| names.iter().position(|it| it == name).map(|code| code as u8);
+        let [first, second] = if b2c { B2C_PAIR } else { B2B_PAIR };
+        let effects: Vec<Option<Effect>> = channels.iter().map(|it| it.effect).collect();
+        let half_lives: BTreeSet<u32> = effects.iter().flatten().map(|effect| effect.half_life).collect();
         let kinds = if b2c { ["purchase", "refund"] } else { ["lead", "deal"] };
         let lags = if b2c { B2C_LAGS } else { B2B_LAGS };
+        let follow_ups = match settings.preset {
+            // Where conversions have causes, each has one of its own.
+            _ if settings.truth => 0,
+            Preset::B2c => 5,
+            Preset::B2b => 30,
+        };
         Self {
             names: Names {
                 channels: texts(names.iter().map(String::as_str)),
@@ -196,10 +233,13 @@ impl Market {
             sessions: if b2c { B2C_SESSIONS } else { B2B_SESSIONS },
             episode: if b2c { 14 * DAY } else { 90 * DAY },
             kinds,
-            follow_ups: if b2c { 5 } else { 30 },
+            follow_ups,
             follow_up_days: if b2c { 2..28 } else { 10..80 },
             half_life: if b2c { 20 } else { 80 },
             ads: channels.iter().map(|it| it.ads).collect(),
+            effects,
+            half_lives: half_lives.into_iter().collect(),
+            pair: code(first).zip(code(second)).map(|(first, second)| [first, second]),
             reach: channels.iter().map(|it| (it.early, it.late)).collect(),
             early: Choice::new(&channels.iter().map(|it| it.early).collect::<Vec<_>>()),
             late: Choice::new(&channels.iter().map(|it| it.late).collect::<Vec<_>>()),

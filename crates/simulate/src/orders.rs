@@ -6,6 +6,7 @@ use attributary_core::duration::{DAY, SECOND};
 
 use crate::currency::Currency;
 use crate::random::{Random, Share, Stream, scale};
+use crate::truth::Cause;
 use crate::visits::{Session, Touch, World};
 
 /// How many conversions come from customers without any touch.
@@ -33,6 +34,8 @@ pub struct Order {
     pub margin: i64,
     /// The number of the order that a refund names.
     pub refund_of: Option<u64>,
+    /// What brought it, where that is asked for.
+    pub cause: Option<Cause>,
 }
 
 /// A conversion row of a slice.
@@ -105,21 +108,30 @@ impl World {
     /// A purchase or lead.
     pub fn first(&self, place: usize, turn: u64) -> Order {
         let mut random = Random::new(self.settings.seed, Stream::Order, place as u64, turn);
+        if self.settings.truth {
+            return self.caused(&mut random, place);
+        }
         let time = self.calendar.slices[place].draw(&mut random);
-        let unreached = self.crowd.all - self.crowd.reached;
-        let (customer, time) = if unreached > 0 && random.chance(UNREACHED) {
-            (self.crowd.reached + random.below(unreached), time)
-        } else {
-            let found = self.after_a_session(&mut random, place, time, false);
-            found.unwrap_or_else(|| (self.crowd.draw(&mut random), time))
+        let (customer, time) = match self.unreached(&mut random) {
+            Some(customer) => (customer, time),
+            None => {
+                let found = self.after_a_session(&mut random, place, time, false);
+                found.unwrap_or_else(|| (self.crowd.draw(&mut random), time))
+            }
         };
         self.purchase_of(&mut random, customer, time)
+    }
+
+    /// Once in a while, a customer without any touch.
+    pub fn unreached(&self, random: &mut Random) -> Option<u64> {
+        let unreached = self.crowd.all - self.crowd.reached;
+        (unreached > 0 && random.chance(UNREACHED)).then(|| self.crowd.reached + random.below(unreached))
     }
 
     /// What a customer buys.
     pub fn purchase_of(&self, random: &mut Random, customer: u64, time: i64) -> Order {
         let revenue = self.market.revenue(random, false, self.level(customer));
-        Order { time, customer, kind: 0, revenue, margin: margin(random, revenue), refund_of: None }
+        Order { time, customer, kind: 0, revenue, margin: margin(random, revenue), refund_of: None, cause: None }
     }
 
     /// What prices are for a customer in the currency of theirs, in millionths of the usual ones. Where customers come

@@ -4,6 +4,9 @@
 use attributary_core::apportion::Apportion;
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+/// One half-life, as [`Random::half_lives`] counts them.
+pub const HALF_LIFE: u64 = 1 << HALF_LIFE_BITS;
+const HALF_LIFE_BITS: u32 = 20;
 
 /// What a sequence of draws is for; different streams are independent.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +71,24 @@ impl Random {
     /// A number in `low..high`.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
         low + self.below((high - low) as u64) as i64
+    }
+
+    /// How many half-lives something lasts that decays, in parts of [`HALF_LIFE`] and never 0: half of all cases end within
+    /// the first, half of the others within the second.
+    pub fn half_lives(&mut self) -> u64 {
+        // The logarithm of an even draw, bit by bit, as those of floats differ from machine to machine.
+        let draw = self.draw() | 1;
+        let whole = draw.leading_zeros();
+        // What follows the zeros is a number from 1 to 2, with 31 binary digits behind the point. Whether its square is 2 or
+        // more is the first digit of its logarithm, the square of what is left has the next.
+        let (mut number, mut logarithm) = ((draw << whole) >> 32, 0);
+        for _ in 0..HALF_LIFE_BITS {
+            number *= number;
+            let digit = number >> 63;
+            number >>= 31 + digit;
+            logarithm = logarithm << 1 | digit;
+        }
+        (u64::from(whole) + 1) * HALF_LIFE - logarithm
     }
 
     /// Whether something of this share happens.
@@ -165,6 +186,21 @@ mod tests {
         (0..40_000).for_each(|_| counts[choice.pick(random.draw())] += 1);
         assert!((9_500..10_500).contains(&counts[0]) && counts[1] == 0, "{counts:?}");
         assert_eq!(Choice::new(&[0, 0]).pick(u64::MAX), 1);
+    }
+
+    #[test]
+    fn what_decays_is_halved_again_and_again() {
+        let mut random = Random::new(1, Stream::Session, 0, 0);
+        let lives: Vec<u64> = (0..200_000).map(|_| random.half_lives()).collect();
+        let longer = |parts: u64| lives.iter().filter(|life| **life > parts).count() as f64 / lives.len() as f64;
+        for (parts, share) in [(0, 1.0), (1, 0.840_896), (2, 0.707_107), (4, 0.5), (6, 0.353_553), (8, 0.25), (20, 0.031_25)] {
+            assert!((longer(HALF_LIFE / 4 * parts) - share).abs() < 0.004, "{parts}: {}", longer(HALF_LIFE / 4 * parts));
+        }
+        let mean = lives.iter().sum::<u64>() as f64 / lives.len() as f64 / HALF_LIFE as f64;
+        assert!((mean - std::f64::consts::LOG2_E).abs() < 0.01, "{mean}");
+        // The draws of `draws_are_fixed_for_ever` are 2 to the power of -1.514246 and of -2.525795 of all there are.
+        let mut random = Random { state: 1_234_567 };
+        assert_eq!([random.half_lives(), random.half_lives()], [1_587_802, 2_648_488]);
     }
 
     #[test]

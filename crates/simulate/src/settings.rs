@@ -44,6 +44,7 @@ pub const SETTINGS: &[SettingSpec] = &[
     ),
     spec("refund-of", "false", "true: refunds name their order, in a column refund_of (b2c)"),
     spec("spend", "false", "true: what ads cost, one file for each ad platform (spend/), and rates.csv"),
+    spec("truth", "false", "true: conversions have known causes, and truth.parquet says how many each channel brought"),
     spec("threads", "auto", "files written at a time, no matter for their bytes; auto: one a core"),
 ];
 
@@ -91,6 +92,8 @@ pub struct Settings {
     pub refund_of: bool,
     /// Whether there are files of what ads cost.
     pub spend: bool,
+    /// Whether conversions have known causes, and a file says how many each channel brought.
+    pub truth: bool,
     /// Files written at a time; none is one a core. Does not change a byte.
     pub threads: Option<u32>,
 }
@@ -145,6 +148,7 @@ impl Default for Settings {
             currencies: vec![Currency::Sek],
             refund_of: false,
             spend: false,
+            truth: false,
             threads: None,
         }
     }
@@ -186,6 +190,7 @@ impl Settings {
             "currencies" => self.currencies = Currency::list(text).ok_or_else(|| wrong(CURRENCIES))?,
             "refund-of" => self.refund_of = truth()?,
             "spend" => self.spend = truth()?,
+            "truth" => self.truth = truth()?,
             "threads" => self.threads = if auto { None } else { Some(small()?) },
             other => unreachable!("{other} is listed and not handled, which a test would have found"),
         }
@@ -228,6 +233,13 @@ impl Settings {
         }
         if self.refund_of && self.preset == Preset::B2b {
             return Err(wrong("refund-of", true, "false, as b2b has no refunds"));
+        }
+        // Both would make conversions that no cause of their own has brought.
+        if self.truth && self.refund_of {
+            return Err(wrong("refund-of", true, "false, as with truth there are no refunds"));
+        }
+        if self.truth && self.repeat > 0.0 {
+            return Err(wrong("repeat", self.repeat, "0, as with truth nobody comes back but by chance or by a touch"));
         }
         Ok(())
     }
@@ -294,6 +306,7 @@ mod tests {
             currencies: vec![],
             refund_of: true,
             spend: true,
+            truth: true,
             threads: Some(1),
         };
         for setting in SETTINGS {
@@ -337,6 +350,14 @@ mod tests {
         assert_eq!(
             checked(|it| (it.preset, it.refund_of) = (Preset::B2b, true)),
             "setting `refund-of` is true, expected false, as b2b has no refunds"
+        );
+        assert_eq!(
+            checked(|it| (it.truth, it.refund_of) = (true, true)),
+            "setting `refund-of` is true, expected false, as with truth there are no refunds"
+        );
+        assert_eq!(
+            checked(|it| (it.truth, it.repeat) = (true, 0.25)),
+            "setting `repeat` is 0.25, expected 0, as with truth nobody comes back but by chance or by a touch"
         );
         settings.days = 0;
         assert_eq!(error(settings.check()), "setting `days` is 0, expected a number from 1 to 3660");

@@ -116,6 +116,25 @@ impl World {
         Session { customer, start, stage, touches, country, device, came_back: visitor.is_some(), random }
     }
 
+    /// The touch of a number, which counts through the sessions of all slices, and before it the touches of its session that
+    /// precede it. Numbers are those of the rows of the log, though rows are in another order. Empty where there is none.
+    pub fn touches_up_to(&self, number: u64) -> Vec<Touch> {
+        let place = self.calendar.slices.partition_point(|slice| slice.touches.end <= number);
+        let Some(slice) = self.calendar.slices.get(place) else { return Vec::new() };
+        let sizes = self.market.sessions;
+        let round: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
+        let row = number - slice.touches.start;
+        let (mut session, mut left) = (row / round * sizes.len() as u64, row % round);
+        for size in sizes {
+            if left < u64::from(*size) {
+                break;
+            }
+            left -= u64::from(*size);
+            session += 1;
+        }
+        self.session(place, session).touches(&self.market, slice).take(left as usize + 1).collect()
+    }
+
     /// A customer who is interested at an instant, and how far that is on its way.
     fn someone(&self, random: &mut Random, instant: i64) -> (u64, u64) {
         let mut customer = self.crowd.draw(random);
@@ -199,6 +218,7 @@ fn common_divisor(one: u64, other: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Preset;
     use std::collections::HashMap;
 
     #[test]
@@ -228,6 +248,22 @@ mod tests {
             let rows: u64 = (0..sessions).map(touches_of).sum();
             let wanted = slice.touches.end - slice.touches.start;
             assert!(rows >= wanted && rows - touches_of(sessions - 1) < wanted, "{wanted}: {sessions} {rows}");
+        }
+    }
+
+    #[test]
+    fn every_touch_has_a_number() {
+        let settings = Settings { touches: 2_001, days: 3, files: Some(5), ..Settings::default() };
+        for preset in [Preset::B2c, Preset::B2b] {
+            let world = World::new(&Settings { preset, ..settings.clone() });
+            let all: Vec<Touch> = (0..world.calendar.slices.len()).flat_map(|place| world.touches(place)).collect();
+            for (number, touch) in all.iter().enumerate() {
+                let touches = world.touches_up_to(number as u64);
+                assert_eq!(touches.last(), Some(touch));
+                assert_eq!(touches, all[number + 1 - touches.len()..=number]);
+                assert!(touches.iter().all(|it| it.customer == touch.customer));
+            }
+            assert_eq!(world.touches_up_to(2_001), []);
         }
     }
 

@@ -13,6 +13,7 @@ use attributary_store::TableFile;
 
 use crate::calendar::Slice;
 use crate::spend::{self, Account};
+use crate::truth::{self, Tally};
 use crate::visits::World;
 use crate::{Layout, SimulateError, Summary};
 
@@ -65,7 +66,10 @@ fn folders(world: &World) -> Vec<&'static str> {
 /// Writes all files of the world, see [`crate::simulate`].
 pub fn write(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summary, SimulateError> {
     prepare(out, &folders(world))?;
-    let mut summary = write_files(out, world, progress)?;
+    let (mut summary, tally) = write_files(out, world, progress)?;
+    if world.settings.truth {
+        write_truth(out, world, &tally, &mut summary)?;
+    }
     if let Some(rates) = world.rates() {
         write_text(out, "rates.csv", &rates, &mut summary)?;
     }
@@ -79,13 +83,14 @@ pub fn write(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summar
     Ok(summary)
 }
 
-/// What the threads tell: rows as they are written, and what came of each file.
+/// What the threads tell: rows as they are written, what brought the conversions, and what came of each file.
 enum News {
     Touches(u64),
+    Causes(Tally),
     Done(Result<Summary, SimulateError>),
 }
 
-fn write_files(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summary, SimulateError> {
+fn write_files(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<(Summary, Tally), SimulateError> {
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let files = world.calendar.files.len();
     // What ads cost is one piece of work over the whole log, so it is begun first.
@@ -112,13 +117,14 @@ fn write_files(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summ
         }
         drop(sender);
 
-        let (mut summary, mut failure, mut touches) = (Summary::default(), None, 0);
+        let (mut summary, mut tally, mut failure, mut touches) = (Summary::default(), Tally::default(), None, 0);
         for news in news {
             match news {
                 News::Touches(rows) => {
                     touches += rows;
                     progress(touches);
                 }
+                News::Causes(stretch) => tally.add(&stretch),
                 News::Done(Ok(stretch)) => {
                     summary.touches += stretch.touches;
                     summary.conversions += stretch.conversions;
@@ -128,7 +134,7 @@ fn write_files(out: &Path, world: &World, progress: &dyn Fn(u64)) -> Result<Summ
                 News::Done(Err(error)) => failure = failure.or(Some(error)),
             }
         }
-        failure.map_or(Ok(summary), Err)
+        failure.map_or(Ok((summary, tally)), Err)
     })
 }
 
@@ -142,6 +148,10 @@ fn write_stretch(out: &Path, world: &World, file: usize, sender: &Sender<News>) 
     let mut summary = Summary::default();
     for table in tables(world) {
         write_file(out, table, world, file, sender, &mut summary)?;
+    }
+    // Conversions are made once more for that, as rows say nothing of causes; there are few beside the touches.
+    if world.settings.truth {
+        let _ = sender.send(News::Causes(world.tally(world.calendar.files[file].slices.clone())));
     }
     Ok(summary)
 }
@@ -174,6 +184,16 @@ fn write_spend(out: &Path, world: &World, stop: &AtomicBool) -> Result<Summary, 
         fs::rename(&hidden, &path).map_err(failed("rename", &hidden))?;
     }
     Ok(summary)
+}
+
+/// The table of what each channel brought.
+fn write_truth(out: &Path, world: &World, tally: &Tally, summary: &mut Summary) -> Result<(), SimulateError> {
+    let [hidden, path] = paths(out, truth::FILE);
+    let mut file = TableFile::create(&hidden, &truth::fields(), &PARQUET)?;
+    file.write(&world.truth_rows(tally))?;
+    summary.files += 1;
+    summary.bytes += file.finish()?.bytes;
+    fs::rename(&hidden, &path).map_err(failed("rename", &hidden))
 }
 
 fn write_text(folder: &Path, name: &str, text: &str, summary: &mut Summary) -> Result<(), SimulateError> {

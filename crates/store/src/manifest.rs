@@ -211,6 +211,9 @@ pub struct ModelEntry {
     pub kind: String,
     /// Whether its credits add up to the conversions.
     pub additive: bool,
+    /// The SHA-256 of what it learnt, where that was to be learnt once and is kept with the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit_sha256: Option<String>,
 }
 
 /// A table, or a part of the state.

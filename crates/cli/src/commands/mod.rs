@@ -4,6 +4,7 @@ pub mod backfill;
 pub mod check;
 pub mod completions;
 pub mod diff;
+pub mod evaluate;
 pub mod explain;
 pub mod models;
 pub mod report;
@@ -26,6 +27,7 @@ pub fn perform(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Verify(args) => verify::perform(&args, context),
         Command::Check(args) => check::perform(&args, context),
         Command::Explain(args) => explain::perform(&args, context),
+        Command::Evaluate(args) => evaluate::perform(&args, context),
         Command::Runs(args) => runs::perform(&args, context),
         Command::Rollback(args) => rollback::perform(&args, context),
         Command::Report(args) => report::perform(&args, context),

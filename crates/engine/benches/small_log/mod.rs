@@ -138,6 +138,7 @@ fn setup() -> Setup {
         worths: Vec::new(),
         refunds: false,
         exchange: false,
+        counted: false,
         order_kinds: None,
         customers: None,
     }
@@ -147,7 +148,7 @@ fn model(kind: &str) -> ModelSetup {
     let spec = attributary_models::find(kind).expect("a kind of the list");
     let parameters = Parameters::defaults(spec).expect("defaults are of their kinds");
     let weighing = (spec.build)(&parameters, &NoExpressions).expect("defaults are enough for a rule model");
-    ModelSetup { name: kind.to_owned(), weighing, only: None, fallback: Fallback::All, additive: spec.additive }
+    ModelSetup { name: kind.to_owned(), weighing, only: None, fallback: Fallback::All, additive: spec.additive, frozen: None }
 }
 
 struct NoExpressions;
@@ -217,6 +218,7 @@ fn conversion_batch(touches: &[Touch], random: &mut Random) -> ConversionBatch {
         values: vec![values],
         refunds: None,
         exchange: None,
+        counted: None,
     }
 }
 

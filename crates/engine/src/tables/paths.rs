@@ -32,9 +32,10 @@ pub struct Paths {
 
 #[derive(Default)]
 struct Path {
+    conversions: u64,
     null_journeys: u64,
     values: Vec<i128>,
-    /// From the first touch to the conversion, in microseconds, one for each conversion.
+    /// From the first touch to the conversion, in microseconds, one for each conversion of which that is known.
     durations: Vec<i64>,
 }
 
@@ -46,20 +47,21 @@ impl Paths {
         Self { windows: std::iter::repeat_with(shards).take(windows).collect(), memory: 0, runs }
     }
 
-    /// Counts a converting journey: its channels, how long it took, what it was worth. One without duration is that of a
-    /// refund, which only takes its values off.
-    pub fn add(&mut self, window: usize, channels: &[u32], duration: Option<i64>, values: &[i64]) {
+    /// Counts converting journeys: their channels, how long they took if that is known, what they were worth. A refund is none, and
+    /// only takes its values off.
+    pub fn add(&mut self, window: usize, channels: &[u32], conversions: u64, duration: Option<i64>, values: &[i64]) {
         self.memory += size_of::<i64>() as u64;
         self.update(window, channels, |path| {
+            path.conversions += conversions;
             path.durations.extend(duration);
             path.values.resize(values.len(), 0);
             path.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += i128::from(*value));
         });
     }
 
-    /// Counts a journey that led nowhere.
-    pub fn add_null(&mut self, window: usize, channels: &[u32]) {
-        self.update(window, channels, |path| path.null_journeys += 1);
+    /// Counts journeys that led nowhere.
+    pub fn add_null(&mut self, window: usize, channels: &[u32], journeys: u64) {
+        self.update(window, channels, |path| path.null_journeys += journeys);
     }
 
     fn update(&mut self, window: usize, channels: &[u32], update: impl FnOnce(&mut Path)) {
@@ -107,6 +109,7 @@ impl Paths {
 
 impl Path {
     fn add(&mut self, other: Self) {
+        self.conversions += other.conversions;
         self.null_journeys += other.null_journeys;
         self.durations.extend(other.durations);
         self.values.resize(self.values.len().max(other.values.len()), 0);
@@ -114,8 +117,8 @@ impl Path {
     }
 
     fn encoded(&self) -> Vec<u8> {
-        let mut bytes = self.null_journeys.to_ne_bytes().to_vec();
-        bytes.extend_from_slice(&(self.values.len() as u64).to_ne_bytes());
+        let counts = [self.conversions, self.null_journeys, self.values.len() as u64];
+        let mut bytes: Vec<u8> = counts.iter().flat_map(|count| count.to_ne_bytes()).collect();
         bytes.extend_from_slice(bytemuck::cast_slice(&self.values));
         bytes.extend_from_slice(bytemuck::cast_slice(&self.durations));
         bytes
@@ -123,11 +126,12 @@ impl Path {
 
     fn decoded(bytes: &[u8]) -> Self {
         let number = |from: usize| bytemuck::pod_read_unaligned::<u64>(&bytes[from..from + 8]);
-        let values = number(8) as usize * size_of::<i128>();
+        let end = 24 + number(16) as usize * size_of::<i128>();
         Self {
-            null_journeys: number(0),
-            values: bytemuck::pod_collect_to_vec(&bytes[16..16 + values]),
-            durations: bytemuck::pod_collect_to_vec(&bytes[16 + values..]),
+            conversions: number(0),
+            null_journeys: number(8),
+            values: bytemuck::pod_collect_to_vec(&bytes[24..end]),
+            durations: bytemuck::pod_collect_to_vec(&bytes[end..]),
         }
     }
 }
@@ -267,11 +271,8 @@ impl<'a> Top<'a> {
     }
 
     fn push(&mut self, channels: Box<[u32]>, mut path: Path) {
-        let sums = Sums {
-            conversions: path.durations.len() as u64,
-            null_journeys: path.null_journeys,
-            values: std::mem::take(&mut path.values),
-        };
+        let sums =
+            Sums { conversions: path.conversions, null_journeys: path.null_journeys, values: std::mem::take(&mut path.values) };
         let mut candidate = Candidate { channels, sums, median: None, profiles: self.profiles };
         if self.is_full_of_better(&candidate) {
             return self.leave_out(&candidate.sums);

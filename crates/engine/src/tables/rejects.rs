@@ -34,6 +34,11 @@ pub fn duplicate_fields(setup: &Setup) -> Vec<Field> {
     fields
 }
 
+/// The section that a row came from. Conversions may be paths that were counted.
+fn source(setup: &Setup, side: Side) -> &'static str {
+    if setup.counted && side == Side::Conversions { "paths" } else { side.name() }
+}
+
 /// The rows, by source, file and row, some at a time. `files` gives a file's name.
 ///
 /// # Errors
@@ -115,7 +120,7 @@ fn to_rows(setup: &Setup, rejected: &[RejectedRow], files: &dyn Fn(Side, u32) ->
     let id = |row: &RejectedRow| identity(&row.id, row, touch_id, &setup.conversion_id_type, &fields[6].kind);
     Rows {
         columns: vec![
-            Column::Values(rejected.iter().map(|row| Value::text(row.side.name())).collect()),
+            Column::Values(rejected.iter().map(|row| Value::text(source(setup, row.side))).collect()),
             Column::Codes {
                 codes: rejected.iter().map(|row| codes[&(row.side, row.file)]).collect(),
                 dictionary: Arc::new(names),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use attributary_core::model::Weighing;
 use attributary_core::time::{Day, day_text, parse_day};
-use attributary_engine::{Interrupt, Range};
+use attributary_engine::{Interrupt, ModelSetup, Range};
 use attributary_frames::SourceFile;
 use attributary_store::{Output, PublishedRun, StoreError, now};
 
@@ -43,6 +43,9 @@ pub(crate) fn choose(
     interrupt: &Interrupt,
 ) -> Result<Choice, Error> {
     let whole = |because: String| Ok(Choice::Whole { because });
+    if plan.setup.counted {
+        return whole("paths that were counted have no days".to_owned());
+    }
     if options.merge {
         let Some(base) = merge_base(output, plan)? else { return whole(FIRST_RUN.to_owned()) };
         let asked = plan.setup.range;
@@ -147,7 +150,8 @@ fn fits(base: &PublishedRun, plan: &Plan) -> Result<Range, String> {
 /// The name of a model that learns from all journeys, if there is one.
 fn fitted(plan: &Plan) -> Option<&str> {
     let models = &plan.setup.models;
-    models.iter().find(|model| matches!(model.weighing, Weighing::Fitted(_))).map(|model| model.name.as_str())
+    let learns = |model: &&ModelSetup| matches!(model.weighing, Weighing::Fitted(_)) && model.frozen.is_none();
+    models.iter().find(learns).map(|model| model.name.as_str())
 }
 
 /// Which sections of the pipeline file are not as they were, in words.
@@ -245,7 +249,10 @@ fn merge_base(output: &Output, plan: &Plan) -> Result<Option<PublishedRun>, Erro
             problem: format!(
                 "--merge: model {model:?} is fitted to all journeys, so that days cannot be put in place one by one"
             ),
-            hint: Some("run all days anew without --merge, or leave the model out of the pipeline that is merged".to_owned()),
+            hint: Some(
+                "run all days anew without --merge, after which refit = \"frozen\" lets the model credit days by what it learnt"
+                    .to_owned(),
+            ),
         });
     }
     let Some(base) = output.current().map_err(|error: StoreError| Error::from(error))? else { return Ok(None) };

@@ -36,7 +36,9 @@ pub(crate) use self::files::{InputVersions, Version, Versions, content};
 pub(crate) use self::grouped::Blocks;
 pub(crate) use self::hours::{Hours, Seen, Touches};
 pub(crate) use self::orders::{Orders, SeenOrders, add_days, stand_alone};
-pub(crate) use self::state::{OF_FILES, blocks, cells_of, conversion_days, conversion_hours, day_of, int, touch_hours};
+pub(crate) use self::state::{
+    OF_FILES, blocks, cells_of, conversion_days, conversion_hours, day_of, for_each_row, int, state, touch_hours,
+};
 pub(crate) use self::write::{is_by_channel, put, top_channels, write, write_state};
 
 use crate::error::Error;

@@ -18,6 +18,7 @@ use super::orders::KnownOrders;
 use super::state::{self, blocks, day_of, for_each_row, int, state};
 use super::{Carried, Hours, InputVersions, rejects};
 use crate::error::Error;
+use crate::frozen;
 use crate::plan::{Plan, is_base};
 use crate::run::{Computed, TopChannels, Totals};
 use crate::worth::Returns;
@@ -51,7 +52,7 @@ pub(crate) fn write(
             writer.all(|| tables::credits::write(setup, credits, names, &walked.profiles, &sink))?;
         }
         let sink = DaysOnly { sink: writer.tables(), skip: carry_days(setup.range, carried, "unattributed", writer)? };
-        writer.all(|| tables::unattributed::write(setup, &walked.unattributed, &walked.kinds, &sink))?;
+        writer.all(|| tables::unattributed::write(setup, &walked.unattributed, (&walked.kinds, &walked.budget), &sink))?;
         if with_rejects {
             let fields = tables::rejects::fields(setup);
             put(writer, &writer.tables(), "rejects", &fields, rejects::all(plan, computed, carried)?)?;
@@ -150,6 +151,9 @@ pub(crate) fn write_state(
         let hours_of = |table, hours| tables::write_whole(&sink, table, &state::hour_fields(), state::hour_rows(hours));
         files(state::TOUCH_FILES, &versions.touchpoints)?;
         hours_of(state::TOUCH_HOURS, &hours)?;
+        if let Some(rows) = frozen::rows(plan, &computed.walked.fits) {
+            tables::write_whole(&sink, frozen::FITS, &frozen::fields(), rows)?;
+        }
         let Some(known) = known_orders(plan, computed, carried) else { return Ok(()) };
         files(state::CONVERSION_FILES, &versions.conversions)?;
         hours_of(state::CONVERSION_HOURS, &known.iter().map(|(path, orders)| (path.clone(), orders.hours.clone())).collect())?;

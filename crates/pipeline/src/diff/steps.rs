@@ -9,7 +9,7 @@ use crate::plan::with_pipeline;
 
 /// What a step replaces: words for it, a section and, where not all of it, a key. Narrow ones come before what is left of their
 /// section. In this order settings are said to have changed.
-const PARTS: [(&str, &str, Option<&str>); 12] = [
+const PARTS: [(&str, &str, Option<&str>); 13] = [
     ("the time zone of days", "pipeline", Some("timezone")),
     ("which touchpoints are read (source, where)", "touchpoints", Some("source")),
     ("which touchpoints are read (source, where)", "touchpoints", Some("where")),
@@ -17,6 +17,7 @@ const PARTS: [(&str, &str, Option<&str>); 12] = [
     ("which conversions are read (source, where)", "conversions", Some("source")),
     ("which conversions are read (source, where)", "conversions", Some("where")),
     ("what conversions are (columns, values)", "conversions", None),
+    ("which paths are read, and what they are", "paths", None),
     ("exchange rates", "fx", None),
     ("lookback windows", "journey", Some("windows")),
     ("journey rules", "journey", None),

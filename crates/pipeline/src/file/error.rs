@@ -206,6 +206,9 @@ pub enum Problem {
         /// How many there are.
         found: usize,
     },
+    /// Something asks for times, and there are none.
+    #[error("asks when touches and conversions were, which [paths] do not say")]
+    Timeless,
     /// A value of the right type that cannot be meant.
     #[error("{problem}")]
     Invalid {
@@ -244,6 +247,7 @@ impl Problem {
             Self::VariableUnset(name) => Some(format!("set {name} before the run, or write $${{ for a literal ${{")),
             Self::VariableSyntax(_) => Some("write $${ for a literal ${".to_owned()),
             Self::TooManyPredicates { .. } => Some("give models that may use the same touches the same text in only".to_owned()),
+            Self::Timeless => Some("remove it, or give [touchpoints] and [conversions] instead of [paths]".to_owned()),
             Self::Invalid { hint, .. } => hint.clone(),
             Self::Unreadable(_) | Self::Syntax(_) | Self::SetSyntax(_) | Self::WrongType { .. } | Self::Twice(_) => None,
         }

@@ -7,12 +7,17 @@ use super::error::{Fault, Problem};
 use super::pipeline::{Conversions, Ignore, IgnoreWhen, JourneyRules, Repeats, Reuse, Touchpoints};
 use super::section::{Field, Section};
 
-pub(super) fn journey(root: &Section<'_>, touchpoints: &Touchpoints, conversions: &Conversions) -> Result<JourneyRules, Fault> {
+/// `timed`: whether anybody knows when touches were.
+pub(super) fn journey(
+    root: &Section<'_>,
+    (touchpoints, conversions): (&Touchpoints, &Conversions),
+    timed: bool,
+) -> Result<JourneyRules, Fault> {
     let known = ["windows", "window_unit", "interaction_windows", "touch_reuse", "reuse_by", "repeats", "priority", "ignore"];
     let section = root.section("journey", &known)?;
     let calendar_days = choice(&section, "window_unit", &[("exact", false), ("calendar_day", true)])?;
     let rules = JourneyRules {
-        windows: windows(&section, calendar_days)?,
+        windows: if timed { windows(&section, calendar_days)? } else { vec![Window::Paths] },
         calendar_days,
         interaction_windows: interaction_windows(&section, calendar_days)?,
         reuse: choice(

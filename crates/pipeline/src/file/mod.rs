@@ -7,6 +7,7 @@ mod journey;
 mod models;
 mod names;
 mod nearest;
+mod paths;
 mod pipeline;
 mod quality;
 mod section;
@@ -34,9 +35,9 @@ pub use self::error::{FileError, Place, Problem};
 pub use self::names::GroupColumn;
 pub use self::nearest::{all_near, nearest};
 pub use self::pipeline::{
-    BudgetEntry, Check, Column, Conversions, Currency, CustomersEntry, Dimension, Fingerprints, Hooks, Ignore, IgnoreWhen,
-    JourneyRules, Level, ModelEntry, Pipeline, RatesEntry, Repeats, ReturnsEntry, ReturnsPeriod, Reuse, Rule, ShareTarget,
-    Source, SourceName, Spend, TableEntry, Touchpoints, ValueColumn, Worth, WorthEntry,
+    BudgetEntry, Check, Column, Conversions, CountedPaths, Currency, CustomersEntry, Dimension, Fingerprints, Hooks, Ignore,
+    IgnoreWhen, JourneyRules, Level, ModelEntry, Pipeline, RatesEntry, Repeats, ReturnsEntry, ReturnsPeriod, Reuse, Rule,
+    ShareTarget, Source, SourceName, Spend, TableEntry, Touchpoints, ValueColumn, Worth, WorthEntry,
 };
 
 pub use self::worth::MARKETING;
@@ -105,6 +106,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         "pipeline",
         "touchpoints",
         "conversions",
+        "paths",
         "journey",
         "model",
         "table",
@@ -120,9 +122,19 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
     let head = root.section("pipeline", &["name", "output", "currency", "timezone", "on_success", "on_failure"])?;
     let tail = root.section("output", &["credits", "paths", "restatements", "keep"])?;
     let currency = currency(&head)?;
-    let touchpoints = sources::touchpoints(&root, folder)?;
-    let conversions = sources::conversions(&root, folder, &touchpoints.dimensions)?;
-    let tables = tables::tables(&root, &touchpoints, &conversions)?;
+    let (counted, touchpoints, conversions) = match paths::paths(&root, folder)? {
+        Some((counted, touchpoints, conversions)) => {
+            paths::refuse_times(&root)?;
+            (Some(counted), touchpoints, conversions)
+        }
+        None => {
+            let touchpoints = sources::touchpoints(&root, folder)?;
+            let conversions = sources::conversions(&root, folder, &touchpoints.dimensions)?;
+            (None, touchpoints, conversions)
+        }
+    };
+    let timed = counted.is_none();
+    let tables = tables::tables(&root, (&touchpoints, &conversions), timed)?;
     let pipeline = Pipeline {
         name: match head.get("name") {
             Some(field) => field.text()?.to_owned(),
@@ -136,7 +148,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         currency,
         hooks: Hooks { on_success: command(&head, "on_success")?, on_failure: command(&head, "on_failure")?, output: None },
         zone: sources::zone(&head)?,
-        journey: journey::journey(&root, &touchpoints, &conversions)?,
+        journey: journey::journey(&root, (&touchpoints, &conversions), timed)?,
         models: worth::with_marketing(&root, models::models(&root, &touchpoints.dimensions)?)?,
         spend: worth::spend(&root, folder, &touchpoints)?,
         rates: worth::rates(&root, folder)?,
@@ -147,6 +159,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         tables,
         touchpoints,
         conversions,
+        counted,
         credits: tail.get("credits").map_or(Ok(false), |field| field.boolean())?,
         paths: tail.get("paths").map_or(Ok(10_000), |field| field.count())?,
         restatements: tail.get("restatements").map_or(Ok(false), |field| field.boolean())?,
@@ -156,6 +169,7 @@ fn resolve(path: &Path, document: &Node, fingerprints: Fingerprints) -> Result<P
         places: places(document),
     };
     worth::check(&pipeline)?;
+    paths::check(&pipeline)?;
     let found = pipeline.predicates().len();
     if found > Pipeline::MAX_PREDICATES {
         return Err(Fault::whole(Problem::TooManyPredicates { limit: Pipeline::MAX_PREDICATES, found }));

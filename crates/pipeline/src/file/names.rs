@@ -48,6 +48,15 @@ impl GroupColumn {
         Self::Standing,
     ];
 
+    /// Whether it must be known when touches or conversions were.
+    pub(super) fn asks_for_times(self) -> bool {
+        match self {
+            Self::ConversionDate | Self::ConversionWeek | Self::ConversionMonth => true,
+            Self::TouchDate | Self::TouchWeek | Self::TouchMonth | Self::Standing => true,
+            Self::Channel | Self::Campaign | Self::Kind | Self::Interaction | Self::Dimension(_) => false,
+        }
+    }
+
     /// Its name in `by` and in the table; `dimensions` are the names of the pipeline's dimensions.
     #[must_use]
     pub fn name<'a>(&self, dimensions: &'a [impl AsRef<str>]) -> &'a str {

@@ -37,6 +37,8 @@ pub struct Pipeline {
     pub spend: Vec<Spend>,
     /// `[fx]`.
     pub rates: Option<RatesEntry>,
+    /// `[paths]`, where they stand for touchpoints and conversions; these then have their source and values.
+    pub counted: Option<CountedPaths>,
     /// `[customers]`.
     pub customers: Option<CustomersEntry>,
     /// `[returns]`; there is one wherever there is spend.
@@ -266,6 +268,17 @@ pub struct Conversions {
     pub values: Vec<ValueColumn>,
     /// `values` that a customer's first order carries, in the file's order.
     pub worths: Vec<WorthEntry>,
+}
+
+/// `[paths]`, besides what stands for touchpoints and conversions: the path is the channel of the one and the id of the other.
+#[derive(Clone, Debug)]
+pub struct CountedPaths {
+    /// `columns.conversions`.
+    pub conversions: Column,
+    /// `columns.null_journeys`; none: there were none.
+    pub null_journeys: Option<Column>,
+    /// `separator`: what stands between two channels.
+    pub separator: String,
 }
 
 /// A value that no column has.

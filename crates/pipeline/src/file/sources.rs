@@ -71,7 +71,7 @@ fn order_kinds(section: &Section<'_>, kind_mapped: bool) -> Result<Option<Vec<St
     Ok(Some(kinds.iter().map(|kind| kind.text().map(str::to_owned)).collect::<Result<_, _>>()?))
 }
 
-const VALUES_EXAMPLE: &str = "values = { revenue = \"revenue\" }";
+pub(super) const VALUES_EXAMPLE: &str = "values = { revenue = \"revenue\" }";
 
 /// What all sources have, the columns aside.
 pub(super) fn source(section: &Section<'_>, folder: &Path) -> Result<Source, Fault> {
@@ -165,7 +165,7 @@ fn dimensions(field: &Field<'_>) -> Result<Vec<Dimension>, Fault> {
 }
 
 /// The values of the source, and those that first orders carry besides.
-fn values(field: &Field<'_>, dimensions: &[Dimension]) -> Result<(Vec<ValueColumn>, Vec<WorthEntry>), Fault> {
+pub(super) fn values(field: &Field<'_>, dimensions: &[Dimension]) -> Result<(Vec<ValueColumn>, Vec<WorthEntry>), Fault> {
     let (mut values, mut worths) = (Vec::new(), Vec::new());
     for (name, field) in field.entries("a table of values, such as { revenue = \"revenue\" }")? {
         check_snake_case(name, &field)?;

@@ -5,16 +5,21 @@ use super::names::{GroupColumn, table_name};
 use super::pipeline::{Conversions, TableEntry, Touchpoints};
 use super::section::{Field, Section};
 
-pub(super) fn tables(root: &Section<'_>, touchpoints: &Touchpoints, conversions: &Conversions) -> Result<Vec<TableEntry>, Fault> {
+/// `timed`: whether anybody knows when touches were.
+pub(super) fn tables(
+    root: &Section<'_>,
+    (touchpoints, conversions): (&Touchpoints, &Conversions),
+    timed: bool,
+) -> Result<Vec<TableEntry>, Fault> {
     let fields = root.get("table").map(|field| field.tables()).transpose()?.unwrap_or_default();
     if fields.is_empty() {
-        return Ok(defaults());
+        return Ok(defaults(timed));
     }
     let mut tables: Vec<TableEntry> = Vec::new();
     for field in fields {
         let section = field.section(&["name", "by"])?;
         let name = section.need("name", "name = \"by_campaign\"")?;
-        let entry = TableEntry { name: table_name(&name)?.to_owned(), by: by(&section, touchpoints, conversions)? };
+        let entry = TableEntry { name: table_name(&name)?.to_owned(), by: by(&section, (touchpoints, conversions), timed)? };
         if tables.iter().any(|earlier| earlier.name == entry.name) {
             return Err(name.fault(Problem::Twice(entry.name)));
         }
@@ -25,15 +30,24 @@ pub(super) fn tables(root: &Section<'_>, touchpoints: &Touchpoints, conversions:
 
 /// The tables of a pipeline that names none. A campaign that is not mapped is null there, which a table of one's own is not
 /// allowed.
-fn defaults() -> Vec<TableEntry> {
+fn defaults(timed: bool) -> Vec<TableEntry> {
     use GroupColumn::{Campaign, Channel, ConversionDate};
     let table = |name: &str, by: &[GroupColumn]| TableEntry { name: name.to_owned(), by: by.to_vec() };
-    vec![table("attributed_revenue", &[ConversionDate, Channel, Campaign]), table("by_channel", &[Channel]), table("total", &[])]
+    let by_day = timed.then(|| table("attributed_revenue", &[ConversionDate, Channel, Campaign]));
+    by_day.into_iter().chain([table("by_channel", &[Channel]), table("total", &[])]).collect()
 }
 
-fn by(section: &Section<'_>, touchpoints: &Touchpoints, conversions: &Conversions) -> Result<Vec<GroupColumn>, Fault> {
+fn by(
+    section: &Section<'_>,
+    (touchpoints, conversions): (&Touchpoints, &Conversions),
+    timed: bool,
+) -> Result<Vec<GroupColumn>, Fault> {
     let by = section.need("by", "by = [\"conversion_week\", \"channel\"]")?;
-    by.texts("[\"conversion_week\", \"channel\"]")?.iter().map(|field| column(field, touchpoints, conversions)).collect()
+    let column = |field: &Field<'_>| match column(field, touchpoints, conversions)? {
+        column if !timed && column.asks_for_times() => Err(field.fault(Problem::Timeless)),
+        column => Ok(column),
+    };
+    by.texts("[\"conversion_week\", \"channel\"]")?.iter().map(column).collect()
 }
 
 pub(super) fn column(field: &Field<'_>, touchpoints: &Touchpoints, conversions: &Conversions) -> Result<GroupColumn, Fault> {

@@ -25,6 +25,7 @@ impl TestRun {
         let mut staging = output.stage("run-1").unwrap();
         write(&mut staging);
         let model = |(name, additive): &(&str, bool)| ModelEntry {
+            fit_sha256: None,
             name: (*name).to_owned(),
             kind: "test".to_owned(),
             additive: *additive,

@@ -16,6 +16,7 @@ pub use plan::{Grounds, Plan};
 pub use rows::{Finish, Order, by_field, fields, finish, shows_day};
 pub use sums::{Grouped, Parts};
 
+use attributary_core::WHOLE_SHARE;
 use attributary_core::table::NULL_CODE;
 use attributary_core::time::Day;
 
@@ -75,11 +76,18 @@ pub struct OfConversion {
     pub kind: u32,
     /// What it is to its customer.
     pub standing: Standing,
-    /// What there is of it to divide, in billionths: nothing of a refund.
+    /// What there is of it to divide, in billionths: nothing of a refund, and of a path what its conversions have together.
     pub share: i64,
 }
 
 impl OfConversion {
+    /// How many conversions it stands for.
+    #[must_use]
+    #[inline]
+    pub fn conversions(&self) -> i64 {
+        self.share / WHOLE_SHARE
+    }
+
     /// One of some conversions.
     #[must_use]
     pub fn new(conversions: &Conversions, conversion: usize) -> Self {

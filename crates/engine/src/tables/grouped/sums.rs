@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use attributary_core::WHOLE_SHARE;
 use attributary_core::time::Day;
 use rustc_hash::FxHashMap;
 
@@ -88,13 +89,13 @@ impl Parts {
         model * self.stride + if of == 0 { 0 } else { FIXED_LANES - 1 + of }
     }
 
-    /// Counts the touches that got a share, and adds all up, once all models have given.
-    pub fn end(&mut self) {
+    /// Counts the touches that got a share, each as often as there are `conversions`, and adds all up, once all models have given.
+    pub fn end(&mut self, conversions: i64) {
         self.totals.clear();
         self.totals.resize(self.lanes.len(), 0);
         for cells in self.cells.chunks_exact_mut(self.width) {
             let cells = &mut cells[self.lanes.clone()];
-            cells.chunks_exact_mut(self.stride).for_each(|lanes| lanes[1] = i64::from(lanes[0] > 0));
+            cells.chunks_exact_mut(self.stride).for_each(|lanes| lanes[1] = if lanes[0] > 0 { conversions } else { 0 });
             self.totals.iter_mut().zip(cells).for_each(|(total, cell)| *total += *cell);
         }
     }
@@ -181,12 +182,19 @@ impl Grouped {
         }
     }
 
-    /// Adds what the touches in `rows` got under one model, by their shares and, value by value, their parts.
-    pub fn add_model(&mut self, plan: &Plan, place: (usize, usize), rows: &[u32], shares: &[i64], values: &[Vec<i64>]) {
+    /// Adds what the touches in `rows` got of so many conversions under one model, by their shares and, value by value, their parts.
+    pub fn add_model(
+        &mut self,
+        plan: &Plan,
+        place: (usize, usize),
+        rows: &[u32],
+        (conversions, shares): (i64, &[i64]),
+        values: &[Vec<i64>],
+    ) {
         for (touch, row) in rows.iter().enumerate() {
             let slot = self.slot(plan, *row, place.0, place.1);
             self.add(slot, shares[touch]);
-            self.add(slot + 1, i64::from(shares[touch] > 0));
+            self.add(slot + 1, if shares[touch] > 0 { conversions } else { 0 });
             for (value, parts) in values.iter().enumerate() {
                 self.add(slot + FIXED_LANES + value, parts[touch]);
             }
@@ -223,7 +231,7 @@ impl Grouped {
         }
     }
 
-    /// Adds a whole conversion, of which there is such a `share`, to one row. `touches` of it got a part.
+    /// Adds a whole conversion, of which there is such a `share`, to one row. `touches` of each of its journeys got a part.
     pub fn add_whole(
         &mut self,
         plan: &Plan,
@@ -234,7 +242,7 @@ impl Grouped {
     ) {
         let slot = self.slot(plan, row, model, window);
         self.add(slot, share);
-        self.add(slot + 1, if share > 0 { touches } else { 0 });
+        self.add(slot + 1, share / WHOLE_SHARE * touches);
         for (value, amount) in values.iter().enumerate() {
             self.add(slot + FIXED_LANES + value, *amount);
         }
@@ -256,7 +264,7 @@ impl Grouped {
         for row in rows {
             if std::mem::replace(&mut self.stamps[row as usize], stamp) == stamp {
                 let slot = self.slot(plan, row, place.0, place.1);
-                self.add(slot + 1, i64::from(share > 0));
+                self.add(slot + 1, share / WHOLE_SHARE);
             } else {
                 self.add_whole(plan, place, row, (share, 1), values);
             }

@@ -9,7 +9,7 @@ fn what_is_no_assignment() {
     assert_snapshot!(said(GOOD, &["output.paths"]), @r#"pipelines/nightly.toml: --set: expected key=value, such as output.paths=0, found "output.paths""#);
     assert_snapshot!(said(GOOD, &["=5"]), @r#"pipelines/nightly.toml: --set: expected key=value, such as output.paths=0, found "=5""#);
     assert_snapshot!(said(GOOD, &["output..paths=5"]), @r#"pipelines/nightly.toml: --set: expected key=value, such as output.paths=0, found "output..paths=5""#);
-    assert_snapshot!(said(GOOD, &["a = 1\nb=2"]), @"pipelines/nightly.toml: --set a: unknown key; expected one of pipeline, touchpoints, conversions, journey, model, table, spend, fx, customers, returns, budget, quality, output");
+    assert_snapshot!(said(GOOD, &["a = 1\nb=2"]), @"pipelines/nightly.toml: --set a: unknown key; expected one of pipeline, touchpoints, conversions, paths, journey, model, table, spend, fx, customers, returns, budget, quality, output");
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn what_is_not_there() {
     hint: did you mean "paths"?
     "#);
     assert_snapshot!(said(GOOD, &["outputs.paths=5"]), @r#"
-    pipelines/nightly.toml: --set outputs: unknown key; expected one of pipeline, touchpoints, conversions, journey, model, table, spend, fx, customers, returns, budget, quality, output
+    pipelines/nightly.toml: --set outputs: unknown key; expected one of pipeline, touchpoints, conversions, paths, journey, model, table, spend, fx, customers, returns, budget, quality, output
     hint: did you mean "output"?
     "#);
     assert_snapshot!(said(GOOD, &[r#"model.x.half_life="3d""#]), @r#"

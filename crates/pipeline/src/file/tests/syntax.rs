@@ -17,16 +17,16 @@ fn what_is_no_toml() {
 #[test]
 fn what_is_no_section() {
     assert_snapshot!(wrong("[output]", "[outputs]"), @r#"
-    pipelines/nightly.toml:51: outputs: unknown key; expected one of pipeline, touchpoints, conversions, journey, model, table, spend, fx, customers, returns, budget, quality, output
+    pipelines/nightly.toml:51: outputs: unknown key; expected one of pipeline, touchpoints, conversions, paths, journey, model, table, spend, fx, customers, returns, budget, quality, output
     hint: did you mean "output"?
     "#);
     assert_snapshot!(wrong(r#"[[model]]
 kind = "last_click""#, r#"[[models]]
 kind = "last_click""#), @r#"
-pipelines/nightly.toml:31: models: unknown key; expected one of pipeline, touchpoints, conversions, journey, model, table, spend, fx, customers, returns, budget, quality, output
+pipelines/nightly.toml:31: models: unknown key; expected one of pipeline, touchpoints, conversions, paths, journey, model, table, spend, fx, customers, returns, budget, quality, output
 hint: did you mean "model"?
 "#);
-    assert_snapshot!(wrong("[output]", "[colours]"), @"pipelines/nightly.toml:51: colours: unknown key; expected one of pipeline, touchpoints, conversions, journey, model, table, spend, fx, customers, returns, budget, quality, output");
+    assert_snapshot!(wrong("[output]", "[colours]"), @"pipelines/nightly.toml:51: colours: unknown key; expected one of pipeline, touchpoints, conversions, paths, journey, model, table, spend, fx, customers, returns, budget, quality, output");
     assert_snapshot!(wrong("[[table]]", "[table]"), @"pipelines/nightly.toml:47: table: expected [[table]] with two brackets, found a table");
     assert_snapshot!(wrong("[pipeline]", "[[pipeline]]"), @"pipelines/nightly.toml:2: pipeline: expected a table, found a list");
     assert_snapshot!(said("", &[]), @r#"

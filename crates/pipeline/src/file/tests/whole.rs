@@ -137,7 +137,7 @@ fn a_byte_order_mark_and_windows_line_ends_are_taken() {
     let (one, other) = (read(GOOD, &[]).expect("a good file"), read(&text, &[]).expect("a good file"));
     assert_eq!(one.fingerprints, other.fingerprints);
     assert_snapshot!(said(&text.replace("[output]", "[outputs]"), &[]), @r#"
-    pipelines/nightly.toml:51: outputs: unknown key; expected one of pipeline, touchpoints, conversions, journey, model, table, spend, fx, customers, returns, budget, quality, output
+    pipelines/nightly.toml:51: outputs: unknown key; expected one of pipeline, touchpoints, conversions, paths, journey, model, table, spend, fx, customers, returns, budget, quality, output
     hint: did you mean "output"?
     "#);
 }
