@@ -26,6 +26,22 @@ credits = {credits}
 keep    = 1
 """
 
+PATHS = """\
+[pipeline]
+name     = "{name}"
+output   = "{output}"
+currency = "SEK"
+
+[paths]
+source  = "{paths}"
+columns = {{ path = "path", conversions = "conversions", null_journeys = "null_journeys" }}
+values  = {{ revenue = "revenue" }}
+
+[output]
+paths = 0
+keep  = 1
+"""
+
 BY_DAY = '\n[[table]]\nname = "by_day"\nby   = ["conversion_date", "channel", "campaign"]\n'
 BY_CHANNEL = '\n[[table]]\nname = "by_channel"\nby   = ["channel"]\n'
 TOTAL = '\n[[table]]\nname = "total"\nby   = []\n'
@@ -44,6 +60,11 @@ GRID = [
     model("last_touch", name="last_non_direct", only="channel <> 'direct'"),
     model("any_touch"),
 ]
+
+
+def counted(name, paths, output, models):
+    """The text of a pipeline file over paths that were counted."""
+    return PATHS.format(name=name, paths=paths, output=output) + "".join(models)
 
 
 def pipeline(name, log, output, models, windows=("30d",), tables=(BY_DAY,), values=("revenue",), interaction=False, paths=0, credits=False):

@@ -11,7 +11,7 @@ from pathlib import Path
 import logs
 from bench import HERE, Section, Target, best, ratio
 from measure import Series, run
-from pipelines import BY_CHANNEL, BY_DAY, GRID, RULES, TOTAL, model, pipeline
+from pipelines import BY_CHANNEL, BY_DAY, GRID, RULES, TOTAL, counted, model, pipeline
 
 MILLION = 1_000_000
 A_TOUCHES = 50 * MILLION
@@ -355,24 +355,50 @@ def k(bench):
     series = bench.measure(programs)
     notes = [f"{name}, wall / without: {ratio(series[name], series['six models']):.2f} ×" for name in added if ratio(series[name], series["six models"])][1:]
     result = bench.result("K", "+ markov, all paths")
+    notes += channel_attribution(bench, series, result / "paths", result / "removal_effects", ", paths given")
+    settings = f"{described(known)}. {RULE_NAMES}, and models that learn from the journeys of everyone; window 30d; by conversion_date × channel × campaign."
+    return Section("K: models that learn", settings, touches, series, [], notes)
+
+
+def channel_attribution(bench, series, paths, effects, suffix=""):
+    """Adds the package that simulates, on paths that are given, with one thread and with two; what it found is a note."""
     try:
         python = bench.peers("-learned")
     except subprocess.CalledProcessError:
-        notes.append("ChannelAttribution could not be installed here")
-        python = None
-    for threads in (1, 2) if python else ():
-        command = [python, HERE / "peers" / "channel_attribution.py", result / "paths", result / "removal_effects", "markov", threads]
-        name = f"ChannelAttribution, {threads} thread{'s' * (threads > 1)}, paths given"
+        return ["ChannelAttribution could not be installed here"]
+    notes = []
+    for threads in (1, 2):
+        command = [python, HERE / "peers" / "channel_attribution.py", paths, effects, "markov", threads]
+        name = f"ChannelAttribution, {threads} thread{'s' * (threads > 1)}{suffix}"
         one = bench.measure({name: lambda command=command: run(command)}, rounds=1)
         series.update(one)
         if one[name].ok:
             found = json.loads(one[name].runs[-1].stdout.splitlines()[-1])
             notes.append(
-                f"{name}: {found['seconds']:.2f} s for {found['paths']:,} paths; shares of channels are {found['mean']:.1%} off on average and "
-                f"{found['largest']:.1%} at most, {found['moved']:.2%} of all conversions are at the wrong channel. Ours are exact."
+                f"{name}: {found['seconds']:.2f} s for {found['paths']:,} rows once they are in memory; shares of channels are {found['mean']:.1%} off on "
+                f"average and {found['largest']:.1%} at most, {found['moved']:.2%} of all conversions are at the wrong channel. Ours are exact."
             )
-    settings = f"{described(known)}. {RULE_NAMES}, and models that learn from the journeys of everyone; window 30d; by conversion_date × channel × campaign."
-    return Section("K: models that learn", settings, touches, series, [], notes)
+    return notes
+
+
+def l(bench):  # noqa: E743
+    """Paths that were counted already: published ones, as often as makes ten million rows. Where they lie the environment says."""
+    published = Path(os.environ.get("ATTRIBUTARY_REAL_DATA", "")) / "paths" / "paths.csv"
+    if not published.exists():
+        note = "not measured: ATTRIBUTARY_REAL_DATA names no folder with paths/paths.csv"
+        return Section("L: counted paths", "", 0, {}, [], [note])
+    times = max(1, round(1000 * bench.scale))
+    folder = bench.data / f"paths_{times}"
+    subprocess.run([bench.peers(), HERE / "peers" / "many_paths.py", published, folder, str(times)], check=True)
+    programs = {
+        name: bench.ours("L", name, lambda out, more=more: counted("L", folder, out, [model("markov", **more)]))
+        for name, more in {"attributary": {}, "attributary, bootstrap 100": {"bootstrap": 100}}.items()
+    }
+    series = bench.measure(programs)
+    rows = bench.manifest("L", "attributary")["rows"]
+    notes = channel_attribution(bench, series, folder, bench.result("L", "attributary") / "removal_effects")
+    settings = f"{rows['conversions']['read']:,} rows of {rows['conversions']['in_range']:,} conversions, ten thousand published paths {times:,} times over; markov of order 1 with null journeys."
+    return Section("L: counted paths", settings, rows["touchpoints"]["read"], series, [], notes)
 
 
 def hashes(manifest):
@@ -380,4 +406,4 @@ def hashes(manifest):
     return {file["path"]: file["sha256"] for table in manifest["tables"] for file in table["files"]}
 
 
-WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "E": e, "F": f, "G": g, "H": h, "I": i, "J": j, "K": k}
+WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "E": e, "F": f, "G": g, "H": h, "I": i, "J": j, "K": k, "L": l}

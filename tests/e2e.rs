@@ -11,6 +11,7 @@ mod cases;
 mod cdnow;
 #[path = "e2e/diff.rs"]
 mod diff;
+#[path = "e2e/evaluate.rs"]
 mod evaluate;
 #[path = "e2e/house.rs"]
 mod house;
@@ -27,6 +28,7 @@ mod oracle;
 #[cfg(feature = "otel")]
 #[path = "e2e/otel.rs"]
 mod otel;
+#[path = "e2e/paths.rs"]
 mod paths;
 #[path = "e2e/quality.rs"]
 mod quality;

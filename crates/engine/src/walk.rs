@@ -108,7 +108,8 @@ pub fn walk(
     let plans = Plan::all(setup, grounds);
     let context = Context { setup, profiles: &profiles, kinds: &kinds, plans: &plans, budget: &budget, histories, fits: &fits };
     // Who computes only some days has looked before.
-    let printer = setup.only.is_none().then(|| Printer::new(setup, &kinds, &currencies));
+    // Where a path stands is no matter, and it is of no day.
+    let printer = (setup.only.is_none() && !setup.counted).then(|| Printer::new(setup, &kinds, &currencies));
     let mut touches: Vec<_> = buckets.into_iter().map(Some).collect();
     // Conversions without customer have buckets of their own, behind all others.
     touches.resize_with(of_conversions.len(), || None);

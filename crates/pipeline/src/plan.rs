@@ -69,6 +69,9 @@ impl Plan {
             Some((key, problem)) => Error::File(pipeline.invalid(key, problem, error.hint())),
             None => error.into(),
         };
+        if pipeline.counted.is_some() {
+            has_no_times(&pipeline, options)?;
+        }
         let as_of = options.as_of.map(|as_of| as_of::of(as_of, &pipeline)).transpose()?;
         let as_of = as_of.as_ref();
         let stopped = || {
@@ -76,7 +79,6 @@ impl Plan {
             move || asked.check().is_err()
         };
         let (touchpoints, conversions) = if let Some(counted) = &pipeline.counted {
-            has_no_times(&pipeline, options)?;
             let spec = source_spec("paths", &pipeline.touchpoints.source, None);
             let paths = stoppable(stopped(), || PathSource::open(&spec, &path_mapping(&pipeline, counted))).map_err(located)?;
             let paths = Arc::new(paths);

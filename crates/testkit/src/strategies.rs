@@ -139,7 +139,7 @@ fn with_rules(columns: OracleSettings) -> impl Strategy<Value = OracleSettings> 
         let ((calendar_days, from, to, zone), windows, (own, own_window), reuse, repeats, priority, ignore, outputs) = all;
         let mut settings = columns.clone();
         let whole_days = |window: &Window| match window {
-            Window::All => true,
+            Window::All | Window::Paths => true,
             Window::Back(duration) => duration.whole_days().is_some(),
         };
         let read = |text: &str| Window::parse(text).ok().filter(|window| !calendar_days || whole_days(window));
