@@ -329,7 +329,10 @@ paths = 0
     let mut log = small();
     log.add(&["mailing", "google/brand", "mailing"], 40, 60);
     log.write(models);
-    let first = log.run("out", "");
+    fs::create_dir(log.path("orders")).expect("made");
+    fs::write(log.path("orders/1.csv"), &log.orders).expect("written");
+    let settings = "--set conversions.source=\"orders\" --set journey.windows=[\"2d\"]";
+    let first = log.run("out", settings);
     // The first model does not learn.
     let fit_of = |run: &PublishedRun| run.manifest.models[1..].iter().map(|model| model.fit_sha256.clone()).collect::<Vec<_>>();
     assert!(fit_of(&first).iter().all(Option::is_some) && first.manifest.models[0].fit_sha256.is_none());
@@ -338,19 +341,20 @@ paths = 0
                 n2,2026-03-03T11:00:00,google,brand\nn3,2026-03-03T11:00:00,podcast,\n";
     fs::write(log.path("touchpoints/late.csv"), format!("who,at,channel,campaign\n{late}")).expect("written");
     let orders = ["n1", "n2", "n3"].map(|who| format!("o{who},{who},2026-03-04T00:00:00,20.00\n"));
-    log.orders += &orders.concat();
-    fs::write(log.path("conversions.csv"), &log.orders).expect("written");
-    let (code, stdout, stderr) = log.try_run("out", "");
+    fs::write(log.path("orders/2.csv"), format!("id,who,at,revenue\n{}", orders.concat())).expect("written");
+    let (code, stdout, stderr) = log.try_run("out", settings);
     assert_eq!(code, 0, "{stderr}");
     let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
-    assert!(report["whole_because"].is_null() && report["recomputed"]["days"] == 1, "{}", report["recomputed"]);
+    let computed = &report["recomputed"];
+    assert!(computed["conversion_days"] == 1 && computed["of"] == 2, "{computed}");
+    assert_eq!(report["rows"]["touchpoints"]["read"], 5, "history is not read");
     let night = PublishedRun::read(&log.path("out/current").canonicalize().expect("a run")).expect("a manifest");
     assert_eq!(fit_of(&night), fit_of(&first));
     // What a run over all days gives by the same fit.
-    let full = log.run("out", "--full");
+    let full = log.run("out", &format!("--full {settings}"));
     assert_same_bytes(&full, &night, "", "all days");
     let merged = {
-        let (code, _, stderr) = log.try_run("out", "--merge --date 2026-03-04");
+        let (code, _, stderr) = log.try_run("out", &format!("--merge --date 2026-03-04 {settings}"));
         assert_eq!(code, 0, "{stderr}");
         PublishedRun::read(&log.path("out/current").canonicalize().expect("a run")).expect("a manifest")
     };
@@ -387,7 +391,7 @@ paths = 0
     assert_eq!([share_of("on1", "podcast"), share_of("on1", "google")], [Some(0), Some(1_000_000_000)]);
     assert_eq!(share_of("on3", "podcast"), Some(1_000_000_000), "there is nobody else");
     // Until somebody wants it learnt anew.
-    let (code, stdout, stderr) = log.try_run("out", "--refit");
+    let (code, stdout, stderr) = log.try_run("out", &format!("--refit {settings}"));
     let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
     assert!(
         code == 0 && report["whole_because"].as_str().is_some_and(|said| said.contains("\"markov\" is fitted anew")),

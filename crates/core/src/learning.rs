@@ -42,6 +42,11 @@ pub trait FittedModel: Send + Sync {
     /// What its contributions are.
     fn told_as(&self) -> ToldAs;
 
+    /// Whether it matters who comes when, see [`Fit::by_position`].
+    fn by_position(&self) -> bool {
+        false
+    }
+
     /// Statistics of no journeys.
     fn statistics(&self) -> Box<dyn Statistics>;
 
@@ -91,6 +96,9 @@ pub trait Statistics: Any + Send {
 pub struct Fit {
     /// What each player weighs within a journey, finite and not negative. Its touches share it.
     pub weights: Vec<f64>,
+    /// Where it matters who comes when: what each player did as the first of a journey, as the second, and so on. That is what it
+    /// weighs there, instead of [`Fit::weights`]. Empty where it does not matter.
+    pub by_position: Vec<Vec<f64>>,
     /// What each player did for all journeys.
     pub contributions: Vec<Contribution>,
     /// What groups of players did together, by their names: in the measure of the contributions.
@@ -163,12 +171,19 @@ impl Fit {
                 None => counts.push((player, 1.0)),
             }
         }
-        let weight = |player: u32| self.weights.get(player as usize).copied().unwrap_or(0.0);
-        if counts.iter().all(|(player, _)| weight(*player) == 0.0) {
-            return Credit::Equal;
+        // Players stand in the order of their first touches.
+        let weight = |place: usize, player: u32| match self.by_position.get(player as usize) {
+            Some(places) => places.get(place),
+            None => self.weights.get(player as usize),
+        };
+        let mut any = false;
+        for (place, (player, count)) in counts.iter_mut().enumerate() {
+            let weight = weight(place, *player).copied().unwrap_or(0.0);
+            any |= weight != 0.0;
+            *count = weight / *count;
         }
-        for (player, count) in &mut counts {
-            *count = weight(*player) / *count;
+        if !any {
+            return Credit::Equal;
         }
         let of_touch = |touch: usize| {
             let player = player(touch);
@@ -199,6 +214,15 @@ mod tests {
         assert_eq!(weigh(&[0.5, 0.25], &[0, 1, 0, 1, 1, 1]), (Credit::Weights, vec![0.25, 0.0625, 0.25, 0.0625, 0.0625, 0.0625]));
         assert_eq!(weigh(&[0.5, 0.25], &[1]), (Credit::One(0), vec![]));
         assert_eq!(weigh(&[0.0, 0.25], &[0, 0]), (Credit::Equal, vec![]));
+        let by_position = vec![vec![0.5], vec![0.25, 0.125]];
+        let fit = Fit { weights: vec![9.0, 9.0], by_position, ..Fit::default() };
+        let of = |players: [u32; 3]| {
+            let (mut weights, facts) = (Vec::new(), [TouchFacts::default()]);
+            let journey = Journey::new(0, &[0, 1, 2], &[0; 3], &[0; 3], &facts);
+            (fit.weigh(&journey, |touch| players[touch], &mut weights), weights)
+        };
+        assert_eq!(of([0, 1, 0]), (Credit::Weights, vec![0.25, 0.125, 0.25]));
+        assert_eq!(of([1, 0, 0]), (Credit::Weights, vec![0.25, 0.0, 0.0]), "it never came second");
         // Who was not there when the model was fitted weighs nothing.
         assert_eq!(weigh(&[0.5], &[7, 0]), (Credit::Weights, vec![0.0, 0.5]));
     }

@@ -6,6 +6,7 @@
 //! * [`Transitions`], [`Chain`] and [`removal::effects`]: Markov chains of any order, and what is lost without a channel.
 //! * [`order`] and [`outcomes`]: how many touches such a chain should remember, and how well it foretells customers it did not see.
 //! * [`SetCounts`] and [`shapley`]: what a channel adds, on average over all orders.
+//! * [`ordered`]: the same by position, what a channel adds as the first of a journey, as the second, and so on.
 //! * [`shao_li`]: what channels convert alone and in pairs.
 //! * [`balance()`]: weights under which conversions are divided so that channels get their part of all.
 //!
@@ -27,6 +28,7 @@
 //! ```
 
 pub mod order;
+pub mod ordered;
 pub mod outcomes;
 pub mod removal;
 pub mod shao_li;

@@ -10,20 +10,45 @@ use rustc_hash::FxHashMap;
 use crate::sets::Counts;
 use crate::transitions::{Gram, Player};
 
-/// Journeys by their last touches.
+/// Journeys by their last touches, and how long they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcomes {
     touches: usize,
-    counts: FxHashMap<Gram, Counts>,
+    counts: FxHashMap<(Gram, u8), Counts>,
+}
+
+/// The lengths of journeys that are told apart.
+pub const LENGTHS: [&str; 7] = ["1", "2", "3", "4", "5", "6_to_10", "above_10"];
+
+/// The place of a journey's length in [`LENGTHS`].
+fn length_class(touches: usize) -> u8 {
+    match touches {
+        0..=5 => touches.saturating_sub(1) as u8,
+        6..=10 => 5,
+        _ => 6,
+    }
 }
 
 /// How well it is foretold.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HeldOut {
     /// The sum of ln p of what came, over all journeys.
     pub log_likelihood: f64,
     /// With what probability a journey that converted was given a higher probability than one that did not: 0.5 is chance.
     pub auc: f64,
+    /// What came and what was foretold, by the length of journeys; those that no journey has are left out.
+    pub calibration: Vec<Calibration>,
+}
+
+/// Journeys of some lengths.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Calibration {
+    /// Which: one of [`LENGTHS`].
+    pub lengths: &'static str,
+    /// How many there are, and how many of them converted.
+    pub counts: Counts,
+    /// How many were foretold to: the sum of p.
+    pub foretold: f64,
 }
 
 impl Outcomes {
@@ -35,26 +60,38 @@ impl Outcomes {
 
     /// Adds journeys of the same touches, of which some convert and others do not.
     pub fn add(&mut self, path: &[Player], conversions: u64, nulls: u64) {
-        if path.is_empty() || conversions + nulls == 0 {
-            return;
+        if !path.is_empty() && conversions + nulls > 0 {
+            self.add_counts(path, length_class(path.len()), Counts { journeys: conversions + nulls, conversions });
         }
+    }
+
+    fn add_counts(&mut self, path: &[Player], length: u8, counts: Counts) {
         let last = &path[path.len().saturating_sub(self.touches)..];
-        self.counts.entry(last.into()).or_default().add(Counts { journeys: conversions + nulls, conversions });
+        self.counts.entry((last.into(), length)).or_default().add(counts);
     }
 
     /// Adds the counts of another shard.
     pub fn merge(&mut self, other: &Self) {
-        other.counts.iter().for_each(|(last, counts)| self.counts.entry(last.clone()).or_default().add(*counts));
+        other.counts.iter().for_each(|(key, counts)| self.counts.entry(key.clone()).or_default().add(*counts));
     }
 
     /// The same by fewer of the last touches.
     #[must_use]
     pub fn shortened(&self, touches: usize) -> Self {
         let mut shortened = Self::new(touches);
-        for (last, counts) in &self.counts {
-            shortened.add(last, counts.conversions, counts.journeys - counts.conversions);
-        }
+        self.counts.iter().for_each(|((last, length), counts)| shortened.add_counts(last, *length, *counts));
         shortened
+    }
+
+    /// The counts of each end, in one order, and of each what there is of each length.
+    fn by_end(&self) -> BTreeMap<&Gram, (Counts, [Counts; LENGTHS.len()])> {
+        let mut by_end: BTreeMap<&Gram, (Counts, [Counts; LENGTHS.len()])> = BTreeMap::new();
+        for ((last, length), counts) in &self.counts {
+            let (all, lengths) = by_end.entry(last).or_default();
+            all.add(*counts);
+            lengths[usize::from(*length)].add(*counts);
+        }
+        by_end
     }
 }
 
@@ -76,19 +113,25 @@ pub fn held_out(folds: &[Outcomes]) -> Option<HeldOut> {
         journeys: all.journeys - own.journeys,
         conversions: all.conversions - own.conversions,
     };
+    let by_end = whole.by_end();
     let mut log_likelihood = 0.0;
     let mut foretold: Vec<(f64, Counts)> = Vec::new();
+    let mut calibration = LENGTHS.map(|lengths| Calibration { lengths, counts: Counts::default(), foretold: 0.0 });
     for fold in folds {
         let rest = without(all, sum(fold));
         // Neither is ever taken for impossible.
         let rate = (rest.conversions as f64 + 0.5) / (rest.journeys as f64 + 1.0);
         // In one order, whatever the threads.
-        for (last, own) in fold.counts.iter().collect::<BTreeMap<_, _>>() {
-            let others = without(whole.counts.get(last).copied().unwrap_or_default(), *own);
+        for (last, (own, lengths)) in fold.by_end() {
+            let others = without(by_end.get(last).map(|(all, _)| *all).unwrap_or_default(), own);
             let probability = (others.conversions as f64 + rate) / (others.journeys as f64 + 1.0);
             let nulls = own.journeys - own.conversions;
             log_likelihood += own.conversions as f64 * libm::log(probability) + nulls as f64 * libm::log1p(-probability);
-            foretold.push((probability, *own));
+            foretold.push((probability, own));
+            for (of_length, counts) in calibration.iter_mut().zip(lengths) {
+                of_length.counts.add(counts);
+                of_length.foretold += probability * counts.journeys as f64;
+            }
         }
     }
     foretold.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -102,7 +145,8 @@ pub fn held_out(folds: &[Outcomes]) -> Option<HeldOut> {
         below += nulls;
     }
     let possible = 2 * u128::from(all.conversions) * u128::from(all.journeys - all.conversions);
-    Some(HeldOut { log_likelihood, auc: pairs as f64 / possible as f64 })
+    let calibration = calibration.into_iter().filter(|it| it.counts.journeys > 0).collect();
+    Some(HeldOut { log_likelihood, auc: pairs as f64 / possible as f64, calibration })
 }
 
 #[cfg(test)]
@@ -135,9 +179,26 @@ mod tests {
         let journeys: &[(&[Player], u64, u64)] = &[(&[0, 1, 2], 1, 2), (&[3, 1, 2], 2, 0), (&[2], 0, 4), (&[], 7, 7)];
         let [long, short] = [3, 1].map(|touches| of(touches, &[journeys]).remove(0));
         assert_eq!(long.shortened(1), short);
-        assert_eq!(short.counts.len(), 1);
+        // Those of three touches, and that of one.
+        assert_eq!(short.counts.len(), 2);
         let mut twice = short.clone();
         twice.merge(&short);
-        assert_eq!(twice.counts[&Gram::from([2])], Counts { journeys: 18, conversions: 6 });
+        assert_eq!(twice.counts[&(Gram::from([2]), 2)], Counts { journeys: 10, conversions: 6 });
+        assert_eq!(twice.by_end()[&Gram::from([2])].0, Counts { journeys: 18, conversions: 6 });
+    }
+
+    #[test]
+    fn what_is_foretold_is_told_by_length() {
+        // Half of all convert, whatever the length; long journeys always do.
+        let long = [0; 12];
+        let journeys: &[(&[Player], u64, u64)] =
+            &[(&[0], 10, 30), (&[0, 0], 10, 30), (&[1, 0, 1, 0, 1, 0], 20, 0), (&long, 20, 0)];
+        let found = held_out(&of(1, &[journeys, journeys])).expect("both ways").calibration;
+        let told: Vec<_> = found.iter().map(|it| (it.lengths, it.counts.journeys, it.counts.conversions)).collect();
+        assert_eq!(told, [("1", 80, 20), ("2", 80, 20), ("6_to_10", 40, 40), ("above_10", 40, 40)]);
+        // All end with the same touch, so each is given one half.
+        for it in found {
+            assert!((it.foretold / it.counts.journeys as f64 - 0.5).abs() < 0.01, "{it:?}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use attributary_core::learning::{FOLDS, Fit, FittedModel, Journeys, Node, Player, Statistics, Step, ToldAs, Training};
 use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec, Weighing};
 use attributary_fitted::order::{self, MOST_TOUCHES};
-use attributary_fitted::outcomes::{self, HeldOut};
+use attributary_fitted::outcomes::{self, Calibration, HeldOut};
 use attributary_fitted::{Chain, NextSteps, Outcomes, Removal, SetCounts, Transitions, balance, removal};
 
 use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, REFIT, SEED, named, own, shares, training, weights};
@@ -183,7 +183,8 @@ impl FittedModel for Markov {
             ("negative_contributions", below as f64),
         ];
         let outcomes: Vec<Outcomes> = outcomes.iter().map(|fold| fold.shortened(order)).collect();
-        if let Some(HeldOut { log_likelihood, auc }) = outcomes::held_out(&outcomes) {
+        let held_out = outcomes::held_out(&outcomes);
+        if let Some(HeldOut { log_likelihood, auc, .. }) = held_out {
             numbers.extend([("held_out_log_likelihood", log_likelihood), ("held_out_auc", auc)]);
         }
         numbers.extend(ORDERS.into_iter().zip(held_out_by_order.into_iter().flatten()));
@@ -196,12 +197,23 @@ impl FittedModel for Markov {
         }
         Ok(Fit {
             weights,
+            by_position: Vec::new(),
             contributions,
             groups: self.groups.keys().cloned().zip(of_groups.iter().copied()).collect(),
             steps: steps(transitions),
-            statistics: named(numbers),
+            statistics: named(numbers).into_iter().chain(held_out.iter().flat_map(calibration)).collect(),
         })
     }
+}
+
+/// What came and what was foretold, by the length of journeys.
+fn calibration(held_out: &HeldOut) -> impl Iterator<Item = (String, f64)> {
+    let of_length = |it: &Calibration| {
+        let named = |what: &str, number: f64| (format!("calibration_{what}_{}", it.lengths), number);
+        let (journeys, conversions) = (it.counts.journeys as f64, it.counts.conversions as f64);
+        [named("journeys", journeys), named("conversions", conversions), named("foretold", it.foretold)]
+    };
+    held_out.calibration.iter().flat_map(of_length)
 }
 
 /// The steps of a chain with their probabilities.

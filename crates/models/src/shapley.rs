@@ -11,12 +11,19 @@
 //! and come out below zero. Up to 22 channels every set is looked at; beyond, orders are drawn, and the table has the standard
 //! error.
 //!
+//! With `ordered = true` it matters who comes when: a channel weighs within a journey what it adds at its position among the
+//! channels there, by first touches.
+//!
 //! Sets worth O 7, F 6, D 4, OF 15, OD 7, FD 9 and OFD 19: O gets 7.6667, F 8.1667, D 3.1667.
 
-use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec};
+use attributary_core::learning::{Fit, FittedModel, Journeys, Player, Statistics, ToldAs, Training};
+use attributary_core::model::{ModelSpec, ParameterError, ParameterKind, ParameterSpec, Weighing};
+use attributary_fitted::ordered::{OrderedCounts, by_position};
 use attributary_fitted::{SetCounts, shapley};
 
-use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, OfSets, REFIT, SEED};
+use crate::learned::{
+    BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, OfSets, REFIT, SEED, named, own, shares, training, weights,
+};
 
 /// What everyone may know of it.
 pub const SPEC: ModelSpec = ModelSpec {
@@ -31,6 +38,12 @@ pub const SPEC: ModelSpec = ModelSpec {
             kind: ParameterKind::Choice(&["sum", "rate"]),
             default: Some("sum"),
             help: "what a set of channels is worth: its conversions, or the part of its journeys that convert",
+        },
+        ParameterSpec {
+            name: "ordered",
+            kind: ParameterKind::Flag,
+            default: Some("false"),
+            help: "whether it matters who comes first: channels weigh what they add at their position; by conversions only",
         },
         BY,
         NULL_JOURNEYS,
@@ -52,6 +65,14 @@ pub const SPEC: ModelSpec = ModelSpec {
     build: |parameters, _| {
         let (rate, draws) = (parameters.text("value")? == "rate", parameters.whole("draws")? as u32);
         let seed = parameters.whole(SEED.name)?;
+        if parameters.flag("ordered")? {
+            if rate {
+                let problem = "by position only conversions can be divided: expected `value = \"sum\"` beside it, found \"rate\"";
+                return Err(ParameterError { parameter: "ordered".to_owned(), problem: problem.to_owned() });
+            }
+            let (training, negative) = (training(parameters)?, Negative::of(parameters)?);
+            return Ok(Weighing::Fitted(Box::new(Ordered { training, negative })));
+        }
         let game = move |sets: &SetCounts, players: usize| -> Vec<(f64, Option<f64>)> {
             if rate {
                 let found = shapley::rate(sets, players, draws, seed);
@@ -63,12 +84,65 @@ pub const SPEC: ModelSpec = ModelSpec {
     },
 };
 
+/// The model by position.
+struct Ordered {
+    training: Training,
+    negative: Negative,
+}
+
+/// Journeys by who came when.
+struct Orders(OrderedCounts);
+
+impl Statistics for Orders {
+    fn add(&mut self, journeys: Journeys<'_>) {
+        self.0.add(journeys.players, journeys.conversions, journeys.nulls);
+    }
+
+    fn absorb(&mut self, other: Box<dyn Statistics>) {
+        if let Ok(other) = own::<Self>(other) {
+            self.0.merge(&other.0);
+        }
+    }
+}
+
+impl FittedModel for Ordered {
+    fn training(&self) -> Training {
+        self.training
+    }
+
+    fn told_as(&self) -> ToldAs {
+        ToldAs::ShapleyValues
+    }
+
+    fn by_position(&self) -> bool {
+        true
+    }
+
+    fn statistics(&self) -> Box<dyn Statistics> {
+        Box::new(Orders(OrderedCounts::default()))
+    }
+
+    fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
+        let Orders(orders) = *own::<Orders>(statistics)?;
+        let by_position = by_position(&orders, players.len());
+        let values = by_position.iter().map(|positions| (positions.iter().sum(), None));
+        let (contributions, below) = shares(values, self.negative)?;
+        let (count, all) = orders.totals();
+        let numbers = vec![
+            ("journeys", all.journeys as f64),
+            ("conversions", all.conversions as f64),
+            ("orders", count as f64),
+            ("negative_contributions", below as f64),
+        ];
+        Ok(Fit { weights: weights(&contributions), by_position, contributions, statistics: named(numbers), ..Fit::default() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::learned::players;
-    use attributary_core::learning::{Fit, Journeys};
-    use attributary_core::model::{Parameters, Weighing};
+    use attributary_core::model::Parameters;
 
     fn fit(value: &str, journeys: &[(&[u32], u64, u64)], count: usize) -> Fit {
         let mut parameters = Parameters::defaults(&SPEC).expect("defaults");
@@ -89,6 +163,24 @@ mod tests {
         let values: Vec<f64> = found.contributions.iter().map(|it| it.value).collect();
         assert_eq!(values, [4.0, 6.0, 1.0, 0.0]);
         assert_eq!(found.contributions.iter().map(|it| it.share).sum::<f64>(), 1.0);
+    }
+
+    #[test]
+    fn by_position_openers_weigh_what_they_open() {
+        let mut parameters = Parameters::defaults(&SPEC).expect("defaults");
+        parameters.set(&SPEC.parameters[1], "true").expect("a value");
+        let build = |parameters: &Parameters| (SPEC.build)(parameters, &crate::example::PositionCompiler);
+        let Ok(Weighing::Fitted(model)) = build(&parameters) else { panic!("a model") };
+        let mut statistics = model.statistics();
+        for (players, conversions) in [(&[0, 1, 0][..], 6), (&[1, 0], 2), (&[1], 3)] {
+            statistics.add(Journeys { players, conversions, nulls: 1, fold: 0 });
+        }
+        let fit = model.fit(statistics, &players(&["a", "b"])).expect("a fit");
+        assert_eq!(fit.by_position, [vec![3.0, 1.0], vec![4.0, 3.0]]);
+        let values: Vec<f64> = fit.contributions.iter().map(|it| it.value).collect();
+        assert_eq!(values, [4.0, 7.0]);
+        parameters.set(&SPEC.parameters[0], "rate").expect("a value");
+        assert!(build(&parameters).is_err_and(|wrong| wrong.parameter == "ordered" && wrong.problem.contains("sum")));
     }
 
     #[test]

@@ -112,6 +112,7 @@ struct Told {
     players: Vec<(String, Option<String>)>,
     takes_part: Vec<bool>,
     weights: Vec<u64>,
+    by_position: Vec<Vec<u64>>,
     contributions: Vec<(u64, Option<u64>, u64)>,
     groups: Vec<(String, u64)>,
     steps: Vec<(Place, Place, u64, u64)>,
@@ -139,6 +140,7 @@ impl Told {
             players: players.iter().map(|player| (player.channel.clone(), player.campaign.clone())).collect(),
             takes_part: takes_part.clone(),
             weights: bits(&fit.weights),
+            by_position: fit.by_position.iter().map(|positions| bits(positions)).collect(),
             contributions: fit.contributions.iter().map(contribution).collect(),
             groups: fit.groups.iter().map(named).collect(),
             steps: fit.steps.iter().map(step).collect(),
@@ -171,6 +173,7 @@ impl Told {
             takes_part: self.takes_part,
             fit: Fit {
                 weights: floats(self.weights),
+                by_position: self.by_position.into_iter().map(floats).collect(),
                 contributions: self.contributions.into_iter().map(contribution).collect(),
                 groups: self.groups.into_iter().map(named).collect(),
                 steps: self.steps.into_iter().map(step).collect(),
@@ -216,6 +219,7 @@ mod tests {
             takes_part: vec![true, false],
             fit: Fit {
                 weights: vec![third, -0.0],
+                by_position: vec![vec![third], vec![0.25, third]],
                 contributions: vec![
                     Contribution { value: -third, standard_error: Some(f64::MIN_POSITIVE), share: 1e-300 },
                     Contribution { value: 0.1 + 0.2, standard_error: None, share: 1.0 },

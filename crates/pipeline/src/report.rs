@@ -129,7 +129,7 @@ pub struct HeldOut {
 /// Journeys of some lengths.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibrated {
-    /// Touches, such as `3` or `6-10`.
+    /// Touches, such as `3` or `6_to_10`.
     pub lengths: String,
     /// How many there are.
     pub journeys: u64,

@@ -420,10 +420,15 @@ pub(crate) fn read_conversions(
     const LEAST_ROW: u64 = 16;
     let files = plan.conversions.files().iter().enumerate().filter(|(place, _)| (which.wanted)(*place));
     let expected = files.map(|(_, file)| file.rows.unwrap_or(file.bytes / LEAST_ROW)).sum();
+    let kept = Kept::new(expected);
     let read = |progress: &attributary_frames::Progress, add: &(dyn Fn(&ConversionBatch) -> Result<(), EngineError> + Sync)| {
         let everything = TimeBounds { from: None, to: None };
         reading(interrupt, add, &|take| {
-            plan.conversions.read_files(which.wanted, &everything, setup.threads, progress, &|batch| take(&batch))
+            plan.conversions.read_files(which.wanted, &everything, setup.threads, progress, &|batch| {
+                take(&batch)?;
+                kept.keep(batch);
+                Ok(())
+            })
         })
     };
     let collector = ConversionCollector::new(setup, rejects, expected);
@@ -432,13 +437,39 @@ pub(crate) fn read_conversions(
         collector.add(batch)
     })?;
     let collected = collector.finish()?;
-    if let Some(reason) = collected.reason() {
-        tracing::debug!("{reason}: the source is read again");
-        let again = attributary_frames::Progress::default();
-        read(&again, &|batch| collected.add(batch))?;
-        progress.read.fetch_add(again.read.load(Ordering::Relaxed), Ordering::Relaxed);
+    match (collected.reason(), kept.all()) {
+        (None, _) => {}
+        (Some(_), Some(batches)) => batches.iter().try_for_each(|batch| collected.add(batch))?,
+        (Some(reason), None) => {
+            tracing::debug!("{reason}: the source is read again");
+            let again = attributary_frames::Progress::default();
+            read(&again, &|batch| collected.add(batch))?;
+            progress.read.fetch_add(again.read.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
     Ok(collected.finish(ledger)?)
+}
+
+/// The batches of a source of few rows, so that it need not be read a second time: small files cost more to open than to decode.
+struct Kept(Mutex<Option<Vec<ConversionBatch>>>);
+
+impl Kept {
+    /// For a source of so many rows, or not many more.
+    fn new(expected: u64) -> Self {
+        const MOST: u64 = 1 << 16;
+        Self(Mutex::new((expected <= MOST).then(Vec::new)))
+    }
+
+    fn keep(&self, batch: ConversionBatch) {
+        if let Some(batches) = &mut *lock(&self.0) {
+            batches.push(batch);
+        }
+    }
+
+    /// All batches, if they were kept. From here on none is.
+    fn all(&self) -> Option<Vec<ConversionBatch>> {
+        lock(&self.0).take()
+    }
 }
 
 /// Takes a batch, or wants no more.

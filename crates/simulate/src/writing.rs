@@ -19,7 +19,8 @@ use crate::{Layout, SimulateError, Summary};
 
 /// In the output folder as long as it is not complete. Readers skip names that begin so.
 const UNFINISHED: &str = "_unfinished";
-const PARQUET: attributary_store::Layout = attributary_store::Layout { row_group_rows: 1 << 20, compression_level: 1 };
+const PARQUET: attributary_store::Layout =
+    attributary_store::Layout { row_group_rows: 1 << 20, compression_level: 1, compressed_from: 0 };
 
 /// A folder of the output, and what its files hold.
 struct Table {

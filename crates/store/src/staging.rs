@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attributary_core::table::{Field, Rows};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 
 use crate::error::StoreError;
@@ -17,6 +18,12 @@ use crate::output::{Root, STAGING};
 use crate::run_id;
 use crate::write::{Layout, TableFile, WrittenFile};
 
+/// Files of fewer rows are not compressed: of a day of unattributed conversions there is little to save.
+const COMPRESSED_ROWS: usize = 1 << 10;
+
+/// Files from this many bytes on are on the disk once they are complete: so much of them is not left for the end.
+const WAITED_FOR: u64 = 1 << 20;
+
 /// The folder of the state, beside those of the tables.
 const STATE: &str = "state";
 
@@ -27,6 +34,8 @@ pub struct Staging {
     folder: PathBuf,
     /// The finished files by (section, table), then by (length of the path, path): `part-2` comes before `part-10`.
     finished: BTreeMap<(Section, String), BTreeMap<(usize, String), FileEntry>>,
+    /// Files of which the disk may not have everything yet.
+    unsynced: Vec<PathBuf>,
     /// Shared with every file that is still being written.
     open: Arc<()>,
     published: bool,
@@ -51,6 +60,7 @@ pub struct StagedFile {
 /// A file that is written but not part of the run yet.
 pub struct CompletedFile {
     written: WrittenFile,
+    synced: bool,
     section: Section,
     table: String,
     path: String,
@@ -59,7 +69,15 @@ pub struct CompletedFile {
 
 impl Staging {
     pub(crate) fn new(root: Arc<Root>, run_id: &str, folder: PathBuf) -> Self {
-        Self { root, run_id: run_id.to_owned(), folder, finished: BTreeMap::new(), open: Arc::default(), published: false }
+        Self {
+            root,
+            run_id: run_id.to_owned(),
+            folder,
+            finished: BTreeMap::new(),
+            unsynced: Vec::new(),
+            open: Arc::default(),
+            published: false,
+        }
     }
 
     /// The run's id.
@@ -92,7 +110,10 @@ impl Staging {
 
     /// Makes a completed file a part of the run.
     pub fn add(&mut self, file: CompletedFile) {
-        let WrittenFile { rows, bytes, sha256, .. } = file.written;
+        let WrittenFile { path, rows, bytes, sha256 } = file.written;
+        if !file.synced {
+            self.unsynced.push(path);
+        }
         self.record(file.section, &file.table, FileEntry { path: file.path, rows, bytes, sha256 });
     }
 
@@ -125,6 +146,7 @@ impl Staging {
             return Err(StoreError::Unfinished { run_id: self.run_id.clone(), files: unfinished });
         }
         reached(Moment::Staged);
+        self.sync_files()?;
         manifest.run_id.clone_from(&self.run_id);
         manifest.tables = self.entries(Section::Tables);
         manifest.state = self.entries(Section::State);
@@ -157,6 +179,7 @@ impl Staging {
         if unfinished > 0 {
             return Err(StoreError::Unfinished { run_id: self.run_id.clone(), files: unfinished });
         }
+        self.sync_files()?;
         // Litter of its own from here on, as long as it has no other name.
         let left = self.root.path.join(format!("{STAGING}{}+failed", self.run_id));
         let work = || {
@@ -179,6 +202,14 @@ impl Staging {
         work().inspect_err(|_| drop(fs::remove_dir_all(&left)))
     }
 
+    /// Waits until the disk has what it may not have yet. Of many small files that takes a fraction of what waiting for each as it is
+    /// written would.
+    fn sync_files(&self) -> Result<(), StoreError> {
+        let sync =
+            |path: &PathBuf| fs::File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::output("write", path));
+        self.unsynced.par_iter().try_for_each(sync)
+    }
+
     /// Moves the folder and then the link; takes the folder back where the second fails.
     fn switch(&self, link: &Path) -> Result<(), StoreError> {
         reached(Moment::Noted);
@@ -197,7 +228,8 @@ impl Staging {
     fn create(&mut self, section: Section, table: &str, file: &str, fields: &[Field]) -> Result<StagedFile, StoreError> {
         let path = self.place(section, table, file)?;
         let full = self.folder.join(&path);
-        let file = TableFile::create(&full, fields, &Layout::default())?;
+        let layout = Layout { compressed_from: COMPRESSED_ROWS, ..Layout::default() };
+        let file = TableFile::create(&full, fields, &layout)?;
         Ok(StagedFile { file, section, table: table.to_owned(), path, _open: Arc::clone(&self.open) })
     }
 
@@ -275,13 +307,14 @@ impl StagedFile {
         self.file.write(rows)
     }
 
-    /// Completes the file. It is part of the run once [`Staging::add`] has it.
+    /// Completes the file. It is part of the run once [`Staging::add`] has it; for a small one the disk is waited for only when the
+    /// run is published.
     ///
     /// # Errors
     /// As [`TableFile::finish`].
     pub fn complete(self) -> Result<CompletedFile, StoreError> {
-        let written = self.file.finish()?;
-        Ok(CompletedFile { written, section: self.section, table: self.table, path: self.path, _open: self._open })
+        let (written, synced) = self.file.close(WAITED_FOR)?;
+        Ok(CompletedFile { written, synced, section: self.section, table: self.table, path: self.path, _open: self._open })
     }
 
     /// Completes the file and makes it a part of the run.

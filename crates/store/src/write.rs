@@ -44,11 +44,14 @@ pub struct Layout {
     pub row_group_rows: usize,
     /// The level of zstd, 1 to 22.
     pub compression_level: i32,
+    /// From how many rows on a file is compressed, at most 16,384. To set the compressor up for each column of a file takes many times
+    /// as long as to write a few rows.
+    pub compressed_from: usize,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { row_group_rows: 1 << 20, compression_level: 3 }
+        Self { row_group_rows: 1 << 20, compression_level: 3, compressed_from: 0 }
     }
 }
 
@@ -56,17 +59,24 @@ impl Default for Layout {
 /// the file.
 pub struct TableFile {
     unfinished: Unfinished,
-    writer: SerializedFileWriter<HashingFile>,
-    groups: ArrowRowGroupWriterFactory,
-    /// The columns of the row group that is being written, and its rows.
-    group: Option<(Vec<ArrowColumnWriter>, usize)>,
-    row_group_rows: usize,
+    /// The file, until the first rows are handed to a writer.
+    file: Option<File>,
+    begun: Option<Begun>,
+    layout: Layout,
     schema: SchemaRef,
     encoders: Vec<Encoder>,
     /// Fewer than [`BATCH_ROWS`] rows that wait for more.
     waiting: Vec<RecordBatch>,
     waiting_rows: usize,
     rows: u64,
+}
+
+/// A file whose first rows were handed to a writer.
+struct Begun {
+    writer: SerializedFileWriter<HashingFile>,
+    groups: ArrowRowGroupWriterFactory,
+    /// The columns of the row group that is being written, and its rows.
+    group: Option<(Vec<ArrowColumnWriter>, usize)>,
 }
 
 /// A finished file.
@@ -97,20 +107,13 @@ impl TableFile {
         }
         let file = File::create(path).map_err(StoreError::output("create", path))?;
         let unfinished = Unfinished { path: path.to_owned(), armed: true };
-        let schema = Arc::new(schema(fields, Form::Memory));
-        let options = ArrowWriterOptions::new().with_properties(properties(fields, layout)).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(HashingFile::new(file), Arc::clone(&schema), options)
-            .and_then(ArrowWriter::into_serialized_writer);
-        let (writer, groups) = writer.map_err(|error| writing(path, error))?;
-        let encoders = fields.iter().map(Encoder::new).collect();
         Ok(Self {
             unfinished,
-            writer,
-            groups,
-            group: None,
-            row_group_rows: layout.row_group_rows.max(1),
-            schema,
-            encoders,
+            file: Some(file),
+            begun: None,
+            layout: Layout { row_group_rows: layout.row_group_rows.max(1), ..*layout },
+            schema: Arc::new(schema(fields, Form::Memory)),
+            encoders: fields.iter().map(Encoder::new).collect(),
             waiting: Vec::new(),
             waiting_rows: 0,
             rows: 0,
@@ -141,7 +144,9 @@ impl TableFile {
             self.waiting.push(batch);
             self.waiting_rows += end - start;
             if self.waiting_rows == BATCH_ROWS {
-                self.hand_over()?;
+                let mut begun = self.begin(true)?;
+                self.hand_over(&mut begun)?;
+                self.begun = Some(begun);
             }
             start = end;
         }
@@ -153,17 +158,28 @@ impl TableFile {
     ///
     /// # Errors
     /// [`StoreError::Output`] where the disk refuses; the file is removed then.
-    pub fn finish(mut self) -> Result<WrittenFile, StoreError> {
-        self.hand_over()?;
-        self.close_group().map_err(|error| writing(&self.unfinished.path, error))?;
-        let Self { mut unfinished, mut writer, rows, .. } = self;
+    pub fn finish(self) -> Result<WrittenFile, StoreError> {
+        self.close(0).map(|(written, _)| written)
+    }
+
+    /// As [`TableFile::finish`], but does not wait for a file of fewer than `wait_from` bytes. Says whether it has waited.
+    pub(crate) fn close(mut self, wait_from: u64) -> Result<(WrittenFile, bool), StoreError> {
+        // What is not begun yet is all there is.
+        let few = self.begun.is_none() && self.waiting_rows < self.layout.compressed_from;
+        let mut begun = self.begin(!few)?;
+        self.hand_over(&mut begun)?;
+        begun.close_group().map_err(|error| writing(&self.unfinished.path, error))?;
+        let (Self { mut unfinished, rows, .. }, Begun { mut writer, .. }) = (self, begun);
         let path = unfinished.path.clone();
         // Not `into_inner`, which turns what the disk says into plain text.
         writer.finish().map_err(|error| writing(&path, error))?;
         let file = writer.inner();
-        file.file.sync_all().map_err(StoreError::output("write", &path))?;
+        let waits = file.bytes >= wait_from;
+        if waits {
+            file.file.sync_all().map_err(StoreError::output("write", &path))?;
+        }
         unfinished.armed = false;
-        Ok(WrittenFile { path, rows, bytes: file.bytes, sha256: files::hex(&file.hash.clone().finalize()) })
+        Ok((WrittenFile { path, rows, bytes: file.bytes, sha256: files::hex(&file.hash.clone().finalize()) }, waits))
     }
 
     fn check_shape(&self, rows: &Rows) -> Result<(), StoreError> {
@@ -181,37 +197,60 @@ impl TableFile {
         }
     }
 
-    fn hand_over(&mut self) -> Result<(), StoreError> {
+    /// The writer: that which was begun, or a new one.
+    fn begin(&mut self, compressed: bool) -> Result<Begun, StoreError> {
+        if let Some(begun) = self.begun.take() {
+            return Ok(begun);
+        }
+        let path = &self.unfinished.path;
+        let Some(file) = self.file.take() else {
+            let source = "it failed before".into();
+            return Err(StoreError::Encode { path: path.clone(), source });
+        };
+        let fields: Vec<Field> = self.encoders.iter().map(|encoder| encoder.field.clone()).collect();
+        let properties = properties(&fields, &self.layout, compressed);
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(HashingFile::new(file), Arc::clone(&self.schema), options)
+            .and_then(ArrowWriter::into_serialized_writer);
+        let (writer, groups) = writer.map_err(|error| writing(path, error))?;
+        Ok(Begun { writer, groups, group: None })
+    }
+
+    fn hand_over(&mut self, begun: &mut Begun) -> Result<(), StoreError> {
         let batches = std::mem::take(&mut self.waiting);
         self.waiting_rows = 0;
+        let rows = self.layout.row_group_rows;
         let written = match batches.as_slice() {
             [] => Ok(()),
-            [one] => self.write_batch(one),
-            many => concat_batches(&self.schema, many).map_err(ParquetError::from).and_then(|one| self.write_batch(&one)),
+            [one] => begun.write_batch(one, rows),
+            many => concat_batches(&self.schema, many).map_err(ParquetError::from).and_then(|one| begun.write_batch(&one, rows)),
         };
         written.map_err(|error| writing(&self.unfinished.path, error))
     }
+}
 
-    /// Encodes a batch, its columns on as many threads as the current rayon pool has.
-    fn write_batch(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+impl Begun {
+    /// Encodes a batch into row groups of so many rows, its columns on as many threads as the current rayon pool has.
+    fn write_batch(&mut self, batch: &RecordBatch, row_group_rows: usize) -> Result<(), ParquetError> {
         if self.group.is_none() {
             let number = self.writer.flushed_row_groups().len();
             self.group = Some((self.groups.create_column_writers(number)?, 0));
         }
         let Some((columns, rows)) = &mut self.group else { return Ok(()) };
-        let room = self.row_group_rows - *rows;
+        let room = row_group_rows - *rows;
         if batch.num_rows() > room {
             let (now, later) = (batch.slice(0, room), batch.slice(room, batch.num_rows() - room));
-            self.write_batch(&now)?;
-            return self.write_batch(&later);
+            self.write_batch(&now, row_group_rows)?;
+            return self.write_batch(&later, row_group_rows);
         }
         // Every column of a table is one leaf.
-        let leaves = self.schema.fields().iter().zip(batch.columns()).map(|(field, array)| compute_leaves(field, array));
+        let schema = batch.schema();
+        let leaves = schema.fields().iter().zip(batch.columns()).map(|(field, array)| compute_leaves(field, array));
         let leaves: Vec<_> = leaves.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         columns.par_iter_mut().zip(&leaves).try_for_each(|(column, leaf)| column.write(leaf))?;
         *rows += batch.num_rows();
         let bytes: usize = columns.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum();
-        if *rows >= self.row_group_rows || bytes >= ROW_GROUP_BYTES { self.close_group() } else { Ok(()) }
+        if *rows >= row_group_rows || bytes >= ROW_GROUP_BYTES { self.close_group() } else { Ok(()) }
     }
 
     /// Writes the row group that was begun, if any.
@@ -226,13 +265,13 @@ impl TableFile {
     }
 }
 
-fn properties(fields: &[Field], layout: &Layout) -> WriterProperties {
+fn properties(fields: &[Field], layout: &Layout, compressed: bool) -> WriterProperties {
     // The types in arrow's own words, so that zones, seconds and widths come back exactly.
     let arrow_schema = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&schema(fields, Form::File)));
     let level = ZstdLevel::try_new(layout.compression_level.clamp(1, 22)).unwrap_or_default();
     WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(if compressed { Compression::ZSTD(level) } else { Compression::UNCOMPRESSED })
         .set_max_row_group_row_count(Some(layout.row_group_rows.max(1)))
         .set_key_value_metadata(Some(vec![arrow_schema]))
         .build()

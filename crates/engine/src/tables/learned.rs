@@ -71,7 +71,12 @@ pub fn planned(setup: &Setup) -> Vec<(&'static str, Vec<Field>)> {
         planned.push((TRANSITIONS, head().into_iter().chain(steps).collect()));
     }
     if told(ToldAs::ShapleyValues) {
-        planned.push((SHAPLEY_VALUES, allocated(&["contribution", "standard_error"])));
+        let mut fields = allocated(&["contribution", "standard_error"]);
+        if by_position(setup) {
+            let place = fields.iter().position(|field| field.name == "contribution").unwrap_or(0);
+            fields.insert(place, Field::new("position", ColumnType::COUNT));
+        }
+        planned.push((SHAPLEY_VALUES, fields));
     }
     if fitted.iter().any(|model| model.training().bootstrap > 0) {
         let ends = ["share", "low", "high"].map(float);
@@ -91,6 +96,11 @@ fn fitted(model: &ModelSetup) -> Option<&dyn FittedModel> {
 /// Whether some model is by campaign, too.
 fn with_campaigns(setup: &Setup) -> bool {
     setup.models.iter().filter_map(fitted).any(|model| model.training().by == PlayedBy::Placements)
+}
+
+/// Whether it matters to some model who comes when.
+fn by_position(setup: &Setup) -> bool {
+    setup.models.iter().filter_map(fitted).any(FittedModel::by_position)
 }
 
 /// The rows of a planned table. `ledger` says what each model attributed.
@@ -155,23 +165,37 @@ impl Cells {
 impl Told<'_> {
     fn contributions(&self, told_as: ToldAs) -> Rows {
         let mut cells = Cells::default();
-        let (mut contributions, mut errors, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut contributions, mut errors, mut shares, mut positions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut amounts: Vec<Vec<Value>> = vec![Vec::new(); 1 + self.setup.values.len()];
         let is_told = |model: &ModelSetup| fitted(model).is_some_and(|model| model.told_as() == told_as);
         for (model, window, fitted) in self.of.iter().filter(|(model, _, _)| is_told(model)) {
             let there: Vec<usize> = (0..fitted.players.names.len()).filter(|player| fitted.takes_part[*player]).collect();
             let parts: Vec<f64> = there.iter().map(|player| fitted.fit.contributions[*player].share).collect();
-            for (amounts, total) in amounts.iter_mut().zip(self.attributed(&model.name, window)) {
-                let parts = split_total(total, &parts).unwrap_or_else(|| vec![0; there.len()]);
-                amounts.extend(parts.into_iter().map(Value::Int));
-            }
-            for player in there {
+            let totals = self.attributed(&model.name, window).into_iter();
+            let parts: Vec<Vec<i128>> =
+                totals.map(|total| split_total(total, &parts).unwrap_or_else(|| vec![0; there.len()])).collect();
+            let all: f64 = fitted.fit.by_position.iter().flatten().sum();
+            for (place, player) in there.into_iter().enumerate() {
                 let contribution = fitted.fit.contributions[player];
                 cells.push(&model.name, window);
                 cells.push_player(&fitted.players, player);
                 contributions.push(Some(contribution.value));
                 errors.push(contribution.standard_error);
                 shares.push(Some(contribution.share));
+                positions.push(Value::Null);
+                amounts.iter_mut().zip(&parts).for_each(|(amounts, parts)| amounts.push(Value::Int(parts[place])));
+                // Of single positions, as of groups, only this is told.
+                for (position, value) in
+                    fitted.fit.by_position.get(player).into_iter().flatten().zip(1..).map(|(value, at)| (at, value))
+                {
+                    cells.push(&model.name, window);
+                    cells.push_player(&fitted.players, player);
+                    contributions.push(Some(*value));
+                    errors.push(None);
+                    shares.push((all > 0.0).then(|| value / all));
+                    positions.push(Value::Int(position));
+                    amounts.iter_mut().for_each(|amounts| amounts.push(Value::Null));
+                }
             }
             // Of groups only this is told: what is theirs is that of their players.
             for (name, effect) in &fitted.fit.groups {
@@ -181,10 +205,14 @@ impl Told<'_> {
                 contributions.push(Some(*effect));
                 errors.push(None);
                 shares.push(None);
+                positions.push(Value::Null);
                 amounts.iter_mut().for_each(|amounts| amounts.push(Value::Null));
             }
         }
         let mut columns = cells.columns(with_campaigns(self.setup));
+        if told_as == ToldAs::ShapleyValues && by_position(self.setup) {
+            columns.push(Column::Values(positions));
+        }
         columns.push(Column::Floats(contributions));
         if told_as == ToldAs::ShapleyValues {
             columns.push(Column::Floats(errors));

@@ -378,6 +378,29 @@ fn current_that_is_no_link_or_leads_nowhere() {
     assert_eq!(output.current().unwrap(), Some(run));
 }
 
+/// A compressor takes longer to set up than a few rows take to write.
+#[test]
+fn files_of_few_rows_are_not_compressed() {
+    use parquet::basic::Compression;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    let folder = tempfile::tempdir().unwrap();
+    let output = Output::open(folder.path()).unwrap();
+    let mut staging = output.stage("run").unwrap();
+    let numbers: Vec<i64> = (0..2_048).collect();
+    for rows in [0, 1, 1_023, 1_024, 2_048] {
+        let written = stage_file(&mut staging, "total", &rows.to_string(), &numbers[..rows]);
+        let reader = SerializedFileReader::new(fs::File::open(written.path).unwrap()).unwrap();
+        let groups = reader.metadata().row_groups();
+        assert_eq!(groups.iter().map(|group| group.num_rows()).sum::<i64>(), rows as i64);
+        let compressed = groups.iter().any(|group| group.column(0).compression() != Compression::UNCOMPRESSED);
+        assert_eq!(compressed, rows >= 1_024, "{rows}");
+    }
+    let run = staging.publish(Manifest::default()).unwrap();
+    let (_, cells) = read(&run.folder.join("total/1023.parquet")).unwrap();
+    assert_eq!(cells[0].len(), 1_023);
+}
+
 #[test]
 fn a_full_disk_publishes_nothing() {
     let folder = tempfile::tempdir().unwrap();
