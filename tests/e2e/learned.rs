@@ -246,6 +246,24 @@ fn nothing_hangs_on_threads_memory_or_the_order_of_files() {
 }
 
 #[test]
+fn what_is_too_much_to_be_learnt_is_refused_by_its_size() {
+    let mut log = Log::new();
+    for number in 0..30_000_usize {
+        let path: Vec<String> = (0..6).map(|touch| format!("search/{}", (number * 7_919 + touch * 104_729) % 20_011)).collect();
+        log.add(&path.iter().map(String::as_str).collect::<Vec<_>>(), number % 5 / 4, 1);
+    }
+    let model =
+        |more: &str| format!("[[model]]\nkind = \"markov\"\nby = [\"channel\", \"campaign\"]\n{more}\n[output]\npaths = 0\n");
+    log.write(&model("order = 5\nbootstrap = 20"));
+    let (code, _, stderr) = log.try_run("out", "--memory 256MB");
+    let said = stderr.contains("what models count of journeys takes more than") && stderr.contains("most of it model \"markov\"");
+    assert!(code == 2 && said && stderr.contains("a lower order"), "{code} {stderr}");
+    assert!(!log.path("out/current").exists());
+    log.write(&model("order = 1"));
+    log.run("out", "--memory 256MB");
+}
+
+#[test]
 fn explain_weighs_as_the_run_did() {
     let log = small();
     log.write(MODELS);

@@ -260,6 +260,29 @@ fn nothing_hangs_on_threads_memory_or_where_a_row_stands() {
     assert!(code == 0 && stdout.contains("paths that were counted have no days"), "{code} {stdout} {stderr}");
 }
 
+/// However many rows a path has, each of its journeys is another customer.
+#[test]
+fn what_is_learnt_hangs_on_counts_and_not_on_rows() {
+    let paths = [("search > email", 40, 60), ("email", 30, 10), ("social > search", 5, 95), ("social", 1, 70)];
+    let row = |(path, conversions, nulls): (&str, u64, u64)| format!("{path},{conversions},{},{nulls}\n", conversions * 8);
+    let once: String = paths.iter().map(|path| row(*path)).collect();
+    // Each journey in a row of its own.
+    let single = |(path, conversions, nulls): &(&str, u64, u64)| {
+        let ways = [(1, 0, *conversions), (0, 1, *nulls)];
+        ways.map(|(conversion, null, times)| row((path, conversion, null)).repeat(times as usize)).concat()
+    };
+    let apart: String = paths.iter().map(single).collect();
+    let (once, apart) = (Paths::new(&[&once], MODELS), Paths::new(&[&apart], MODELS));
+    once.run("out", "");
+    apart.run("out", "");
+    for table in ["intervals", "model_fit", "removal_effects", "shapley_values", "transitions", "paths"] {
+        assert_eq!(shown_rows(&once.table("out", table)), shown_rows(&apart.table("out", table)), "{table}");
+    }
+    let intervals = once.table("out", "intervals");
+    let (lows, highs) = (cells(&intervals, "low"), cells(&intervals, "high"));
+    assert!(lows.iter().zip(&highs).all(|(low, high)| low.as_float() < high.as_float()), "{lows:?} {highs:?}");
+}
+
 #[test]
 fn rows_that_are_no_counts_are_rejected() {
     let rows = [

@@ -89,6 +89,9 @@ pub trait Statistics: Any + Send {
 
     /// Adds what others, of the same model, have seen.
     fn absorb(&mut self, other: Box<dyn Statistics>);
+
+    /// Some bytes more or less than they take.
+    fn memory(&self) -> u64;
 }
 
 /// What a model learnt.

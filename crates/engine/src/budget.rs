@@ -142,6 +142,16 @@ impl Budget {
         if needed <= memory { Ok(()) } else { Err(EngineError::Returns { rows, needed, memory }) }
     }
 
+    /// Refuses what a model has counted so far if that, with what the others have, does not fit into this thread's part of half of the
+    /// memory. The sums of tables come later, and need none yet.
+    ///
+    /// # Errors
+    /// Says how much it is.
+    pub fn expect_learnt(&self, needed: u64, model: &str) -> Result<(), EngineError> {
+        let memory = (self.memory / 2 / self.threads).max(1 << 16);
+        if needed <= memory { Ok(()) } else { Err(EngineError::Learnt { model: model.to_owned(), needed, memory }) }
+    }
+
     /// What a thread may hold of the sums of one of `tables` tables.
     #[must_use]
     pub fn sums(&self, tables: usize) -> u64 {

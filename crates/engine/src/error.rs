@@ -104,6 +104,19 @@ pub enum EngineError {
         /// Bytes.
         memory: u64,
     },
+    /// What models count of journeys does not fit into the memory.
+    #[error(
+        "what models count of journeys takes more than {} MB on a thread, most of it model {model:?}; the run may take {} MB for it there",
+        needed.div_ceil(1_000_000), memory / 1_000_000
+    )]
+    Learnt {
+        /// The model that counts most.
+        model: String,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        memory: u64,
+    },
     /// Temporary files would not fit.
     #[error(
         "some {} MB of temporary space are needed at {}, and {} MB are free",

@@ -180,6 +180,8 @@ struct Seen {
     statistics: Vec<Box<dyn Statistics>>,
     /// Which players take part in any journey.
     takes_part: Vec<bool>,
+    /// Of paths that were counted, conversions and journeys that led nowhere.
+    paths: FxHashMap<Box<[u32]>, (u64, u64)>,
 }
 
 impl Seen {
@@ -188,29 +190,41 @@ impl Seen {
         Self {
             statistics: std::iter::repeat_with(|| learning.model.statistics()).take(draws).collect(),
             takes_part: vec![false; learning.players.names.len()],
+            paths: FxHashMap::default(),
         }
     }
 
-    /// Adds the journeys of a path that was counted. They are those of as many customers, so that each of the folds has some, and
-    /// which are drawn hangs on what they are, not on where the row stands.
-    fn add_path(&mut self, players: &[u32], (conversions, nulls): (u64, u64), seed: u64) {
-        let bytes = players.iter().flat_map(|player| player.to_le_bytes());
-        let bytes: Vec<u8> = bytes.chain([conversions, nulls].into_iter().flat_map(u64::to_le_bytes)).collect();
-        let path = xxh3_64_with_seed(&bytes, seed);
-        for (place, statistics) in self.statistics.iter_mut().enumerate() {
-            let (conversions, nulls) = match place.checked_sub(1) {
-                Some(draw) => {
-                    let drawn = |journeys, converted| journeys_drawn(journeys, converted, path, draw as u32);
-                    (drawn(conversions, true), drawn(nulls, false))
-                }
-                None => (conversions, nulls),
-            };
-            for turn in 0..FOLDS {
-                let part = |journeys: u64| (journeys + (FOLDS - 1 - turn) as u64) / FOLDS as u64;
-                let (conversions, nulls) = (part(conversions), part(nulls));
-                if conversions + nulls > 0 {
-                    let fold = ((path % FOLDS as u64) as usize + turn) % FOLDS;
-                    statistics.add(Journeys { players, conversions, nulls, fold });
+    /// Notes the journeys of a path that was counted.
+    fn add_path(&mut self, players: &[u32], (conversions, nulls): (u64, u64)) {
+        let counts = match self.paths.get_mut(players) {
+            Some(counts) => counts,
+            None => self.paths.entry(players.into()).or_default(),
+        };
+        *counts = (counts.0 + conversions, counts.1 + nulls);
+    }
+
+    /// Adds the journeys of all paths that were counted, once all are there: however many rows a path has, its journeys are those
+    /// of as many customers. So each fold has some of them, and how many are drawn is one number, that hangs on the path and its
+    /// counts alone.
+    fn add_paths(&mut self, seed: u64) {
+        for (players, (conversions, nulls)) in std::mem::take(&mut self.paths) {
+            let bytes: Vec<u8> = players.iter().flat_map(|player| player.to_le_bytes()).collect();
+            let path = xxh3_64_with_seed(&bytes, seed);
+            for (place, statistics) in self.statistics.iter_mut().enumerate() {
+                let (conversions, nulls) = match place.checked_sub(1) {
+                    Some(draw) => {
+                        let drawn = |journeys, converted| journeys_drawn(journeys, converted, path, draw as u32);
+                        (drawn(conversions, true), drawn(nulls, false))
+                    }
+                    None => (conversions, nulls),
+                };
+                for turn in 0..FOLDS {
+                    let part = |journeys: u64| (journeys + (FOLDS - 1 - turn) as u64) / FOLDS as u64;
+                    let (conversions, nulls) = (part(conversions), part(nulls));
+                    if conversions + nulls > 0 {
+                        let fold = ((path % FOLDS as u64) as usize + turn) % FOLDS;
+                        statistics.add(Journeys { players: &players, conversions, nulls, fold });
+                    }
                 }
             }
         }
@@ -219,6 +233,7 @@ impl Seen {
     fn absorb(&mut self, other: Self) {
         self.statistics.iter_mut().zip(other.statistics).for_each(|(statistics, others)| statistics.absorb(others));
         self.takes_part.iter_mut().zip(other.takes_part).for_each(|(takes_part, there)| *takes_part |= there);
+        other.paths.iter().for_each(|(players, counts)| self.add_path(players, *counts));
     }
 }
 
@@ -248,7 +263,7 @@ pub fn learn(
             let Some(bucket) = buckets.get(number) else { break };
             let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
             let (touches, conversions) = &mut *bucket;
-            pupil.look_at(touches, conversions, &budget).map_err(|error| (number, error))?;
+            pupil.look_at(touches, conversions, &budget).and_then(|()| pupil.fits(&budget)).map_err(|error| (number, error))?;
         }
         Ok(pupil.seen)
     };
@@ -294,7 +309,8 @@ fn learning<'a>(setup: &'a Setup, converted: &Converted, profiles: &Profiles) ->
 }
 
 impl Learning<'_> {
-    fn fit(&self, setup: &Setup, window: usize, seen: Seen) -> Result<Fitted, EngineError> {
+    fn fit(&self, setup: &Setup, window: usize, mut seen: Seen) -> Result<Fitted, EngineError> {
+        seen.add_paths(self.training.seed);
         let players = &self.players.names;
         let failed = |problem| EngineError::Fit {
             model: self.setup.name.clone(),
@@ -350,6 +366,19 @@ impl<'a> Pupil<'a> {
             players: Vec::new(),
             times_drawn: vec![Vec::new(); learning.len()],
         }
+    }
+
+    /// Whether what was counted so far fits into the memory.
+    fn fits(&self, budget: &Budget) -> Result<(), EngineError> {
+        const PATH: usize = 2 * size_of::<(Box<[u32]>, (u64, u64))>() + 48;
+        let of_window =
+            |seen: &Seen| seen.statistics.iter().map(|it| it.memory()).sum::<u64>() + (seen.paths.len() * PATH) as u64;
+        let of_models = self.seen.iter().map(|windows| windows.iter().map(of_window).sum::<u64>());
+        let of_models: Vec<(u64, &str)> =
+            of_models.zip(self.learning).map(|(bytes, of)| (bytes, of.setup.name.as_str())).collect();
+        let all = of_models.iter().map(|(bytes, _)| bytes).sum();
+        let (_, most) = of_models.into_iter().max_by_key(|(bytes, _)| *bytes).unwrap_or_default();
+        budget.expect_learnt(all, most)
     }
 
     /// Looks at a bucket; at one that is over its part of the memory a part after the other.
@@ -452,7 +481,7 @@ impl<'a> Pupil<'a> {
             let seen = &mut self.seen[number][window];
             self.players.iter().for_each(|player| seen.takes_part[*player as usize] = true);
             if self.setup.counted {
-                seen.add_path(&self.players, (conversions, nulls), learning.training.seed);
+                seen.add_path(&self.players, (conversions, nulls));
                 continue;
             }
             let fold = (customer.key.hash() % FOLDS as u64) as usize;

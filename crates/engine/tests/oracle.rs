@@ -230,6 +230,10 @@ impl FittedModel for Listener {
 struct Counts(Heard);
 
 impl Statistics for Counts {
+    fn memory(&self) -> u64 {
+        0
+    }
+
     fn add(&mut self, journeys: Journeys<'_>) {
         let counts = self.0.entry(journeys.players.to_vec()).or_default();
         *counts = (counts.0 + journeys.conversions, counts.1 + journeys.nulls);

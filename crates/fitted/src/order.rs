@@ -33,6 +33,13 @@ type Context = Box<[Player]>;
 pub struct NextSteps(FxHashMap<(Context, Next), u64>);
 
 impl NextSteps {
+    /// Some bytes more or less than it takes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        const STEP: usize = 2 * size_of::<((Context, Next), u64)>() + 48;
+        (self.0.len() * STEP) as u64
+    }
+
     /// Adds journeys of the same touches, of which some convert and others do not.
     pub fn add(&mut self, path: &[Player], conversions: u64, nulls: u64) {
         if path.is_empty() || conversions + nulls == 0 {

@@ -19,6 +19,13 @@ use crate::transitions::Player;
 pub struct OrderedCounts(FxHashMap<Box<[Player]>, Counts>);
 
 impl OrderedCounts {
+    /// Some bytes more or less than it takes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        const ORDER: usize = 2 * size_of::<(Box<[Player]>, Counts)>() + 48;
+        (self.0.len() * ORDER) as u64
+    }
+
     /// Adds journeys of the same touches, of which some convert and others do not. Without touches there is no journey.
     pub fn add(&mut self, path: &[Player], conversions: u64, nulls: u64) {
         if path.is_empty() || conversions + nulls == 0 {

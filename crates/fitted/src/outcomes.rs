@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use crate::sets::Counts;
+use crate::sets::{Counts, SetCounts};
 use crate::transitions::{Gram, Player};
 
 /// Journeys by their last touches, and how long they are.
@@ -52,6 +52,13 @@ pub struct Calibration {
 }
 
 impl Outcomes {
+    /// Some bytes more or less than it takes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        const END: usize = 2 * size_of::<((Gram, u8), Counts)>() + 48;
+        (self.counts.len() * END) as u64
+    }
+
     /// None yet, by so many of the last touches.
     #[must_use]
     pub fn new(touches: usize) -> Self {
@@ -100,53 +107,109 @@ impl Outcomes {
 pub fn held_out(folds: &[Outcomes]) -> Option<HeldOut> {
     let mut whole = Outcomes::new(folds.first()?.touches);
     folds.iter().for_each(|fold| whole.merge(fold));
-    let sum = |outcomes: &Outcomes| {
-        let mut sum = Counts::default();
-        outcomes.counts.values().for_each(|counts| sum.add(*counts));
-        sum
-    };
+    let sum = |outcomes: &Outcomes| sum(outcomes.counts.values());
     let all = sum(&whole);
-    if all.conversions == 0 || all.conversions == all.journeys {
-        return None;
-    }
-    let without = |all: Counts, own: Counts| Counts {
-        journeys: all.journeys - own.journeys,
-        conversions: all.conversions - own.conversions,
-    };
     let by_end = whole.by_end();
-    let mut log_likelihood = 0.0;
-    let mut foretold: Vec<(f64, Counts)> = Vec::new();
-    let mut calibration = LENGTHS.map(|lengths| Calibration { lengths, counts: Counts::default(), foretold: 0.0 });
+    let mut foretold = Foretold::default();
     for fold in folds {
-        let rest = without(all, sum(fold));
-        // Neither is ever taken for impossible.
-        let rate = (rest.conversions as f64 + 0.5) / (rest.journeys as f64 + 1.0);
+        let rate = rate(without(all, sum(fold)));
         // In one order, whatever the threads.
         for (last, (own, lengths)) in fold.by_end() {
             let others = without(by_end.get(last).map(|(all, _)| *all).unwrap_or_default(), own);
-            let probability = (others.conversions as f64 + rate) / (others.journeys as f64 + 1.0);
-            let nulls = own.journeys - own.conversions;
-            log_likelihood += own.conversions as f64 * libm::log(probability) + nulls as f64 * libm::log1p(-probability);
-            foretold.push((probability, own));
-            for (of_length, counts) in calibration.iter_mut().zip(lengths) {
-                of_length.counts.add(counts);
-                of_length.foretold += probability * counts.journeys as f64;
-            }
+            foretold.add(smoothed(others, rate), own, &lengths);
         }
     }
-    foretold.sort_by(|one, other| one.0.total_cmp(&other.0));
-    // Each conversion with each journey that led nowhere and was given less; one half where as much.
-    let (mut below, mut pairs) = (0_u128, 0_u128);
-    for alike in foretold.chunk_by(|one, other| one.0 == other.0) {
-        let mut counts = Counts::default();
-        alike.iter().for_each(|(_, own)| counts.add(*own));
-        let nulls = u128::from(counts.journeys - counts.conversions);
-        pairs += u128::from(counts.conversions) * (2 * below + nulls);
-        below += nulls;
+    foretold.scored()
+}
+
+/// What foretells how probably a journey of a set of players converts.
+pub type OfSet<'a> = Box<dyn Fn(&[Player]) -> f64 + 'a>;
+
+/// How well the outcomes of each fold are foretold by what `learn` makes of the others, and of the part of them that converts; none
+/// where all journeys end alike. Lengths are numbers of players.
+#[must_use]
+pub fn held_out_sets(folds: &[SetCounts], learn: &dyn for<'a> Fn(&'a SetCounts, f64) -> OfSet<'a>) -> Option<HeldOut> {
+    let mut foretold = Foretold::default();
+    for (place, fold) in folds.iter().enumerate() {
+        let mut others = SetCounts::default();
+        folds.iter().enumerate().filter(|(other, _)| *other != place).for_each(|(_, fold)| others.merge(fold));
+        let of_set = learn(&others, rate(sum(others.sorted().iter().map(|(_, counts)| counts))));
+        for (set, own) in fold.sorted() {
+            let mut lengths = [Counts::default(); LENGTHS.len()];
+            lengths[usize::from(length_class(set.len()))] = own;
+            foretold.add(of_set(set).clamp(LEAST, 1.0 - LEAST), own, &lengths);
+        }
     }
-    let possible = 2 * u128::from(all.conversions) * u128::from(all.journeys - all.conversions);
-    let calibration = calibration.into_iter().filter(|it| it.counts.journeys > 0).collect();
-    Some(HeldOut { log_likelihood, auc: pairs as f64 / possible as f64, calibration })
+    foretold.scored()
+}
+
+/// No journey is ever taken for less probable than this, or for more certain.
+const LEAST: f64 = 1e-9;
+
+fn sum<'a>(all: impl Iterator<Item = &'a Counts>) -> Counts {
+    let mut sum = Counts::default();
+    all.for_each(|counts| sum.add(*counts));
+    sum
+}
+
+fn without(all: Counts, own: Counts) -> Counts {
+    Counts { journeys: all.journeys - own.journeys, conversions: all.conversions - own.conversions }
+}
+
+/// The part of all that converts; neither way is ever taken for impossible.
+fn rate(all: Counts) -> f64 {
+    (all.conversions as f64 + 0.5) / (all.journeys as f64 + 1.0)
+}
+
+/// The probability of what happened so often, where one journey more would convert at the rate of all.
+pub(crate) fn smoothed(counts: Counts, rate: f64) -> f64 {
+    (counts.conversions as f64 + rate) / (counts.journeys as f64 + 1.0)
+}
+
+/// What was foretold, and what came.
+struct Foretold {
+    log_likelihood: f64,
+    all: Vec<(f64, Counts)>,
+    calibration: [Calibration; LENGTHS.len()],
+}
+
+impl Default for Foretold {
+    fn default() -> Self {
+        let calibration = LENGTHS.map(|lengths| Calibration { lengths, counts: Counts::default(), foretold: 0.0 });
+        Self { log_likelihood: 0.0, all: Vec::new(), calibration }
+    }
+}
+
+impl Foretold {
+    /// Adds journeys that were all given one probability, by their lengths.
+    fn add(&mut self, probability: f64, own: Counts, lengths: &[Counts; LENGTHS.len()]) {
+        let nulls = own.journeys - own.conversions;
+        self.log_likelihood += own.conversions as f64 * libm::log(probability) + nulls as f64 * libm::log1p(-probability);
+        self.all.push((probability, own));
+        for (of_length, counts) in self.calibration.iter_mut().zip(lengths) {
+            of_length.counts.add(*counts);
+            of_length.foretold += probability * counts.journeys as f64;
+        }
+    }
+
+    fn scored(mut self) -> Option<HeldOut> {
+        let all = sum(self.all.iter().map(|(_, own)| own));
+        if all.conversions == 0 || all.conversions == all.journeys {
+            return None;
+        }
+        self.all.sort_by(|one, other| one.0.total_cmp(&other.0));
+        // Each conversion with each journey that led nowhere and was given less; one half where as much.
+        let (mut below, mut pairs) = (0_u128, 0_u128);
+        for alike in self.all.chunk_by(|one, other| one.0 == other.0) {
+            let counts = sum(alike.iter().map(|(_, own)| own));
+            let nulls = u128::from(counts.journeys - counts.conversions);
+            pairs += u128::from(counts.conversions) * (2 * below + nulls);
+            below += nulls;
+        }
+        let possible = 2 * u128::from(all.conversions) * u128::from(all.journeys - all.conversions);
+        let calibration = self.calibration.into_iter().filter(|it| it.counts.journeys > 0).collect();
+        Some(HeldOut { log_likelihood: self.log_likelihood, auc: pairs as f64 / possible as f64, calibration })
+    }
 }
 
 #[cfg(test)]

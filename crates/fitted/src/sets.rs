@@ -32,6 +32,13 @@ impl Counts {
 pub struct SetCounts(FxHashMap<Box<[Player]>, Counts>);
 
 impl SetCounts {
+    /// Some bytes more or less than it takes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        const SET: usize = 2 * size_of::<(Box<[Player]>, Counts)>() + 48;
+        (self.0.len() * SET) as u64
+    }
+
     /// Adds journeys of the same touches, of which some convert and others do not. Without touches there is no journey.
     pub fn add(&mut self, path: &[Player], conversions: u64, nulls: u64) {
         if path.is_empty() || conversions + nulls == 0 {
@@ -46,6 +53,11 @@ impl SetCounts {
     /// Adds the counts of another shard.
     pub fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|(set, counts)| self.0.entry(set.clone()).or_default().add(*counts));
+    }
+
+    /// The counts of a set; its players in their order.
+    pub(crate) fn of(&self, set: &[Player]) -> Counts {
+        self.0.get(set).copied().unwrap_or_default()
     }
 
     /// The sets in their order, each with its players in theirs.

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::outcomes::{OfSet, smoothed};
 use crate::sets::{Counts, SetCounts};
 use crate::transitions::Player;
 
@@ -36,6 +37,33 @@ pub fn contributions(sets: &SetCounts, players: usize) -> Vec<f64> {
     alone.iter().zip(together).map(contribution).collect()
 }
 
+/// How probably a journey of a set of players converts, by the model's own rates: that of its player, or on average those of its
+/// pairs, which is what the contributions within it add up to, over half of its players. One journey more converts at `rate`.
+#[must_use]
+pub fn foretelling(sets: &SetCounts, rate: f64) -> OfSet<'_> {
+    let mut alone: BTreeMap<Player, Counts> = BTreeMap::new();
+    let mut pairs: BTreeMap<(Player, Player), Counts> = BTreeMap::new();
+    for (set, counts) in sets.sorted() {
+        for (place, player) in set.iter().enumerate() {
+            alone.entry(*player).or_default().add(counts);
+            set[place + 1..].iter().for_each(|other| pairs.entry((*player, *other)).or_default().add(counts));
+        }
+    }
+    Box::new(move |set| {
+        if let [player] = set {
+            return smoothed(alone.get(player).copied().unwrap_or_default(), rate);
+        }
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (place, one) in set.iter().enumerate() {
+            for other in &set[place + 1..] {
+                sum += smoothed(pairs.get(&(*one, *other)).copied().unwrap_or_default(), rate);
+                count += 1.0;
+            }
+        }
+        if count > 0.0 { sum / count } else { rate }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +81,20 @@ mod tests {
         for (found, expected) in found.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-15, "{found} {expected}");
         }
+    }
+
+    #[test]
+    fn pairs_foretell() {
+        let mut sets = SetCounts::default();
+        sets.add(&[0, 1], 3, 1);
+        sets.add(&[0, 2], 0, 4);
+        sets.add(&[0], 2, 0);
+        let of_set = foretelling(&sets, 0.5);
+        let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-15, "{found} {expected}");
+        close(of_set(&[0]), 5.5 / 11.0);
+        close(of_set(&[0, 1]), 3.5 / 5.0);
+        // That of 1 and 2 nobody has seen.
+        close(of_set(&[0, 1, 2]), (3.5 / 5.0 + 0.5 / 5.0 + 0.5) / 3.0);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::outcomes::{OfSet, smoothed};
 use crate::sets::{Counts, SetCounts};
 use crate::transitions::Player;
 
@@ -83,6 +84,28 @@ pub fn rate(sets: &SetCounts, players: usize, draws: u32, seed: u64) -> Vec<Cont
     let mut all = vec![Contribution::default(); players];
     there.iter().zip(found).for_each(|(player, contribution)| all[*player as usize] = contribution);
     all
+}
+
+/// What a set is worth by its rate, of journeys that were not seen: of those within the set, one more converting at `rate`.
+#[must_use]
+pub fn foretelling(sets: &SetCounts, rate: f64) -> OfSet<'_> {
+    /// Of larger sets all that are known are looked at, rather than all that there could be.
+    const MOST_PLAYERS: usize = 12;
+    let known = sets.sorted();
+    Box::new(move |set| {
+        let mut within = Counts::default();
+        if set.len() <= MOST_PLAYERS {
+            for members in 1_u32..1 << set.len() {
+                let some: Vec<Player> =
+                    set.iter().enumerate().filter(|(place, _)| members >> place & 1 == 1).map(|(_, player)| *player).collect();
+                within.add(sets.of(&some));
+            }
+        } else {
+            let lies_within = |other: &[Player]| other.iter().all(|player| set.binary_search(player).is_ok());
+            known.iter().filter(|(other, _)| lies_within(other)).for_each(|(_, counts)| within.add(*counts));
+        }
+        smoothed(within, rate)
+    })
 }
 
 fn exact(sets: &[(Vec<usize>, Counts)], players: usize) -> Vec<Contribution> {
@@ -166,6 +189,16 @@ mod tests {
 
     fn close(found: f64, expected: f64) -> bool {
         (found - expected).abs() <= 1e-11 * expected.abs().max(1.0)
+    }
+
+    #[test]
+    fn a_set_foretells_by_what_lies_within() {
+        let sets = counts(&[(vec![0], 1, 3), (vec![1, 0], 4, 0), (vec![2], 0, 9), ((0..20).collect(), 7, 0)]);
+        let of_set = foretelling(&sets, 0.5);
+        assert!(close(of_set(&[0]), 1.5 / 5.0) && close(of_set(&[0, 1]), 5.5 / 9.0) && close(of_set(&[9]), 0.5));
+        // Either way.
+        let all: Vec<Player> = (0..20).collect();
+        assert!(close(of_set(&all), 12.5 / 25.0) && close(of_set(&all[..13]), 5.5 / 18.0));
     }
 
     #[test]

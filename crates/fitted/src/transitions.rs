@@ -34,6 +34,14 @@ pub struct Transitions {
 }
 
 impl Transitions {
+    /// Some bytes more or less than it takes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        const STATE: usize = 3 * size_of::<(Gram, u32)>() + 96;
+        const STEP: usize = 2 * size_of::<((Node, Node), u64)>();
+        (self.grams.len() * STATE + self.steps.len() * STEP) as u64
+    }
+
     /// None yet; `order` touches make a state.
     ///
     /// # Panics

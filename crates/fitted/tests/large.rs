@@ -36,9 +36,9 @@ fn a_hundred_thousand_states_are_solved() {
 }
 
 #[test]
-fn two_thousand_channels_are_removed_one_by_one() {
-    let chain = Chain::new(&transitions(1, 2_000, 20_000, 6));
-    let sets: Vec<BTreeSet<u32>> = (0..2_000).map(|player| BTreeSet::from([player])).collect();
+fn five_thousand_channels_are_removed_one_by_one() {
+    let chain = Chain::new(&transitions(1, 5_000, 50_000, 6));
+    let sets: Vec<BTreeSet<u32>> = (0..5_000).map(|player| BTreeSet::from([player])).collect();
     let found = removal::effects(&chain, &sets, Removal::Null).expect("an answer");
     let share = chain.conversions() as f64 / chain.journeys() as f64;
     assert!((found.conversion_probability / share - 1.0).abs() < 1e-11);

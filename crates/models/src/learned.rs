@@ -2,8 +2,11 @@
 
 use std::any::Any;
 
-use attributary_core::learning::{Contribution, Fit, FittedModel, Journeys, PlayedBy, Player, Statistics, ToldAs, Training};
+use attributary_core::learning::{
+    Contribution, FOLDS, Fit, FittedModel, Journeys, PlayedBy, Player, Statistics, ToldAs, Training,
+};
 use attributary_core::model::{ParameterError, ParameterKind, ParameterSpec, Parameters, Weighing};
+use attributary_fitted::outcomes::{self, Calibration, HeldOut, OfSet};
 use attributary_fitted::{Counts, SetCounts};
 
 /// Who takes part.
@@ -115,36 +118,45 @@ pub(crate) fn shares(
     Ok((all, below))
 }
 
-/// Journeys by who took part in them.
-pub(crate) struct Sets(pub SetCounts);
+/// Journeys by who took part in them, by the fold of their customers.
+pub(crate) struct Sets(pub Vec<SetCounts>);
 
 impl Statistics for Sets {
     fn add(&mut self, journeys: Journeys<'_>) {
-        self.0.add(journeys.players, journeys.conversions, journeys.nulls);
+        self.0[journeys.fold].add(journeys.players, journeys.conversions, journeys.nulls);
     }
 
     fn absorb(&mut self, other: Box<dyn Statistics>) {
         if let Ok(other) = own::<Self>(other) {
-            self.0.merge(&other.0);
+            self.0.iter_mut().zip(&other.0).for_each(|(fold, others)| fold.merge(others));
         }
+    }
+
+    fn memory(&self) -> u64 {
+        self.0.iter().map(SetCounts::memory).sum()
     }
 }
 
 /// What players contribute, with standard errors where they were drawn: of journeys by who took part, and so many players.
 pub(crate) type Game = Box<dyn Fn(&SetCounts, usize) -> Vec<(f64, Option<f64>)> + Send + Sync>;
 
+/// What foretells from some journeys, of which such a part converts, how others end.
+pub(crate) type Foretelling = for<'a> fn(&'a SetCounts, f64) -> OfSet<'a>;
+
 /// A model for which it matters who took part in a journey, and nothing else.
 pub(crate) struct OfSets {
     pub training: Training,
     pub negative: Negative,
     pub game: Game,
+    /// None where the game knows no probabilities.
+    pub foretelling: Option<Foretelling>,
 }
 
 impl OfSets {
     /// The model that these parameters ask for.
-    pub fn weighing(parameters: &Parameters, game: Game) -> Result<Weighing, ParameterError> {
+    pub fn weighing(parameters: &Parameters, game: Game, foretelling: Option<Foretelling>) -> Result<Weighing, ParameterError> {
         let (training, negative) = (training(parameters)?, Negative::of(parameters)?);
-        Ok(Weighing::Fitted(Box::new(Self { training, negative, game })))
+        Ok(Weighing::Fitted(Box::new(Self { training, negative, game, foretelling })))
     }
 }
 
@@ -158,22 +170,38 @@ impl FittedModel for OfSets {
     }
 
     fn statistics(&self) -> Box<dyn Statistics> {
-        Box::new(Sets(SetCounts::default()))
+        Box::new(Sets(vec![SetCounts::default(); FOLDS]))
     }
 
     fn fit(&self, statistics: Box<dyn Statistics>, players: &[Player]) -> Result<Fit, String> {
-        let Sets(sets) = *own::<Sets>(statistics)?;
+        let Sets(folds) = *own::<Sets>(statistics)?;
+        let mut sets = SetCounts::default();
+        folds.iter().for_each(|fold| sets.merge(fold));
         let (contributions, below) = shares((self.game)(&sets, players.len()), self.negative)?;
         let sets = sets.sorted();
         let sum = |of: &dyn Fn(&Counts) -> u64| sets.iter().map(|(_, counts)| of(counts)).sum::<u64>() as f64;
-        let statistics = vec![
+        let numbers = vec![
             ("journeys", sum(&|counts| counts.journeys)),
             ("conversions", sum(&|counts| counts.conversions)),
             ("sets", sets.len() as f64),
             ("negative_contributions", below as f64),
         ];
-        Ok(Fit { weights: weights(&contributions), contributions, statistics: named(statistics), ..Fit::default() })
+        let held_out = self.foretelling.and_then(|foretelling| outcomes::held_out_sets(&folds, &foretelling));
+        let statistics = named(numbers).into_iter().chain(held_out.iter().flat_map(told)).collect();
+        Ok(Fit { weights: weights(&contributions), contributions, statistics, ..Fit::default() })
     }
+}
+
+/// What is told of journeys that a model was not fitted to: how well their ends are foretold, and by the length of journeys what came
+/// and what was foretold.
+pub(crate) fn told(held_out: &HeldOut) -> impl Iterator<Item = (String, f64)> {
+    let whole = [("held_out_log_likelihood", held_out.log_likelihood), ("held_out_auc", held_out.auc)];
+    let of_length = |it: &Calibration| {
+        let named = |what: &str, number: f64| (format!("calibration_{what}_{}", it.lengths), number);
+        let (journeys, conversions) = (it.counts.journeys as f64, it.counts.conversions as f64);
+        [named("journeys", journeys), named("conversions", conversions), named("foretold", it.foretold)]
+    };
+    named(whole.to_vec()).into_iter().chain(held_out.calibration.iter().flat_map(of_length))
 }
 
 /// Numbers by their names.

@@ -18,10 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use attributary_core::learning::{FOLDS, Fit, FittedModel, Journeys, Node, Player, Statistics, Step, ToldAs, Training};
 use attributary_core::model::{ModelSpec, ParameterKind, ParameterSpec, Weighing};
 use attributary_fitted::order::{self, MOST_TOUCHES};
-use attributary_fitted::outcomes::{self, Calibration, HeldOut};
+use attributary_fitted::outcomes;
 use attributary_fitted::{Chain, NextSteps, Outcomes, Removal, SetCounts, Transitions, balance, removal};
 
-use crate::learned::{BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, REFIT, SEED, named, own, shares, training, weights};
+use crate::learned::{
+    BOOTSTRAP, BY, FIT, NEGATIVE, NULL_JOURNEYS, Negative, REFIT, SEED, named, own, shares, told, training, weights,
+};
 
 /// What everyone may know of it.
 pub const SPEC: ModelSpec = ModelSpec {
@@ -132,6 +134,13 @@ impl Statistics for Seen {
         self.outcomes.iter_mut().zip(&other.outcomes).for_each(|(outcomes, others)| outcomes.merge(others));
         self.next.iter_mut().zip(&other.next).for_each(|(next, others)| next.merge(others));
     }
+
+    fn memory(&self) -> u64 {
+        let chains: u64 = self.chains.iter().map(Transitions::memory).sum();
+        let sets = self.sets.as_ref().map_or(0, SetCounts::memory);
+        let outcomes: u64 = self.outcomes.iter().map(Outcomes::memory).sum();
+        chains + sets + outcomes + self.next.iter().map(NextSteps::memory).sum::<u64>()
+    }
 }
 
 impl FittedModel for Markov {
@@ -184,9 +193,6 @@ impl FittedModel for Markov {
         ];
         let outcomes: Vec<Outcomes> = outcomes.iter().map(|fold| fold.shortened(order)).collect();
         let held_out = outcomes::held_out(&outcomes);
-        if let Some(HeldOut { log_likelihood, auc, .. }) = held_out {
-            numbers.extend([("held_out_log_likelihood", log_likelihood), ("held_out_auc", auc)]);
-        }
         numbers.extend(ORDERS.into_iter().zip(held_out_by_order.into_iter().flatten()));
         let mut weights = weights(&contributions);
         if let Some(sets) = &sets {
@@ -201,19 +207,9 @@ impl FittedModel for Markov {
             contributions,
             groups: self.groups.keys().cloned().zip(of_groups.iter().copied()).collect(),
             steps: steps(transitions),
-            statistics: named(numbers).into_iter().chain(held_out.iter().flat_map(calibration)).collect(),
+            statistics: named(numbers).into_iter().chain(held_out.iter().flat_map(told)).collect(),
         })
     }
-}
-
-/// What came and what was foretold, by the length of journeys.
-fn calibration(held_out: &HeldOut) -> impl Iterator<Item = (String, f64)> {
-    let of_length = |it: &Calibration| {
-        let named = |what: &str, number: f64| (format!("calibration_{what}_{}", it.lengths), number);
-        let (journeys, conversions) = (it.counts.journeys as f64, it.counts.conversions as f64);
-        [named("journeys", journeys), named("conversions", conversions), named("foretold", it.foretold)]
-    };
-    held_out.calibration.iter().flat_map(of_length)
 }
 
 /// The steps of a chain with their probabilities.

@@ -26,7 +26,7 @@ pub const SPEC: ModelSpec = ModelSpec {
         let game = |sets: &SetCounts, players: usize| -> Vec<(f64, Option<f64>)> {
             shao_li::contributions(sets, players).into_iter().map(|value| (value, None)).collect()
         };
-        OfSets::weighing(parameters, Box::new(game))
+        OfSets::weighing(parameters, Box::new(game), Some(shao_li::foretelling))
     },
 };
 

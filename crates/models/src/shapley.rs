@@ -80,7 +80,7 @@ pub const SPEC: ModelSpec = ModelSpec {
             }
             shapley::sum(sets, players).into_iter().map(|value| (value, None)).collect()
         };
-        OfSets::weighing(parameters, Box::new(game))
+        OfSets::weighing(parameters, Box::new(game), rate.then_some(shapley::foretelling))
     },
 };
 
@@ -102,6 +102,10 @@ impl Statistics for Orders {
         if let Ok(other) = own::<Self>(other) {
             self.0.merge(&other.0);
         }
+    }
+
+    fn memory(&self) -> u64 {
+        self.0.memory()
     }
 }
 

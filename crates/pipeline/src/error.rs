@@ -107,6 +107,7 @@ impl Error {
                 | EngineError::Fit { .. }
                 | EngineError::Customer { .. }
                 | EngineError::Profiles { .. }
+                | EngineError::Learnt { .. }
                 | EngineError::Returns { .. } => Fault::Usage,
                 EngineError::Changed | EngineError::Repeated { .. } => Fault::Input,
                 EngineError::Temp { .. } | EngineError::NoRoom { .. } => Fault::Output,
@@ -148,6 +149,9 @@ impl Error {
             Self::Engine(EngineError::Repeated { .. }) => {
                 Some("map a column that tells rows apart as their id; and one that is null, not 0, where nothing is refunded".to_owned())
             }
+            Self::Engine(EngineError::Learnt { .. }) => Some(
+                "give it more --memory, or have fewer states: by channel alone, a lower order, a smaller `bootstrap`, fewer windows".to_owned(),
+            ),
             Self::Engine(EngineError::Returns { .. }) => {
                 Some("group [returns] by less, take longer periods, or give --memory more".to_owned())
             }
