@@ -1,6 +1,7 @@
 //! A file whose footer is known: its row groups, what they weigh, and which of them can hold rows of a stretch of time.
 
 use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +11,13 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit as ArrowUnit};
 use attributary_core::duration::DAY;
 use attributary_core::time::Clock;
 use attributary_core::value::TimeUnit;
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::ParquetError;
+use parquet::file::reader::ChunkReader;
 use parquet::file::statistics::Statistics;
 
 use crate::amounts::is_known;
@@ -144,21 +150,32 @@ impl LogFile {
     /// # Errors
     /// What is wrong with the file.
     pub fn read(&self, group: &Group) -> Result<Batches<'_>, Problem> {
-        let file = File::open(&self.path).map_err(|error| error.to_string())?;
+        let mut file = File::open(&self.path).map_err(|error| error.to_string())?;
         if state_of(&file)? != self.state {
             return Err("it was changed while it was read".to_owned());
         }
-        let reader = guarded(|| {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-                .with_projection(ProjectionMask::leaves(self.metadata.parquet_schema(), self.leaves.iter().copied()))
-                .with_row_groups(vec![group.number])
-                .with_batch_size(BATCH_ROWS.min(group.rows.end as usize))
-                .build()
-        })?;
+        let reader = if self.state.0 <= SMALL_FILE {
+            let mut bytes = Vec::with_capacity(self.state.0 as usize);
+            file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            guarded(|| self.reader(Bytes::from(bytes), group))?
+        } else {
+            guarded(|| self.reader(file, group))?
+        };
         let came = self.came.as_ref().map(|(clock, _)| clock);
         Ok(Batches::new(reader, &self.wanted, (&self.clock, came), group.rows.clone()))
     }
+
+    fn reader(&self, from: impl ChunkReader + 'static, group: &Group) -> Result<ParquetRecordBatchReader, ParquetError> {
+        ParquetRecordBatchReaderBuilder::new_with_metadata(from, self.metadata.clone())
+            .with_projection(ProjectionMask::leaves(self.metadata.parquet_schema(), self.leaves.iter().copied()))
+            .with_row_groups(vec![group.number])
+            .with_batch_size(BATCH_ROWS.min(group.rows.end as usize))
+            .build()
+    }
 }
+
+/// A file of so many bytes is read at once: of a larger one each page is asked for, which takes four calls of the system.
+const SMALL_FILE: u64 = 1 << 20;
 
 /// How far statistics of wall clocks may be from what they are of.
 fn slack(clock: &Clock) -> i64 {
