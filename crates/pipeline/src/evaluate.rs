@@ -122,8 +122,11 @@ type Credits = BTreeMap<String, i128>;
 /// By model and window.
 type ByModel<T> = BTreeMap<(String, String), T>;
 
-/// Hands the rows of a table to `each`, which finds cells by the names of their columns.
-fn for_each_row(run: &PublishedRun, table: &str, each: &mut dyn FnMut(&dyn Fn(&str) -> Value)) -> Result<(), Error> {
+/// A row: a cell by the name of its column.
+type Row<'a> = dyn Fn(&str) -> Value + 'a;
+
+/// Hands the rows of a table to `each`.
+fn for_each_row(run: &PublishedRun, table: &str, each: &mut dyn FnMut(&Row<'_>)) -> Result<(), Error> {
     let files = run.manifest.table(table).map(|table| table.files.clone()).unwrap_or_default();
     for file in files {
         read_rows(&run.path(&file)?, each)?;
@@ -131,7 +134,7 @@ fn for_each_row(run: &PublishedRun, table: &str, each: &mut dyn FnMut(&dyn Fn(&s
     Ok(())
 }
 
-fn read_rows(path: &Path, each: &mut dyn FnMut(&dyn Fn(&str) -> Value)) -> Result<(), Error> {
+fn read_rows(path: &Path, each: &mut dyn FnMut(&Row<'_>)) -> Result<(), Error> {
     let reader = read_table(path)?;
     let names: Vec<String> = reader.fields().iter().map(|field| field.name.clone()).collect();
     for rows in reader {
@@ -157,7 +160,7 @@ fn int(cell: &Value) -> i128 {
     }
 }
 
-fn place(cell: &dyn Fn(&str) -> Value) -> (String, String) {
+fn place(cell: &Row<'_>) -> (String, String) {
     (text(&cell("model")), text(&cell("window")))
 }
 

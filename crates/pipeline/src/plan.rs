@@ -95,7 +95,7 @@ impl Plan {
                     stoppable(stopped(), || ConversionSource::open(&spec, &conversion_mapping(&pipeline)))
                 },
             );
-            (Touchpoints::Log(touchpoints.map_err(located)?), Conversions::Log(conversions.map_err(located)?))
+            (Touchpoints::Log(Box::new(touchpoints.map_err(located)?)), Conversions::Log(Box::new(conversions.map_err(located)?)))
         };
         same_kind_of_customer(&touchpoints, &conversions)?;
         let (spend, rates) = stoppable(stopped(), || -> Result<_, Error> {

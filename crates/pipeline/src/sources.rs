@@ -11,7 +11,7 @@ use attributary_frames::{ConversionSource, FrameError, PathSource, Progress, Sou
 /// The touchpoints.
 pub enum Touchpoints {
     /// `[touchpoints]`.
-    Log(TouchSource),
+    Log(Box<TouchSource>),
     /// `[paths]`.
     Paths(Arc<PathSource>),
 }
@@ -19,7 +19,7 @@ pub enum Touchpoints {
 /// The conversions.
 pub enum Conversions {
     /// `[conversions]`.
-    Log(ConversionSource),
+    Log(Box<ConversionSource>),
     /// `[paths]`.
     Paths(Arc<PathSource>),
 }
