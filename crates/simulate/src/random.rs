@@ -193,7 +193,9 @@ mod tests {
         let mut random = Random::new(1, Stream::Session, 0, 0);
         let lives: Vec<u64> = (0..200_000).map(|_| random.half_lives()).collect();
         let longer = |parts: u64| lives.iter().filter(|life| **life > parts).count() as f64 / lives.len() as f64;
-        for (parts, share) in [(0, 1.0), (1, 0.840_896), (2, 0.707_107), (4, 0.5), (6, 0.353_553), (8, 0.25), (20, 0.031_25)] {
+        for (parts, share) in
+            [(0, 1.0), (1, 0.840_896), (2, std::f64::consts::FRAC_1_SQRT_2), (4, 0.5), (6, 0.353_553), (8, 0.25), (20, 0.031_25)]
+        {
             assert!((longer(HALF_LIFE / 4 * parts) - share).abs() < 0.004, "{parts}: {}", longer(HALF_LIFE / 4 * parts));
         }
         let mean = lives.iter().sum::<u64>() as f64 / lives.len() as f64 / HALF_LIFE as f64;
